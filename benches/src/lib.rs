@@ -1,0 +1,1 @@
+//! Ours beside HAProxy, nginx and a direct connection.

@@ -1,0 +1,3 @@
+//! Documents, the reader that collects all mistakes, check, plan.
+
+pub mod plan;

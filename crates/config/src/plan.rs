@@ -1,0 +1,265 @@
+//! The plan: what the program will do, every default filled in.
+//!
+//! A document says what the operator wrote; a plan says what follows. No code after the plan may
+//! ask whether something "was set".
+
+use eclusa_policy::access::Access;
+use eclusa_policy::balance::Algorithm;
+use eclusa_policy::condition::Condition;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which of the two programs a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `eclusa-apiserver`
+    Apiserver,
+    /// `eclusa-edge`
+    Edge,
+}
+
+impl Program {
+    /// The binary's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Apiserver => "eclusa-apiserver",
+            Self::Edge => "eclusa-edge",
+        }
+    }
+
+    /// The file that is read when none is named.
+    #[must_use]
+    pub fn default_file(self) -> &'static str {
+        match self {
+            Self::Apiserver => "/etc/eclusa/apiserver.toml",
+            Self::Edge => "/etc/eclusa/edge.toml",
+        }
+    }
+}
+
+/// Everything that a run of the program needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which program.
+    pub program: Program,
+    /// Threads that carry traffic; `None`: one per processor that the process may use.
+    pub workers: Option<usize>,
+    /// Sessions at once; `None`: 80 % of what the descriptor limit allows.
+    pub sessions_max: Option<usize>,
+    /// Directory for the locks that keep a second instance out; `None`: `$RUNTIME_DIRECTORY`,
+    /// `/run/eclusa`, or one of the user's own where that cannot be written.
+    pub run_directory: Option<PathBuf>,
+    /// How long sessions may go on after SIGTERM before they are closed.
+    pub stop_deadline: Duration,
+    /// Where records and events go.
+    pub log: Log,
+    /// The listeners, in the order written.
+    pub listeners: Vec<Listener>,
+    /// The pools; a route names one by its index.
+    pub pools: Vec<Arc<Pool>>,
+}
+
+/// Where records and events go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Standard error (which systemd hands to the journal) or a file.
+    pub target: LogTarget,
+    /// Whether each session leaves a record (events are always written).
+    pub sessions: bool,
+}
+
+/// The place that the log writer writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard error.
+    Stderr,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// Address, port and what is spoken there.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it listens.
+    pub addresses: Vec<ListenAddress>,
+    /// What it waits for before it dials.
+    pub peek: Peek,
+    /// How long the PROXY header and a complete ClientHello may take, from `accept`.
+    pub preamble_timeout: Duration,
+    /// Networks from which a PROXY header must come first; from all others none is read.
+    pub proxy_from: Option<Vec<IpNet>>,
+    /// Who may connect.
+    pub access: Access,
+    /// Conditions and pools, first match wins; a default pool stands last with
+    /// [`Condition::Always`]. No match: the session is closed.
+    pub routes: Vec<Route>,
+    /// Sessions without a byte in either direction for this long end; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Half-closed sessions without a byte for this long end.
+    pub half_closed_timeout: Duration,
+    /// How dead peers are found, on both sides of the session.
+    pub dead_peer: DeadPeer,
+    /// Length of the kernel's accept queue (bounded by `net.core.somaxconn`).
+    pub backlog: u32,
+}
+
+/// One address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    /// The address.
+    pub address: SocketAddr,
+    /// Part of a default: left out, with a notice, where the host has no such address family.
+    pub optional: bool,
+}
+
+/// What a listener waits for before it dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peek {
+    /// Nothing: dial at accept. For protocols in which the endpoint speaks first.
+    None,
+    /// A complete ClientHello, the first byte that is no TLS, or 2 s.
+    Tls,
+}
+
+/// How peers that vanished without a FIN are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadPeer {
+    /// Idle time before the first keepalive probe (`TCP_KEEPIDLE`).
+    pub keepalive_idle: Duration,
+    /// Time between keepalive probes (`TCP_KEEPINTVL`).
+    pub keepalive_interval: Duration,
+    /// Unanswered probes before the peer counts as dead (`TCP_KEEPCNT`).
+    pub keepalive_count: u32,
+    /// With unacknowledged data: no ACK at all for this long.
+    pub no_ack: Duration,
+}
+
+/// A condition and the pool that takes what fulfils it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// When it applies.
+    pub when: Condition,
+    /// Index into [`Plan::pools`].
+    pub pool: usize,
+}
+
+/// A named set of interchangeable endpoints with its policy.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where traffic can go.
+    pub endpoints: Vec<Endpoint>,
+    /// How one is chosen.
+    pub balance: Algorithm,
+    /// The PROXY header that endpoints get before the client's bytes.
+    pub send_proxy: Option<SendProxy>,
+    /// Source addresses for connections to the endpoints, used in turn; empty: the kernel's choice.
+    pub source: Vec<IpAddr>,
+    /// Networks that no endpoint may leave, whatever DNS answers; `None`: no bound.
+    pub within: Option<Arc<[IpNet]>>,
+    /// How endpoints are dialled.
+    pub dial: Dial,
+    /// How endpoints are probed.
+    pub probe: Probe,
+    /// How often names are resolved again.
+    pub resolve_interval: Duration,
+}
+
+/// One endpoint as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name in logs and commands; the address as written unless the operator gave another.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub address: EndpointAddress,
+    /// Share of new sessions relative to the others, 1 to 256.
+    pub weight: u16,
+    /// Used only while no other endpoint can take traffic.
+    pub backup: bool,
+}
+
+/// Where an endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointAddress {
+    /// An address and port.
+    Socket(SocketAddr),
+    /// A name that DNS (or `/etc/hosts`) resolves; each address it has is used.
+    Name {
+        /// The host name.
+        host: Arc<str>,
+        /// The port.
+        port: u16,
+    },
+}
+
+/// The PROXY header that endpoints get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendProxy {
+    /// 1: text; 2: binary.
+    pub version: u8,
+    /// Additional fields; version 2 only.
+    pub tlvs: ProxyTlvs,
+}
+
+/// Which additional fields a version 2 header carries (the PROXY protocol, section 2.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProxyTlvs {
+    /// `PP2_TYPE_ALPN`: the first protocol that the client offered.
+    pub alpn: bool,
+    /// `PP2_TYPE_AUTHORITY`: the server name of the ClientHello.
+    pub authority: bool,
+    /// `PP2_TYPE_UNIQUE_ID`: the session's id, as in the log.
+    pub unique_id: bool,
+    /// `PP2_TYPE_CRC32C`: checksum of the header.
+    pub crc32c: bool,
+}
+
+/// How endpoints are dialled: bounded tries before the first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Budget of all tries of one session.
+    pub timeout: Duration,
+    /// Endpoints tried at most.
+    pub tries: u32,
+    /// A second endpoint is dialled beside the first when that has not answered for this long;
+    /// `None`: never.
+    pub hedge_after: Option<Duration>,
+}
+
+/// How endpoints are probed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What is asked.
+    pub kind: ProbeKind,
+    /// From the start of one probe to the start of the next (± 10 % jitter).
+    pub interval: Duration,
+    /// A probe that has not succeeded by then has failed.
+    pub timeout: Duration,
+    /// Successes in a row that make a dead endpoint `up`; the first verdict needs one.
+    pub rise: u32,
+    /// Failures in a row that make an endpoint `dead`.
+    pub fall: u32,
+}
+
+/// What a probe asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// Nothing: the endpoint always counts as `up`.
+    None,
+    /// Connect, then close.
+    Tcp,
+    /// Connect and complete a TLS handshake.
+    Tls {
+        /// Server name to send; `None`: none is sent for addresses, the name for names.
+        server_name: Option<Arc<str>>,
+        /// Bundle of CA certificates that must have signed the endpoint's; `None`: any will do.
+        ca: Option<PathBuf>,
+    },
+}

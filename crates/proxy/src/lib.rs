@@ -1,0 +1,1 @@
+//! The L4 data path and the operation around it.

@@ -1,0 +1,1 @@
+//! Throw-away CA, fake apiservers, clients, the namespace cluster. Never shipped.

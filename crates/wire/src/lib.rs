@@ -1,0 +1,1 @@
+//! Bytes in, facts out: PROXY protocol, TLS ClientHello. No I/O, no clock, no unsafe.
