@@ -139,7 +139,7 @@ mod tests {
         let long = "a.".repeat(127) + "aa";
         for (text, error) in [
             ("", NameError::Empty),
-            ("*.", NameError::Empty),
+            ("*.", NameError::Star),
             ("a..b", NameError::Label),
             ("-a.b", NameError::Label),
             ("a.*.b", NameError::Star),

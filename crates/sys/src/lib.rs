@@ -1,1 +1,8 @@
-//! The Linux calls: splice and pipes, socket options, TCP_INFO. The only crate with unsafe.
+//! The Linux calls: splice and pipes, socket options, TCP_INFO, limits.
+//!
+//! The only crate of the project that may use `unsafe`; everything it offers is safe to call.
+
+pub mod limits;
+pub mod pipe;
+pub mod socket;
+pub mod tcp_info;
