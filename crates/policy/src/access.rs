@@ -68,14 +68,19 @@ mod tests {
 
     #[test]
     fn the_narrowest_network_decides() {
-        let access =
-            Access::new(&[net("10.0.0.0/8"), net("10.1.1.1/32")], &[net("10.1.0.0/16"), net("::/0")]);
+        let access = Access::new(
+            &[net("10.0.0.0/8"), net("10.1.1.1/32")],
+            &[net("10.1.0.0/16"), net("::/0")],
+        );
         assert_eq!(access.decide(ip("10.2.0.1")), Decision::Allowed(Some(net("10.0.0.0/8"))));
         assert_eq!(access.decide(ip("10.1.0.1")), Decision::Denied(Some(net("10.1.0.0/16"))));
         assert_eq!(access.decide(ip("10.1.1.1")), Decision::Allowed(Some(net("10.1.1.1/32"))));
         assert_eq!(access.decide(ip("11.0.0.1")), Decision::Denied(None));
         assert_eq!(access.decide(ip("fd00::1")), Decision::Denied(Some(net("::/0"))));
-        assert_eq!(access.decide(ip("::ffff:10.2.0.1")), Decision::Allowed(Some(net("10.0.0.0/8"))));
+        assert_eq!(
+            access.decide(ip("::ffff:10.2.0.1")),
+            Decision::Allowed(Some(net("10.0.0.0/8")))
+        );
     }
 
     #[test]

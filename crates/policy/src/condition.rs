@@ -50,29 +50,26 @@ pub struct Named {
 
 /// Networks as the operator wrote them, with the set that answers look-ups.
 #[derive(Clone, Debug)]
-pub struct Networks {
-    written: Vec<IpNet>,
-    set: NetworkSet,
-}
+pub struct Networks(Arc<(Vec<IpNet>, NetworkSet)>);
 
 impl Networks {
     /// A set that remembers how it was written.
     #[must_use]
     pub fn new(written: Vec<IpNet>) -> Self {
         let set = written.iter().copied().collect();
-        Self { written, set }
+        Self(Arc::new((written, set)))
     }
 
     /// Whether one of the networks holds `address`.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.set.contains(address)
+        self.0.1.contains(address)
     }
 
     /// The networks, in the order written.
     #[must_use]
     pub fn written(&self) -> &[IpNet] {
-        &self.written
+        &self.0.0
     }
 }
 

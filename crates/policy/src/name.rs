@@ -40,7 +40,9 @@ impl fmt::Display for NameError {
                 "each part between dots has 1 to 63 characters and no hyphen at its ends",
             ),
             Self::Character(c) => write!(f, "{c:?} is no character of a host name"),
-            Self::Star => f.write_str("`*` may only stand alone as the first part: `*.example.com`"),
+            Self::Star => {
+                f.write_str("`*` may only stand alone as the first part: `*.example.com`")
+            }
         }
     }
 }

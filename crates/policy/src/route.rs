@@ -155,7 +155,10 @@ mod tests {
         let names = (0..10_000).map(|i| (sni(&[&format!("host{i}.test")]), i));
         let table = RouteTable::new(names);
         let mut count = Count::default();
-        assert_eq!(table.choose(&facts([1, 2, 3, 4], Some("host9999.test")), &mut count), Some(9999));
+        assert_eq!(
+            table.choose(&facts([1, 2, 3, 4], Some("host9999.test")), &mut count),
+            Some(9999)
+        );
         assert_eq!(count.0, 1);
     }
 

@@ -1,1 +1,17 @@
 //! The L4 data path and the operation around it.
+//!
+//! Start reading at `session`: the story of one TCP connection. `engine` starts and stops
+//! everything, `relay` moves the bytes, `pool` knows the endpoints, `probe` looks after them,
+//! `observe` tells what happened.
+
+pub mod engine;
+mod listener;
+mod observe;
+pub mod pool;
+mod preamble;
+mod probe;
+mod registry;
+mod relay;
+mod resolve;
+pub mod run;
+mod session;

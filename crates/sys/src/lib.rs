@@ -4,5 +4,6 @@
 
 pub mod limits;
 pub mod pipe;
+pub mod reactor;
 pub mod socket;
 pub mod tcp_info;

@@ -10,10 +10,8 @@ pub fn raise_descriptors() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         // Refused only where a sandbox forbids the call; then the soft limit stays in force.
-        let _ = setrlimit(
-            Resource::Nofile,
-            Rlimit { current: limit.maximum, maximum: limit.maximum },
-        );
+        let _ =
+            setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
     getrlimit(Resource::Nofile).current
 }

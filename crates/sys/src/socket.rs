@@ -163,6 +163,27 @@ pub fn is_local_trouble(error: &io::Error) -> bool {
     )
 }
 
+/// Whether an error of [`accept`] belongs to the one connection that was to be accepted: accept(2)
+/// passes on what went wrong on the network before.
+#[must_use]
+pub fn is_lost_before_accept(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EINTR
+                | libc::ENETDOWN
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+        )
+    )
+}
+
 fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: libc::c_int) -> io::Result<()> {
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the pointer is valid for reading `length` bytes, the size of the int behind it.
@@ -176,11 +197,8 @@ fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: libc::c_int)
 mod tests {
     use super::*;
 
-    const KEEPALIVE: Keepalive = Keepalive {
-        idle: Duration::from_secs(30),
-        interval: Duration::from_secs(10),
-        count: 3,
-    };
+    const KEEPALIVE: Keepalive =
+        Keepalive { idle: Duration::from_secs(30), interval: Duration::from_secs(10), count: 3 };
 
     fn loopback() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()

@@ -69,6 +69,8 @@ pub struct TcpInfo {
     pub unanswered_probes: u8,
     /// Time since the peer last acknowledged anything.
     pub last_ack: Duration,
+    /// Time since data was last sent, repeated data included.
+    pub last_sent: Duration,
 }
 
 /// State 7 of `linux/tcp_states.h`.
@@ -104,6 +106,7 @@ pub fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<TcpInfo> {
         not_sent: raw.notsent_bytes,
         unanswered_probes: raw.probes,
         last_ack: Duration::from_millis(u64::from(raw.last_ack_recv)),
+        last_sent: Duration::from_millis(u64::from(raw.last_data_sent)),
     })
 }
 

@@ -87,10 +87,8 @@ fn two_choices_of_two_is_the_less_loaded_one() {
 fn candidates_come_in_tiers() {
     use Verdict::{Dead, Unknown, Up};
     let slots = |pool: &[(Verdict, bool)]| {
-        let pool: Vec<_> = pool
-            .iter()
-            .map(|&(verdict, backup)| Standing { verdict, weight: 1, backup })
-            .collect();
+        let pool: Vec<_> =
+            pool.iter().map(|&(verdict, backup)| Standing { verdict, weight: 1, backup }).collect();
         candidates(&pool).iter().map(|c| c.slot).collect::<Vec<_>>()
     };
     assert_eq!(slots(&[(Up, false), (Dead, false), (Unknown, false), (Up, true)]), [0]);

@@ -1,0 +1,236 @@
+//! A second instance fails loudly. With `SO_REUSEPORT` the kernel would let it share the address,
+//! and half of the connections would go to a program that nobody watches.
+
+use crate::listener::Listener;
+use eclusa_config::plan::Plan;
+use eclusa_sys::socket::try_exclusive;
+use rustix::fs::{FlockOperation, flock};
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The lock of one address; freed when dropped.
+#[derive(Debug)]
+pub struct InstanceLock {
+    _file: File,
+}
+
+/// Why an address cannot be had.
+#[derive(Debug)]
+pub enum InstanceError {
+    /// Somebody listens there.
+    Taken {
+        /// The address.
+        address: SocketAddr,
+        /// Name and pid of the program, where it could be found out.
+        holder: Option<String>,
+    },
+    /// The run directory or a lock in it cannot be used.
+    Lock(PathBuf, io::Error),
+}
+
+impl fmt::Display for InstanceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken { address, holder: Some(holder) } => {
+                write!(f, "{address} is taken by {holder}: stop it, or listen elsewhere")
+            }
+            Self::Taken { address, holder: None } => write!(
+                f,
+                "{address} is taken by a program that this user cannot see \
+                 (as root: ss -ltnp 'sport = {}')",
+                address.port()
+            ),
+            Self::Lock(path, error) => {
+                write!(
+                    f,
+                    "{}: {error} (set `run_directory` to a directory of the service's user)",
+                    path.display()
+                )
+            }
+        }
+    }
+}
+
+/// Takes the lock of every address and makes sure that nobody else listens there.
+pub(super) fn claim(
+    plan: &Plan,
+    listeners: &[Arc<Listener>],
+) -> Result<Vec<InstanceLock>, InstanceError> {
+    let directory = run_directory(plan.run_directory.as_deref())?;
+    let mut locks = Vec::new();
+    for listener in listeners {
+        let address = listener.address();
+        locks.push(lock(&directory, address, plan.program.name())?);
+        if let Err(error) = try_exclusive(address)
+            && error.kind() == io::ErrorKind::AddrInUse
+        {
+            return Err(InstanceError::Taken { address, holder: holder_of(address) });
+        }
+    }
+    Ok(locks)
+}
+
+/// The directory for locks: the plan's, systemd's, `/run/eclusa`, or one of the user's own.
+fn run_directory(wanted: Option<&Path>) -> Result<PathBuf, InstanceError> {
+    let usable = |path: &Path| fs::create_dir_all(path).and_then(|()| probe_writable(path));
+    if let Some(path) = wanted {
+        return match usable(path) {
+            Ok(()) => Ok(path.to_owned()),
+            Err(error) => Err(InstanceError::Lock(path.to_owned(), error)),
+        };
+    }
+    let user = rustix::process::getuid().as_raw();
+    let of_environment = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let candidates = [
+        of_environment("RUNTIME_DIRECTORY"),
+        Some(PathBuf::from("/run/eclusa")),
+        of_environment("XDG_RUNTIME_DIR").map(|path| path.join("eclusa")),
+        Some(std::env::temp_dir().join(format!("eclusa-{user}"))),
+    ];
+    let mut last = None;
+    for path in candidates.into_iter().flatten() {
+        match usable(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) => last = Some(InstanceError::Lock(path, error)),
+        }
+    }
+    let nowhere =
+        || InstanceError::Lock(PathBuf::from("/run/eclusa"), io::ErrorKind::NotFound.into());
+    Err(last.unwrap_or_else(nowhere))
+}
+
+fn probe_writable(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".probe-{}", std::process::id()));
+    File::create(&path)?;
+    fs::remove_file(path)
+}
+
+fn lock(
+    directory: &Path,
+    address: SocketAddr,
+    program: &str,
+) -> Result<InstanceLock, InstanceError> {
+    // Addresses of different network namespaces have nothing to do with each other.
+    let namespace = fs::read_link("/proc/self/ns/net").ok();
+    let namespace = namespace.and_then(|path| Some(path.to_str()?.to_owned())).unwrap_or_default();
+    let namespace: String = namespace.chars().filter(char::is_ascii_digit).collect();
+    let path = directory.join(format!("{address}-{namespace}.lock"));
+    let failed = |error| InstanceError::Lock(path.clone(), error);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        let read = file.read_to_string(&mut holder).is_ok();
+        let holder = Some(holder.trim().to_owned()).filter(|holder| read && !holder.is_empty());
+        return Err(InstanceError::Taken { address, holder });
+    }
+    let text = format!("{program}, pid {}\n", std::process::id());
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(text.as_bytes()))
+        .map_err(failed)?;
+    Ok(InstanceLock { _file: file })
+}
+
+/// Finds out who listens on `address`: the socket's inode from `/proc/net/tcp`, then the process
+/// that has it open.
+fn holder_of(address: SocketAddr) -> Option<String> {
+    let inode = listening_inode(address)?;
+    let wanted = format!("socket:[{inode}]");
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
+        let has_it = |descriptor: &fs::DirEntry| {
+            fs::read_link(descriptor.path())
+                .is_ok_and(|target| target.as_os_str() == wanted.as_str())
+        };
+        if descriptors.flatten().any(|descriptor| has_it(&descriptor)) {
+            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("{}, pid {pid}", name.trim()));
+        }
+    }
+    None
+}
+
+fn listening_inode(address: SocketAddr) -> Option<String> {
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
+        let table = fs::read_to_string(table).ok()?;
+        table.lines().skip(1).find_map(|line| inode_of_listener(line, address))
+    })
+}
+
+/// The inode of a line of `/proc/net/tcp` (proc(5)) if it is a listener in the way of `address`.
+fn inode_of_listener(line: &str, address: SocketAddr) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (ip, port) = fields.get(1)?.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    if *fields.get(3)? != LISTEN || port != address.port() {
+        return None;
+    }
+    let ip = address_of_hex(ip)?;
+    let in_the_way = ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
+    in_the_way.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+}
+
+/// An address as the kernel prints it: 32-bit words in the host's byte order.
+fn address_of_hex(hex: &str) -> Option<IpAddr> {
+    let words: Option<Vec<u32>> = (0..hex.len() / 8)
+        .map(|i| u32::from_str_radix(hex.get(i * 8..i * 8 + 8)?, 16).ok())
+        .collect();
+    let bytes: Vec<u8> = words?.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_found_by_its_line_in_proc() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let holder = holder_of(address).unwrap();
+        assert!(holder.ends_with(&format!("pid {}", std::process::id())), "{holder}");
+        drop(listener);
+        assert_eq!(holder_of(address), None);
+    }
+
+    #[test]
+    fn a_lock_names_its_holder_and_goes_with_it() {
+        let directory = std::env::temp_dir().join(format!("eclusa-lock-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let address = "127.0.0.1:6443".parse().unwrap();
+        let held = lock(&directory, address, "eclusa-edge").unwrap();
+        let error = lock(&directory, address, "eclusa-apiserver").unwrap_err().to_string();
+        let expected =
+            format!("127.0.0.1:6443 is taken by eclusa-edge, pid {}", std::process::id());
+        assert!(error.starts_with(&expected), "{error}");
+        drop(held);
+        lock(&directory, address, "eclusa-apiserver").unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn v6_addresses_are_read_as_the_kernel_prints_them() {
+        assert_eq!(address_of_hex("0100007F"), Some("127.0.0.1".parse().unwrap()));
+        let v6 = "00000000000000000000000001000000";
+        assert_eq!(address_of_hex(v6), Some("::1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,335 @@
+//! The engine: starts the workers, the probes and the log, and stops them.
+//!
+//! ```text
+//! start: log → descriptors → locks and listeners → pools → probes, resolver → workers → ready
+//! stop:  listeners close → sessions end by themselves → deadline: the rest is reset → log closes
+//! ```
+
+mod instance;
+mod worker;
+
+pub use instance::{InstanceError, InstanceLock};
+pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
+
+use crate::listener::Listener;
+use crate::observe::{Event, Logger, Writer};
+use crate::pool::Pool;
+use crate::{probe, resolve};
+use eclusa_config::plan::{Listener as ListenerPlan, Plan};
+use eclusa_sys::limits::raise_descriptors;
+use eclusa_sys::socket::{Keepalive, listen};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+
+/// Descriptors that are nobody's session: listeners, logs, probes, pipes, the reactors'.
+const RESERVED: u64 = 256;
+/// Connections that may wait to be taken by another worker.
+const HANDOVER_QUEUE: usize = 1024;
+
+/// Why an engine could not start; nothing is left running.
+#[derive(Debug)]
+pub enum StartError {
+    /// Another instance, or another program, has the address.
+    Taken(InstanceError),
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// A CA bundle cannot be used.
+    Ca(String),
+    /// The log cannot be opened, or a thread not started.
+    Io(&'static str, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken(error) => error.fmt(f),
+            Self::Listen(address, error) => {
+                write!(f, "cannot listen on {address}: {error}")?;
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    f.write_str(" (a port below 1024 takes CAP_NET_BIND_SERVICE)")?;
+                }
+                Ok(())
+            }
+            Self::Ca(message) => f.write_str(message),
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// What all threads of the engine share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Tells the runs of the program apart in session ids.
+    run: u64,
+    pub(crate) logger: Logger,
+    permits: Arc<Semaphore>,
+    pub(crate) pools: Vec<Arc<Pool>>,
+    gauges: Box<[Gauge]>,
+    /// Some trouble of this host has been told within this second.
+    troubled: AtomicBool,
+}
+
+/// Sessions of one worker, those on their way to it included.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Gauge(AtomicU32);
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    orders: watch::Sender<Order>,
+    workers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+    writer: Option<Writer>,
+    locks: Vec<InstanceLock>,
+    stop_deadline: Duration,
+}
+
+/// What an engine tells of itself.
+#[derive(Debug)]
+pub struct Status {
+    /// The pools.
+    pub pools: Vec<Arc<Pool>>,
+    /// Sessions at this moment, by worker.
+    pub sessions: Vec<u32>,
+}
+
+impl Engine {
+    /// Starts everything that the plan says; returns when connections are taken.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running.
+    pub fn start(plan: &Plan) -> Result<Self, StartError> {
+        let (logger, writer) = Logger::start(&plan.log)
+            .map_err(|error| StartError::Io("cannot open the log", error))?;
+        let started = Self::start_logged(plan, logger);
+        match started {
+            Ok(engine) => Ok(Self { writer: Some(writer), ..engine }),
+            Err(error) => {
+                writer.close();
+                Err(error)
+            }
+        }
+    }
+
+    fn start_logged(plan: &Plan, logger: Logger) -> Result<Self, StartError> {
+        let workers = plan.workers.unwrap_or_else(processors);
+        let listeners: Vec<_> = plan.listeners.iter().flat_map(Listener::prepare).collect();
+        let locks = instance::claim(plan, &listeners).map_err(StartError::Taken)?;
+        let sockets = bind(plan, workers, &logger)?;
+        let pools: Vec<_> =
+            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), workers))).collect();
+        let shared = Arc::new(Shared {
+            run: fastrand::u64(..),
+            permits: Arc::new(Semaphore::new(sessions_max(plan, &logger))),
+            pools,
+            gauges: (0..workers).map(|_| Gauge::default()).collect(),
+            troubled: AtomicBool::new(false),
+            logger,
+        });
+        let (orders, _) = watch::channel(Order::Run);
+        let probers = probe::prepare(&shared).map_err(StartError::Ca)?;
+        let mut engine = Self {
+            addresses: sockets.iter().map(|(address, _)| *address).collect(),
+            shared,
+            orders,
+            workers: Vec::new(),
+            helpers: Vec::new(),
+            writer: None,
+            locks,
+            stop_deadline: plan.stop_deadline,
+        };
+        engine.start_helpers(probers)?;
+        engine.start_workers(workers, &listeners, sockets)?;
+        engine.announce();
+        Ok(engine)
+    }
+
+    fn start_helpers(&mut self, probers: Vec<probe::Prober>) -> Result<(), StartError> {
+        let orders = self.orders.subscribe();
+        let shared = self.shared.clone();
+        self.helpers.push(spawn("probe", move || probe::run(shared, probers, orders))?);
+        if self.shared.pools.iter().any(|pool| resolve::has_names(pool)) {
+            let (orders, shared) = (self.orders.subscribe(), self.shared.clone());
+            self.helpers.push(spawn("resolve", move || resolve::run(&shared, orders))?);
+        }
+        Ok(())
+    }
+
+    fn start_workers(
+        &mut self,
+        workers: usize,
+        listeners: &[Arc<Listener>],
+        mut sockets: Vec<(SocketAddr, Vec<OwnedFd>)>,
+    ) -> Result<(), StartError> {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| tokio::sync::mpsc::channel(HANDOVER_QUEUE)).unzip();
+        for (index, receiver) in receivers.into_iter().enumerate() {
+            let mut own = Vec::new();
+            for (address, sockets) in &mut sockets {
+                let listener = listeners.iter().find(|listener| listener.address() == *address);
+                if let (Some(listener), Some(socket)) = (listener, sockets.pop()) {
+                    own.push((listener.clone(), socket));
+                }
+            }
+            let setup = worker::Setup {
+                index,
+                shared: self.shared.clone(),
+                listeners: own,
+                handed_over: receiver,
+                others: senders.clone(),
+                orders: self.orders.subscribe(),
+            };
+            let thread = spawn(&format!("worker-{index}"), move || worker::run(setup))?;
+            self.workers.push(thread);
+        }
+        Ok(())
+    }
+
+    fn announce(&self) {
+        let logger = &self.shared.logger;
+        for address in &self.addresses {
+            let event = Event::new("listening", format!("listening on {address}"));
+            logger.event(event.about("address", address.to_string()));
+        }
+        let endpoints: usize = self.shared.pools.iter().map(|pool| pool.endpoints().len()).sum();
+        let event = Event::new("ready", "ready")
+            .about("workers", self.shared.gauges.len())
+            .about("sessions_max", self.shared.permits.available_permits())
+            .about("endpoints", endpoints)
+            .about("pid", std::process::id());
+        logger.event(event);
+    }
+
+    /// The addresses that it listens on.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Tells what is going on.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let count = |gauge: &Gauge| gauge.0.load(Ordering::Relaxed);
+        Status {
+            pools: self.shared.pools.clone(),
+            sessions: self.shared.gauges.iter().map(count).collect(),
+        }
+    }
+
+    /// Writes a warning to the log.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.shared.logger.event(Event::new("warning", message));
+    }
+
+    /// Closes the listeners, lets sessions end by themselves until the plan's deadline, or until
+    /// `hurry` says so, resets the rest and returns when every thread has ended.
+    pub fn stop(mut self, hurry: impl Fn() -> bool) {
+        let deadline = Instant::now() + self.stop_deadline;
+        self.shared.logger.event(
+            Event::new("stopping", "stopping: no new connections").about("sessions", self.count()),
+        );
+        self.orders.send_replace(Order::Drain);
+        // The addresses are free as soon as the listeners are closed: a successor may start.
+        self.locks.clear();
+        while self.count() > 0 && Instant::now() < deadline && !hurry() {
+            pause();
+        }
+        let left = self.count();
+        self.orders.send_replace(Order::Stop);
+        for thread in self.workers.drain(..).chain(self.helpers.drain(..)) {
+            // A thread that panicked has ended, which is all that is asked of it here.
+            let _ = thread.join();
+        }
+        let event = Event::new("stopped", "stopped").about("sessions_reset", left);
+        self.shared.logger.event(event);
+        if let Some(writer) = self.writer.take() {
+            writer.close();
+        }
+    }
+
+    fn count(&self) -> u32 {
+        self.status().sessions.iter().sum()
+    }
+}
+
+/// The stop waits for other threads; nothing else runs on the one that calls it.
+#[allow(clippy::disallowed_methods)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| StartError::Io("cannot start a thread", error))
+}
+
+/// Processors that this process may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Sessions that may run at once: each holds two descriptors.
+fn sessions_max(plan: &Plan, logger: &Logger) -> usize {
+    let descriptors = raise_descriptors().unwrap_or(1 << 20);
+    let possible = usize::try_from(descriptors.saturating_sub(RESERVED) / 2).unwrap_or(1 << 19);
+    let by_default = usize::try_from(descriptors * 8 / 10 / 2).unwrap_or(1 << 19).min(possible);
+    let wanted = plan.sessions_max.unwrap_or(by_default);
+    if wanted > possible {
+        let message = format!(
+            "sessions_max = {wanted} takes {} descriptors, the limit is {descriptors}: \
+             {possible} sessions (raise LimitNOFILE= of the unit)",
+            wanted * 2
+        );
+        logger.event(Event::new("warning", message));
+    }
+    wanted.min(possible).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+/// Opens a socket for each worker on each address.
+fn bind(
+    plan: &Plan,
+    workers: usize,
+    logger: &Logger,
+) -> Result<Vec<(SocketAddr, Vec<OwnedFd>)>, StartError> {
+    let mut bound = Vec::new();
+    for listener in &plan.listeners {
+        for listen_address in &listener.addresses {
+            let address = listen_address.address;
+            let sockets: io::Result<Vec<_>> =
+                (0..workers).map(|_| open(listener, address)).collect();
+            match sockets {
+                Ok(sockets) => bound.push((address, sockets)),
+                Err(error) if listen_address.optional => {
+                    let message = format!("not listening on {address}: {error}");
+                    logger.event(Event::new("warning", message));
+                }
+                Err(error) => return Err(StartError::Listen(address, error)),
+            }
+        }
+    }
+    Ok(bound)
+}
+
+fn open(plan: &ListenerPlan, address: SocketAddr) -> io::Result<OwnedFd> {
+    let keepalive = Keepalive {
+        idle: plan.dead_peer.keepalive_idle,
+        interval: plan.dead_peer.keepalive_interval,
+        count: plan.dead_peer.keepalive_count,
+    };
+    listen(address, plan.backlog, keepalive)
+}

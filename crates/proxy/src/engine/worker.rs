@@ -1,0 +1,249 @@
+//! A worker: one thread, one single-threaded reactor, its own listening sockets, buffers, pipes and
+//! sessions. Nothing of a session ever leaves its worker, except a fresh one that is handed over
+//! before it is known to any reactor.
+
+use super::Shared;
+use crate::listener::{Listener, accept_loop};
+use crate::observe::{Event, Logger, SessionId};
+use crate::pool::{Pickers, Pool};
+use crate::registry::{Registry, Tick};
+use crate::relay::Buffers;
+use crate::session;
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::MissedTickBehavior;
+
+/// How long sessions may take to end after they were told to.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What the engine asks of its workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Carry traffic.
+    Run,
+    /// Close the listeners, carry on what there is.
+    Drain,
+    /// Reset what there is, and end.
+    Stop,
+}
+
+/// A fresh connection, not yet known to any reactor.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) socket: OwnedFd,
+    pub(crate) peer: SocketAddr,
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) at: Instant,
+    pub(crate) guards: Guards,
+}
+
+/// What counts a session, from accept to close: its permit and its worker's gauge.
+#[derive(Debug)]
+pub(crate) struct Guards {
+    shared: Arc<Shared>,
+    worker: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Guards {
+    fn new(shared: Arc<Shared>, worker: usize, permit: OwnedSemaphorePermit) -> Self {
+        shared.gauges[worker].0.fetch_add(1, Ordering::Relaxed);
+        Self { shared, worker, _permit: permit }
+    }
+
+    fn move_to(&mut self, worker: usize) {
+        self.shared.gauges[worker].0.fetch_add(1, Ordering::Relaxed);
+        self.shared.gauges[self.worker].0.fetch_sub(1, Ordering::Relaxed);
+        self.worker = worker;
+    }
+}
+
+impl Drop for Guards {
+    fn drop(&mut self) {
+        self.shared.gauges[self.worker].0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a worker starts with.
+pub(super) struct Setup {
+    pub(super) index: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) listeners: Vec<(Arc<Listener>, OwnedFd)>,
+    pub(super) handed_over: mpsc::Receiver<Accepted>,
+    pub(super) others: Vec<mpsc::Sender<Accepted>>,
+    pub(super) orders: watch::Receiver<Order>,
+}
+
+/// What the sessions of one worker share.
+pub(crate) struct Worker {
+    index: usize,
+    shared: Arc<Shared>,
+    others: Vec<mpsc::Sender<Accepted>>,
+    pickers: Pickers,
+    registry: Rc<Registry>,
+    buffers: Rc<Buffers>,
+    sessions: Cell<u64>,
+}
+
+/// A single-threaded reactor, for one of the engine's threads.
+pub(crate) fn reactor() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+/// The body of a worker's thread.
+pub(super) fn run(setup: Setup) {
+    let (index, logger) = (setup.index, setup.shared.logger.clone());
+    match reactor() {
+        Ok(reactor) => reactor.block_on(async {
+            // As a task of its own: what is given to `block_on` is polled at every wake-up.
+            let _ = tokio::task::spawn_local(work(setup)).await;
+        }),
+        Err(error) => {
+            let message = format!("worker {index} cannot start: {error}");
+            logger.event(Event::new("warning", message));
+        }
+    }
+}
+
+async fn work(setup: Setup) {
+    let Setup { index, shared, listeners, mut handed_over, others, mut orders } = setup;
+    let registry = Registry::new();
+    let worker = Rc::new(Worker {
+        index,
+        pickers: Pickers::new(index, shared.pools.len()),
+        buffers: Buffers::new(registry.clone()),
+        registry,
+        shared,
+        others,
+        sessions: Cell::new(0),
+    });
+    let mut accepting = Vec::new();
+    for (listener, socket) in listeners {
+        accepting.push(tokio::task::spawn_local(accept_loop(worker.clone(), listener, socket)));
+    }
+    let mut ticks = tokio::time::interval(Tick::LENGTH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            Some(accepted) = handed_over.recv() => worker.start(accepted),
+            _ = ticks.tick() => worker.registry.tick(),
+            changed = orders.changed() => {
+                let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
+                if order != Order::Run {
+                    accepting.drain(..).for_each(|task| task.abort());
+                }
+                if order == Order::Stop {
+                    break;
+                }
+            }
+        }
+    }
+    worker.registry.stop_all();
+    // The sessions have been told; each needs one turn to write its record and reset its peers.
+    let until = Instant::now() + LAST_WORDS;
+    while worker.shared.gauges[index].0.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+impl Worker {
+    pub(crate) fn logger(&self) -> &Logger {
+        &self.shared.logger
+    }
+
+    pub(crate) fn pickers(&self) -> &Pickers {
+        &self.pickers
+    }
+
+    pub(crate) fn registry(&self) -> &Rc<Registry> {
+        &self.registry
+    }
+
+    pub(crate) fn buffers(&self) -> &Rc<Buffers> {
+        &self.buffers
+    }
+
+    pub(crate) fn pool(&self, index: usize) -> Option<Arc<Pool>> {
+        self.shared.pools.get(index).cloned()
+    }
+
+    /// A number that goes up with every session: what takes turns goes by it.
+    pub(crate) fn turn(&self) -> usize {
+        usize::try_from(self.sessions.get()).unwrap_or(0)
+    }
+
+    /// The id of one more session.
+    pub(crate) fn next_id(&self) -> SessionId {
+        let number = self.sessions.get();
+        self.sessions.set(number + 1);
+        let workers = self.shared.gauges.len() as u64;
+        SessionId { run: self.shared.run, number: number * workers + self.index as u64 }
+    }
+
+    /// A permit for one more session; waits at the limit. `None` when the engine ends.
+    pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        let permits = &self.shared.permits;
+        if let Ok(permit) = permits.clone().try_acquire_owned() {
+            return Some(permit);
+        }
+        self.tell_once("sessions_max is reached: new clients wait in the kernel's queue");
+        permits.clone().acquire_owned().await.ok()
+    }
+
+    /// Counts a session on this worker.
+    pub(crate) fn count(&self, permit: OwnedSemaphorePermit) -> Guards {
+        Guards::new(self.shared.clone(), self.index, permit)
+    }
+
+    /// Starts a fresh connection here, or hands it over where this worker leads the least loaded
+    /// by more than max(2, 10 %): few long sessions must not depend on the kernel's luck.
+    pub(crate) fn place(self: Rc<Self>, mut accepted: Accepted) {
+        let load = |index: usize| self.shared.gauges[index].0.load(Ordering::Relaxed);
+        let own = load(self.index);
+        let least = (0..self.others.len()).min_by_key(|&index| load(index)).unwrap_or(self.index);
+        let lead = own.saturating_sub(load(least));
+        if lead > (own / 10).max(2)
+            && let Ok(place) = self.others[least].try_reserve()
+        {
+            accepted.guards.move_to(least);
+            place.send(accepted);
+            return;
+        }
+        self.start(accepted);
+    }
+
+    fn start(self: &Rc<Self>, accepted: Accepted) {
+        self.clone().spawn(session::run(self.clone(), accepted));
+    }
+
+    /// Runs a task on this worker.
+    pub(crate) fn spawn(self: Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(task);
+    }
+
+    /// Tells that this host lacks something; at most once a second.
+    pub(crate) fn local_trouble(&self, error: &io::Error) {
+        self.tell_once(&format!("this host is short of something: {error}"));
+    }
+
+    fn tell_once(&self, message: &str) {
+        if self.shared.troubled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.shared.logger.event(Event::new("limit", message));
+        let shared = self.shared.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            shared.troubled.store(false, Ordering::Relaxed);
+        });
+    }
+}

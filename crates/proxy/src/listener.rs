@@ -1,0 +1,114 @@
+//! Listeners: what is prepared of them once, and the loop that accepts.
+
+use crate::engine::{Accepted, Worker};
+use crate::relay::Limits;
+use eclusa_config::plan;
+use eclusa_policy::network::NetworkSet;
+use eclusa_policy::route::RouteTable;
+use eclusa_sys::reactor::watch_readable;
+use eclusa_sys::socket::{accept, is_lost_before_accept};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Connections taken in a row before other sessions have their turn.
+const ACCEPTS_PER_TURN: u32 = 8;
+/// Pause after the host ran out of descriptors or memory: an accept that fails at once would spin.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// One address of a listener, with what its sessions need.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    plan: Arc<plan::Listener>,
+    address: SocketAddr,
+    routes: Arc<RouteTable>,
+    proxy_from: Arc<NetworkSet>,
+    limits: Arc<Limits>,
+}
+
+impl Listener {
+    /// Prepares a listener, once for each of its addresses.
+    pub(crate) fn prepare(plan: &plan::Listener) -> Vec<Arc<Self>> {
+        let routes = plan.routes.iter().map(|route| (route.when.clone(), route.pool));
+        let routes = Arc::new(RouteTable::new(routes));
+        let proxy_from = plan.proxy_from.iter().flatten().copied();
+        let proxy_from: Arc<NetworkSet> = Arc::new(proxy_from.collect());
+        let limits = Arc::new(Limits {
+            idle: plan.idle_timeout,
+            half_closed: plan.half_closed_timeout,
+            dead_peer: plan.dead_peer,
+        });
+        let plan = Arc::new(plan.clone());
+        let prepare = |listen: &plan::ListenAddress| {
+            Arc::new(Self {
+                plan: plan.clone(),
+                address: listen.address,
+                routes: routes.clone(),
+                proxy_from: proxy_from.clone(),
+                limits: limits.clone(),
+            })
+        };
+        plan.addresses.iter().map(prepare).collect()
+    }
+
+    pub(crate) fn plan(&self) -> &plan::Listener {
+        &self.plan
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.limits.clone()
+    }
+
+    /// Whether `peer` must send a PROXY header first.
+    pub(crate) fn expects_proxy_header(&self, peer: IpAddr) -> bool {
+        !self.proxy_from.is_empty() && self.proxy_from.contains(peer)
+    }
+}
+
+/// Accepts connections until the worker stops.
+///
+/// A permit, which stands for the descriptors of both sides, is taken before `accept`: at the limit
+/// a client waits in the kernel's queue; nobody is accepted and then closed.
+pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, socket: OwnedFd) {
+    let socket = match watch_readable(socket) {
+        Ok(socket) => socket,
+        Err(error) => return worker.local_trouble(&error),
+    };
+    let mut in_a_row = 0;
+    loop {
+        let Ok(mut ready) = socket.readable().await else { return };
+        let Some(permit) = worker.permit().await else { return };
+        match ready.try_io(|socket| accept(socket.as_fd())) {
+            // Nothing there after all: the permit goes back.
+            Err(_would_block) => continue,
+            Ok(Ok((socket, peer))) => {
+                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                let guards = worker.count(permit);
+                let listener = listener.clone();
+                let accepted = Accepted { socket, peer, listener, at: Instant::now(), guards };
+                worker.clone().place(accepted);
+            }
+            Ok(Err(error)) => {
+                drop(permit);
+                if !is_lost_before_accept(&error) {
+                    worker.local_trouble(&error);
+                    tokio::time::sleep(SHORTAGE_PAUSE).await;
+                }
+            }
+        }
+        in_a_row += 1;
+        if in_a_row % ACCEPTS_PER_TURN == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! How a session ended: who ended it, at which step, and why.
+
+use std::borrow::Cow;
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Client,
+    Endpoint,
+    Proxy,
+    Operator,
+}
+
+impl Who {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Endpoint => "endpoint",
+            Self::Proxy => "proxy",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// The step that a session had reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Preamble,
+    Access,
+    Route,
+    Dial,
+    Data,
+}
+
+impl Step {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Preamble => "preamble",
+            Self::Access => "access",
+            Self::Route => "route",
+            Self::Dial => "dial",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// What kind of end it was; decides HAProxy's first letter together with [`Who`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Both sides said what they had to say.
+    Clean,
+    /// Somebody broke it off.
+    Abort,
+    /// Somebody kept silent for too long.
+    Timeout,
+    /// This host lacked something: descriptors, ports, memory.
+    Shortage,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) who: Who,
+    pub(crate) step: Step,
+    manner: Manner,
+    pub(crate) reason: Cow<'static, str>,
+}
+
+impl End {
+    /// Both directions ended in order; `who` ended first.
+    pub(crate) fn clean(who: Who) -> Self {
+        Self { who, step: Step::Data, manner: Manner::Clean, reason: "closed".into() }
+    }
+
+    /// `who` broke it off.
+    pub(crate) fn abort(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { who, step, manner: Manner::Abort, reason: reason.into() }
+    }
+
+    /// `who` kept silent for too long.
+    pub(crate) fn timeout(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { who, step, manner: Manner::Timeout, reason: reason.into() }
+    }
+
+    /// This host lacked something.
+    pub(crate) fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
+    }
+
+    /// HAProxy's termination letters (its configuration manual, "Session state at
+    /// disconnection"): the first says who or what ended the session, the second at which step.
+    pub(crate) fn letters(&self) -> [u8; 2] {
+        let first = match (self.manner, self.who) {
+            (Manner::Clean, _) => return *b"--",
+            (Manner::Timeout, Who::Client) => b'c',
+            (Manner::Timeout, _) => b's',
+            (Manner::Shortage, _) => b'R',
+            (Manner::Abort, Who::Client) => b'C',
+            (Manner::Abort, Who::Endpoint) => b'S',
+            (Manner::Abort, Who::Proxy) => b'P',
+            (Manner::Abort, Who::Operator) => b'K',
+        };
+        let second = match self.step {
+            Step::Preamble | Step::Access | Step::Route => b'R',
+            Step::Dial => b'C',
+            Step::Data => b'D',
+        };
+        [first, second]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_haproxys() {
+        let letters = |end: End| String::from_utf8(end.letters().to_vec()).unwrap();
+        assert_eq!(letters(End::clean(Who::Client)), "--");
+        assert_eq!(letters(End::abort(Who::Endpoint, Step::Dial, "refused")), "SC");
+        assert_eq!(letters(End::timeout(Who::Endpoint, Step::Dial, "late")), "sC");
+        assert_eq!(letters(End::abort(Who::Client, Step::Data, "reset")), "CD");
+        assert_eq!(letters(End::timeout(Who::Client, Step::Preamble, "late")), "cR");
+        assert_eq!(letters(End::abort(Who::Proxy, Step::Access, "denied")), "PR");
+        assert_eq!(letters(End::shortage(Step::Dial, "ports")), "RC");
+        assert_eq!(letters(End::abort(Who::Operator, Step::Data, "stop")), "KD");
+    }
+}

@@ -1,0 +1,193 @@
+//! The finish record: one per session, filled in as the session goes, written once.
+
+use super::End;
+use crate::pool::{Endpoint, Pool};
+use eclusa_sys::tcp_info::TcpInfo;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Identifies a session in logs and in PROXY headers: the run of the program, then a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionId {
+    pub(crate) run: u64,
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.run, self.number)
+    }
+}
+
+/// What the preamble saw where it looked for a ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hello {
+    /// It did not look.
+    Unasked,
+    /// A complete one.
+    Complete,
+    /// Bytes that are no TLS.
+    NotTls,
+    /// Larger than 16 KiB: passed on unread.
+    Oversized,
+    /// Not as the RFC has it: passed on unread.
+    Malformed(&'static str),
+    /// The client said nothing in time.
+    Silent,
+}
+
+impl Hello {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unasked | Self::Complete => None,
+            Self::NotTls => Some("not TLS"),
+            Self::Oversized => Some("oversized"),
+            Self::Malformed(_) => Some("malformed"),
+            Self::Silent => Some("silent"),
+        }
+    }
+}
+
+/// Everything that the log tells of one session.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) id: SessionId,
+    pub(crate) listener: Arc<str>,
+    /// The client, as the PROXY header names it where one came.
+    pub(crate) client: SocketAddr,
+    /// Who really connected, where a PROXY header named another.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) local: SocketAddr,
+    pub(crate) hello: Hello,
+    pub(crate) server_name: Option<Box<str>>,
+    pub(crate) alpn: Option<Box<[u8]>>,
+    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
+    pub(crate) tries: u32,
+    pub(crate) accepted: Instant,
+    pub(crate) preamble: Duration,
+    pub(crate) dial: Duration,
+    pub(crate) total: Duration,
+    pub(crate) bytes_up: u64,
+    pub(crate) bytes_down: u64,
+    pub(crate) client_tcp: Option<TcpInfo>,
+    pub(crate) endpoint_tcp: Option<TcpInfo>,
+    pub(crate) end: Option<End>,
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    event: &'static str,
+    id: String,
+    listener: &'a str,
+    client: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+    local: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hello: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sni: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpn: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<SocketAddr>,
+    ended_by: &'static str,
+    step: &'static str,
+    reason: &'a str,
+    letters: &'a str,
+    tries: u32,
+    ms: Milliseconds,
+    bytes: Bytes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tcp: Option<Tcp>,
+}
+
+#[derive(Serialize)]
+struct Milliseconds {
+    preamble: f64,
+    dial: f64,
+    total: f64,
+}
+
+#[derive(Serialize)]
+struct Bytes {
+    up: u64,
+    down: u64,
+}
+
+#[derive(Serialize)]
+struct Tcp {
+    client: Option<TcpSide>,
+    endpoint: Option<TcpSide>,
+}
+
+#[derive(Serialize)]
+struct TcpSide {
+    rtt_us: u64,
+    retransmits: u32,
+}
+
+impl Record {
+    /// The record as JSON, for the log writer's thread.
+    pub(super) fn to_json(&self) -> impl Serialize + '_ {
+        let end = self.end.as_ref();
+        Json {
+            event: "session",
+            id: self.id.to_string(),
+            listener: &self.listener,
+            client: self.client,
+            peer: self.peer,
+            local: self.local,
+            hello: self.hello.name(),
+            sni: self.server_name.as_deref(),
+            alpn: self.alpn.as_deref().map(String::from_utf8_lossy),
+            pool: self.pool.as_ref().map(|pool| &*pool.plan().name),
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.address()),
+            ended_by: end.map_or("proxy", |end| end.who.name()),
+            step: end.map_or("data", |end| end.step.name()),
+            reason: end.map_or("", |end| &end.reason),
+            letters: self.letters(),
+            tries: self.tries,
+            ms: Milliseconds {
+                preamble: milliseconds(self.preamble),
+                dial: milliseconds(self.dial),
+                total: milliseconds(self.total),
+            },
+            bytes: Bytes { up: self.bytes_up, down: self.bytes_down },
+            tcp: self.tcp(),
+        }
+    }
+
+    fn letters(&self) -> &'static str {
+        // The letters are two of a small alphabet; a table keeps them static.
+        const KNOWN: [&str; 20] = [
+            "--", "CR", "CC", "CD", "SR", "SC", "SD", "PR", "PC", "PD", "KR", "KC", "KD", "cR",
+            "cC", "cD", "sR", "sC", "sD", "RC",
+        ];
+        let letters = self.end.as_ref().map_or(*b"--", End::letters);
+        KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")
+    }
+
+    fn tcp(&self) -> Option<Tcp> {
+        let side = |info: TcpInfo| TcpSide {
+            rtt_us: u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX),
+            retransmits: info.retransmits,
+        };
+        (self.client_tcp.is_some() || self.endpoint_tcp.is_some()).then(|| Tcp {
+            client: self.client_tcp.map(side),
+            endpoint: self.endpoint_tcp.map(side),
+        })
+    }
+}
+
+/// Milliseconds with three digits behind the point.
+fn milliseconds(duration: Duration) -> f64 {
+    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
+}

@@ -1,0 +1,114 @@
+//! Pools at run time: their endpoints, and which of them takes the next session.
+
+mod dial;
+mod endpoint;
+mod pick;
+
+pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
+pub use endpoint::Endpoint;
+pub(crate) use endpoint::Lease;
+pub(crate) use pick::Pickers;
+
+use arc_swap::ArcSwap;
+use eclusa_config::plan;
+use eclusa_policy::verdict::Verdict;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+/// A pool: its plan and the endpoints that it has at this moment.
+#[derive(Debug)]
+pub struct Pool {
+    plan: Arc<plan::Pool>,
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    /// Changes whenever the set of endpoints or a verdict does; pickers are rebuilt by it.
+    epoch: AtomicU64,
+    /// Tells the probes that the set of endpoints has changed.
+    changed: watch::Sender<()>,
+    workers: usize,
+}
+
+impl Pool {
+    /// A pool of which the endpoints given by address exist already; names come with
+    /// [`Pool::set_resolved`].
+    pub(crate) fn new(plan: Arc<plan::Pool>, workers: usize) -> Self {
+        let pool = Self {
+            plan,
+            endpoints: ArcSwap::default(),
+            epoch: AtomicU64::new(1),
+            changed: watch::Sender::new(()),
+            workers,
+        };
+        pool.rebuild(|_| None);
+        pool
+    }
+
+    /// What the configuration says of the pool.
+    #[must_use]
+    pub fn plan(&self) -> &plan::Pool {
+        &self.plan
+    }
+
+    /// The endpoints at this moment.
+    #[must_use]
+    pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
+        self.endpoints.load_full()
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Hears of every change of the set of endpoints.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Gives `endpoint` a verdict; says whether that changed anything.
+    pub(crate) fn set_verdict(&self, endpoint: &Endpoint, verdict: Verdict) -> bool {
+        let changed = endpoint.set_verdict(verdict) != verdict;
+        if changed {
+            self.epoch.fetch_add(1, Ordering::Release);
+        }
+        changed
+    }
+
+    /// Takes in what names resolve to: `addresses(index)` of the plan's endpoint at `index`, or
+    /// `None` to keep what is known. Endpoints whose address stays keep their counters and verdict.
+    pub(crate) fn set_resolved(
+        &self,
+        addresses: impl Fn(usize) -> Option<Vec<std::net::SocketAddr>>,
+    ) -> bool {
+        self.rebuild(addresses)
+    }
+
+    fn rebuild(&self, resolved: impl Fn(usize) -> Option<Vec<std::net::SocketAddr>>) -> bool {
+        let known = self.endpoints.load_full();
+        let mut next: Vec<Arc<Endpoint>> = Vec::with_capacity(known.len());
+        for (index, written) in self.plan.endpoints.iter().enumerate() {
+            let addresses = match &written.address {
+                plan::EndpointAddress::Socket(address) => vec![*address],
+                plan::EndpointAddress::Name { .. } => resolved(index).unwrap_or_else(|| {
+                    let kept = known.iter().filter(|endpoint| endpoint.index() == index);
+                    kept.map(|endpoint| endpoint.address()).collect()
+                }),
+            };
+            for address in addresses {
+                let same = |e: &&Arc<Endpoint>| e.index() == index && e.address() == address;
+                let endpoint = known.iter().find(same).cloned().unwrap_or_else(|| {
+                    let probed = self.plan.probe.kind != plan::ProbeKind::None;
+                    Arc::new(Endpoint::new(written, index, address, self.workers, probed))
+                });
+                next.push(endpoint);
+            }
+        }
+        let same =
+            next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
+        if !same {
+            self.endpoints.store(Arc::new(next));
+            self.epoch.fetch_add(1, Ordering::Release);
+            self.changed.send_replace(());
+        }
+        !same
+    }
+}

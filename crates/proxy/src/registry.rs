@@ -1,0 +1,277 @@
+//! The sessions of one worker, and the coarse wheel that looks after them.
+//!
+//! A session that relays costs no timer: traffic writes the current tick into its [`Watch`], and
+//! the wheel comes by every few seconds, wakes those that need a look, and leaves the others alone.
+
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+/// Coarse time: ticks since the worker began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tick(u32);
+
+impl Tick {
+    /// The length of one tick.
+    pub(crate) const LENGTH: Duration = Duration::from_millis(250);
+
+    /// Ticks from `earlier` to this one.
+    fn since(self, earlier: Self) -> u32 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Time from `earlier` to this tick, never more than really passed.
+    pub(crate) fn elapsed_since(self, earlier: Self) -> Duration {
+        Self::LENGTH * self.since(earlier)
+    }
+
+    fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(ticks(duration)))
+    }
+}
+
+/// The number of ticks that cover `duration`, at least one.
+fn ticks(duration: Duration) -> u32 {
+    let ticks = duration.as_millis().div_ceil(Tick::LENGTH.as_millis());
+    u32::try_from(ticks).unwrap_or(u32::MAX).max(1)
+}
+
+/// How often the wheel comes by: while a peer owes an answer, while traffic flows, at rest.
+const URGENT: Duration = Duration::from_secs(1);
+const BUSY: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(10);
+/// Slots of the wheel; more than the ticks of the longest interval above.
+const SLOTS: usize = 64;
+
+/// What the wheel wants to know of a session, and how it reaches it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// When bytes last moved, in either direction.
+    pub(crate) active: Cell<Tick>,
+    /// When the session last looked at itself.
+    checked: Cell<Tick>,
+    /// A peer owes an acknowledgement, or a direction is stopped.
+    pub(crate) owed: Cell<bool>,
+    /// Without a byte for this long the session ends (idle, or half-closed).
+    pub(crate) patience: Cell<Option<Duration>>,
+    /// What the session is to do when it is polled next.
+    order: Cell<Order>,
+    waker: RefCell<Option<Waker>>,
+    scheduled: Cell<Tick>,
+}
+
+/// What the wheel or the operator asks of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing.
+    #[default]
+    None,
+    /// Look at your deadlines and peers.
+    Check,
+    /// End: the service stops.
+    Stop,
+}
+
+impl Watch {
+    fn new(now: Tick) -> Self {
+        Self {
+            active: Cell::new(now),
+            checked: Cell::new(now),
+            owed: Cell::new(false),
+            patience: Cell::new(None),
+            order: Cell::new(Order::None),
+            waker: RefCell::new(None),
+            scheduled: Cell::new(now),
+        }
+    }
+
+    /// Takes the standing order.
+    pub(crate) fn take_order(&self) -> Order {
+        self.order.take()
+    }
+
+    /// Remembers how the session is woken; its task never changes, so once is enough.
+    pub(crate) fn wake_by(&self, waker: &Waker) {
+        if self.waker.borrow().is_none() {
+            *self.waker.borrow_mut() = Some(waker.clone());
+        }
+    }
+
+    fn give(&self, order: Order) {
+        if self.order.get() != Order::Stop {
+            self.order.set(order);
+        }
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether the session must look at itself.
+    fn needs_check(&self, now: Tick) -> bool {
+        let late = self.patience.get().is_some_and(|p| now.since(self.active.get()) >= ticks(p));
+        late || self.owed.get() || self.active.get() >= self.checked.get()
+    }
+
+    fn next_visit(&self, now: Tick) -> Tick {
+        if self.owed.get() {
+            return now.plus(URGENT);
+        }
+        let busy = now.elapsed_since(self.active.get()) < BUSY;
+        now.plus(if busy { BUSY } else { QUIET })
+    }
+}
+
+/// The sessions of one worker.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    sessions: RefCell<Slab<Rc<Watch>>>,
+    wheel: RefCell<[Vec<usize>; SLOTS]>,
+    now: Cell<Tick>,
+}
+
+/// A session's place in the registry; dropped = gone.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    key: usize,
+    watch: Rc<Watch>,
+    registry: Rc<Registry>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            sessions: RefCell::default(),
+            wheel: RefCell::new(std::array::from_fn(|_| Vec::new())),
+            now: Cell::new(Tick(1)),
+        })
+    }
+
+    /// The current tick.
+    pub(crate) fn now(&self) -> Tick {
+        self.now.get()
+    }
+
+    /// Adds a session.
+    pub(crate) fn enter(self: &Rc<Self>) -> Entry {
+        let watch = Rc::new(Watch::new(self.now.get()));
+        let key = self.sessions.borrow_mut().insert(Rc::clone(&watch));
+        self.schedule(key, &watch, watch.next_visit(self.now.get()));
+        Entry { key, watch, registry: Rc::clone(self) }
+    }
+
+    /// Tells every session to end.
+    pub(crate) fn stop_all(&self) {
+        for (_, watch) in &*self.sessions.borrow() {
+            watch.give(Order::Stop);
+        }
+    }
+
+    /// One tick has passed: visits the sessions whose turn it is.
+    pub(crate) fn tick(&self) {
+        let now = Tick(self.now.get().0.saturating_add(1));
+        self.now.set(now);
+        let due = std::mem::take(&mut self.wheel.borrow_mut()[now.0 as usize % SLOTS]);
+        for &key in &due {
+            let sessions = self.sessions.borrow();
+            // A key may have been given to another session since; that one has a turn of its own.
+            let Some(watch) = sessions.get(key).filter(|watch| watch.scheduled.get() == now) else {
+                continue;
+            };
+            if watch.needs_check(now) {
+                watch.checked.set(now);
+                watch.give(Order::Check);
+            }
+            self.schedule(key, watch, watch.next_visit(now));
+        }
+        // Keeps the memory of the slot, unless it was put to use meanwhile.
+        let slot = &mut self.wheel.borrow_mut()[now.0 as usize % SLOTS];
+        if slot.is_empty() {
+            *slot = due;
+            slot.clear();
+        }
+    }
+
+    fn schedule(&self, key: usize, watch: &Watch, at: Tick) {
+        watch.scheduled.set(at);
+        self.wheel.borrow_mut()[at.0 as usize % SLOTS].push(key);
+    }
+}
+
+impl Entry {
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Marks that bytes moved just now.
+    pub(crate) fn touch(&self) {
+        self.watch.active.set(self.registry.now.get());
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.registry.sessions.borrow_mut().try_remove(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(registry: &Registry, duration: Duration) {
+        for _ in 0..ticks(duration) {
+            registry.tick();
+        }
+    }
+
+    #[test]
+    fn a_session_at_rest_is_left_alone_and_one_past_its_patience_is_woken() {
+        let registry = Registry::new();
+        let entry = registry.enter();
+        run(&registry, Duration::from_secs(6));
+        assert_eq!(entry.watch().take_order(), Order::Check, "it was active since the last look");
+        run(&registry, Duration::from_secs(60));
+        assert_eq!(entry.watch().take_order(), Order::None);
+        entry.watch().patience.set(Some(Duration::from_secs(70)));
+        run(&registry, Duration::from_secs(20));
+        assert_eq!(entry.watch().take_order(), Order::Check);
+    }
+
+    #[test]
+    fn a_session_that_is_owed_something_is_visited_every_second() {
+        let registry = Registry::new();
+        let entry = registry.enter();
+        entry.watch().owed.set(true);
+        run(&registry, Duration::from_secs(6));
+        for _ in 0..5 {
+            entry.watch().take_order();
+            run(&registry, URGENT);
+            assert_eq!(entry.watch().take_order(), Order::Check);
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_used_again_is_not_taken_for_the_old_session() {
+        let registry = Registry::new();
+        drop(registry.enter());
+        run(&registry, Duration::from_secs(3));
+        let entry = registry.enter();
+        run(&registry, Duration::from_secs(3));
+        assert_eq!(entry.watch().take_order(), Order::None);
+        assert_eq!(registry.sessions.borrow().len(), 1);
+        drop(entry);
+        run(&registry, Duration::from_secs(30));
+        assert!(registry.wheel.borrow().iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn a_stop_is_not_overwritten_by_a_check() {
+        let registry = Registry::new();
+        let entry = registry.enter();
+        registry.stop_all();
+        run(&registry, Duration::from_secs(6));
+        assert_eq!(entry.watch().take_order(), Order::Stop);
+    }
+}

@@ -1,0 +1,275 @@
+//! The story of one TCP connection: accept → preamble → access → route → pool → lease → dial →
+//! relay → one finish record.
+
+use crate::engine::{Accepted, Guards, Worker};
+use crate::listener::Listener;
+use crate::observe::{End, Hello, Line, Record, Step, Who};
+use crate::pool::{DialFailure, Dialled, FailureKind, Lease, Pool, dial};
+use crate::preamble::Preamble;
+use crate::relay::{Finished, Relay, reason_of};
+use eclusa_config::plan::{Peek, SendProxy};
+use eclusa_policy::access::Decision;
+use eclusa_policy::condition::Facts;
+use eclusa_sys::socket::{local_address, reset_on_close};
+use eclusa_wire::proxy_protocol;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// Carries one connection from accept until it relays, or until it is refused.
+pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
+    let Accepted { socket, peer, listener, at, guards } = accepted;
+    let mut client = match TcpStream::from_std(socket.into()) {
+        Ok(client) => client,
+        Err(error) => return worker.local_trouble(&error),
+    };
+    let mut session = Session::begin(&worker, listener, &client, peer, at);
+    match session.set_up(&mut client).await {
+        Ok(established) => {
+            let (record, relay, lease) = session.into_relay(client, established);
+            worker.clone().spawn(carry(worker, relay, lease, record, guards));
+        }
+        Err(end) => session.refuse(client, end),
+    }
+}
+
+/// Carries an established session to its end. The relay keeps its state in itself; this frame only
+/// holds what counts the session and what will be told of it.
+async fn carry(
+    worker: Rc<Worker>,
+    mut relay: Relay,
+    lease: Lease,
+    mut record: Box<Record>,
+    guards: Guards,
+) {
+    let finished: Finished = (&mut relay).await;
+    (record.bytes_up, record.bytes_down) = relay.bytes();
+    if worker.logger().wants_sessions() {
+        (record.client_tcp, record.endpoint_tcp) = relay.tcp_info();
+    }
+    // Boxed: this frame is what a session at rest costs, and closing is short.
+    Box::pin(relay.close(&finished)).await;
+    finish(&worker, record, finished.end);
+    drop((lease, guards));
+}
+
+/// Writes the finish record.
+fn finish(worker: &Worker, mut record: Box<Record>, end: End) {
+    if worker.logger().wants_sessions() {
+        record.total = record.accepted.elapsed();
+        record.end = Some(end);
+        worker.logger().line(Line::Session(record));
+    }
+}
+
+/// A session until it relays.
+struct Session<'a> {
+    worker: &'a Worker,
+    listener: Arc<Listener>,
+    record: Box<Record>,
+}
+
+/// What setting a session up yields: an endpoint, and what it has not taken yet of the first bytes.
+struct Established {
+    endpoint: TcpStream,
+    lease: Lease,
+    unsent: Vec<u8>,
+    /// Bytes of the client that the endpoint has taken.
+    sent: u64,
+}
+
+impl<'a> Session<'a> {
+    fn begin(
+        worker: &'a Worker,
+        listener: Arc<Listener>,
+        client: &TcpStream,
+        peer: std::net::SocketAddr,
+        accepted: Instant,
+    ) -> Self {
+        let mut local = listener.address();
+        if local.ip().is_unspecified() {
+            local = local_address(client.as_fd()).unwrap_or(local);
+        }
+        let record = Record {
+            id: worker.next_id(),
+            listener: listener.plan().name.clone(),
+            client: peer,
+            peer: None,
+            local,
+            hello: Hello::Unasked,
+            server_name: None,
+            alpn: None,
+            pool: None,
+            endpoint: None,
+            tries: 0,
+            accepted,
+            preamble: Duration::ZERO,
+            dial: Duration::ZERO,
+            total: Duration::ZERO,
+            bytes_up: 0,
+            bytes_down: 0,
+            client_tcp: None,
+            endpoint_tcp: None,
+            end: None,
+        };
+        Self { worker, listener, record: Box::new(record) }
+    }
+
+    /// Everything before the relay.
+    async fn set_up(&mut self, client: &mut TcpStream) -> Result<Established, End> {
+        let first_flight = self.preamble(client).await?;
+        let (index, pool) = self.route()?;
+        let dialled = self.dial(&pool, index).await?;
+        Ok(self.first_bytes(&pool, dialled, first_flight))
+    }
+
+    /// Reads the PROXY header and the ClientHello, as far as the listener asks for them. The
+    /// client is checked against the access list as soon as its address is known.
+    async fn preamble(&mut self, client: &mut TcpStream) -> Result<Vec<u8>, End> {
+        let plan = self.listener.plan();
+        let began = self.record.accepted;
+        let peer = self.record.client;
+        let mut preamble =
+            Preamble::new(client, self.worker.buffers(), began.into(), plan.preamble_timeout);
+        if self.listener.expects_proxy_header(peer.ip())
+            && let Some(named) = preamble.proxy_header().await?
+        {
+            self.record.peer = Some(peer);
+            self.record.client = named.source;
+            self.record.local = named.destination;
+        }
+        self.access()?;
+        if plan.peek == Peek::Tls {
+            let greeting = preamble.client_hello().await?;
+            self.record.hello = greeting.hello;
+            self.record.server_name = greeting.server_name;
+            self.record.alpn = greeting.alpn;
+        }
+        self.record.preamble = began.elapsed();
+        Ok(preamble.into_first_flight())
+    }
+
+    fn access(&self) -> Result<(), End> {
+        match self.listener.plan().access.decide(self.record.client.ip()) {
+            Decision::Allowed(_) => Ok(()),
+            Decision::Denied(by) => {
+                let reason = match by {
+                    Some(network) => format!("denied: {network}"),
+                    None => "denied: no `allow` network holds the client".to_owned(),
+                };
+                Err(End::abort(Who::Proxy, Step::Access, reason))
+            }
+        }
+    }
+
+    fn route(&mut self) -> Result<(usize, Arc<Pool>), End> {
+        let facts = Facts {
+            source: self.record.client.ip(),
+            // The port that was connected to, whatever a PROXY header says of the outer world.
+            destination: self.listener.address(),
+            server_name: self.record.server_name.as_deref(),
+        };
+        let index = self.listener.routes().choose(&facts, &mut ());
+        let found = index.and_then(|index| Some((index, self.worker.pool(index)?)));
+        let Some((index, pool)) = found else {
+            let reason = match facts.server_name {
+                Some(name) => format!("no route takes server name {name}"),
+                None => "no route takes a connection without a server name".to_owned(),
+            };
+            return Err(End::abort(Who::Proxy, Step::Route, reason));
+        };
+        self.record.pool = Some(pool.clone());
+        Ok((index, pool))
+    }
+
+    async fn dial(&mut self, pool: &Pool, index: usize) -> Result<Dialled, End> {
+        let began = Instant::now();
+        let dialled = dial(self.worker, pool, index).await;
+        self.record.dial = began.elapsed();
+        let (tries, lease) = match &dialled {
+            Ok(dialled) => (dialled.tries, Some(&dialled.lease)),
+            Err(failure) => (failure.tries, failure.lease.as_ref()),
+        };
+        self.record.tries = tries;
+        self.record.endpoint = lease.map(|lease| lease.endpoint().clone());
+        dialled.map_err(|failure| end_of(&failure, pool))
+    }
+
+    /// Sends the PROXY header and what the client said so far, in one write.
+    fn first_bytes(&self, pool: &Pool, dialled: Dialled, first_flight: Vec<u8>) -> Established {
+        let Dialled { stream: endpoint, lease, .. } = dialled;
+        let from_client = first_flight.len();
+        let mut unsent = first_flight;
+        if let Some(send_proxy) = pool.plan().send_proxy {
+            unsent.splice(0..0, self.proxy_header(send_proxy));
+        }
+        if !unsent.is_empty()
+            && let Ok(written) = endpoint.try_write(&unsent)
+        {
+            unsent.drain(..written);
+        }
+        let sent = from_client.saturating_sub(unsent.len()) as u64;
+        Established { endpoint, lease, unsent, sent }
+    }
+
+    /// The PROXY header that tells the endpoint who the client is.
+    fn proxy_header(&self, send_proxy: SendProxy) -> Vec<u8> {
+        let record = &self.record;
+        let mut header = Vec::with_capacity(128);
+        if send_proxy.version == 1 {
+            proxy_protocol::encode_v1(&mut header, record.client, record.local);
+            return header;
+        }
+        let tlvs = send_proxy.tlvs;
+        let id = record.id.to_string();
+        let fields = proxy_protocol::V2 {
+            source: record.client,
+            destination: record.local,
+            alpn: record.alpn.as_deref().filter(|_| tlvs.alpn),
+            authority: record.server_name.as_deref().filter(|_| tlvs.authority),
+            unique_id: Some(id.as_bytes()).filter(|_| tlvs.unique_id),
+            crc32c: tlvs.crc32c,
+            align: None,
+        };
+        proxy_protocol::encode_v2(&mut header, &fields);
+        header
+    }
+
+    fn into_relay(
+        self,
+        client: TcpStream,
+        established: Established,
+    ) -> (Box<Record>, Relay, Lease) {
+        let Established { endpoint, lease, unsent, sent } = established;
+        let limits = self.listener.limits();
+        let relay = Relay::new(client, endpoint, (unsent, sent), limits, self.worker);
+        (self.record, relay, lease)
+    }
+
+    /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so
+    /// that it tries elsewhere at once; the others a plain close.
+    fn refuse(self, client: TcpStream, end: End) {
+        if end.step == Step::Dial {
+            reset_on_close(client.as_fd());
+        }
+        drop(client);
+        finish(self.worker, self.record, end);
+    }
+}
+
+fn end_of(failure: &DialFailure, pool: &Pool) -> End {
+    match &failure.kind {
+        FailureKind::NoEndpoint => {
+            let reason = format!("no endpoint of pool {} can take a session", pool.plan().name);
+            End::abort(Who::Endpoint, Step::Dial, reason)
+        }
+        FailureKind::TimedOut => {
+            let reason = format!("no endpoint answered within {:?}", pool.plan().dial.timeout);
+            End::timeout(Who::Endpoint, Step::Dial, reason)
+        }
+        FailureKind::Failed(error) => End::abort(Who::Endpoint, Step::Dial, reason_of(error)),
+        FailureKind::Local(error) => End::shortage(Step::Dial, reason_of(error)),
+    }
+}

@@ -1,0 +1,161 @@
+//! Sessions through a running engine, over real sockets on loopback.
+
+mod common;
+
+use common::{Balancer, digest, pattern};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn bytes_pass_both_ways_and_half_close_is_kept() {
+    let endpoint = common::echo_after_eof();
+    let balancer = Balancer::start(&[endpoint], |_| {});
+    // More than the sockets' buffers hold, so that the relay has to stop and go on.
+    let sent = pattern(3 << 20);
+    for _ in 0..20 {
+        let mut client = balancer.connect();
+        let mut writing = client.try_clone().unwrap();
+        let bytes = sent.clone();
+        let writer = thread::spawn(move || {
+            writing.write_all(&bytes).unwrap();
+            writing.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        writer.join().unwrap();
+        assert_eq!(digest(&got), digest(&sent));
+    }
+}
+
+#[test]
+fn bulk_with_a_slow_reader_arrives_whole() {
+    let total = 64 << 20;
+    let endpoint = common::source(total);
+    let balancer = Balancer::start(&[endpoint], |_| {});
+    let mut client = balancer.connect();
+    let mut got = Vec::with_capacity(total);
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let n = client.read(&mut piece).unwrap();
+        if n == 0 {
+            break;
+        }
+        got.extend_from_slice(&piece[..n]);
+        if got.len() % 7 == 0 {
+            thread::yield_now();
+        }
+    }
+    assert_eq!(digest(&got), digest(&pattern(total)));
+}
+
+#[test]
+fn an_answer_followed_by_a_reset_is_delivered_before_the_reset() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let mut some = [0; 1024];
+            let _ = stream.read(&mut some);
+            let _ = stream.write_all(&[b'a'; 100]);
+            // Closed with unread bytes: a reset.
+        }
+    });
+    let balancer = Balancer::start(&[address], |_| {});
+    for round in 0..200 {
+        let mut client = balancer.connect();
+        let _ = client.write_all(&vec![b'u'; 300_000]);
+        let mut got = Vec::new();
+        let end = client.read_to_end(&mut got);
+        assert_eq!(got.len(), 100, "round {round}: {end:?}");
+        assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset, "round {round}");
+    }
+}
+
+#[test]
+fn a_reset_of_the_client_reaches_the_endpoint() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let balancer = Balancer::start(&[address], |_| {});
+    let mut client = balancer.connect();
+    client.write_all(b"hello").unwrap();
+    let (mut endpoint, _) = listener.accept().unwrap();
+    let mut got = [0; 5];
+    endpoint.read_exact(&mut got).unwrap();
+    common::reset(client);
+    let error = endpoint.read(&mut got).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_half_closed_session_without_bytes_ends_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let balancer = Balancer::start(&[address], |plan| {
+        plan.listeners[0].half_closed_timeout = Duration::from_secs(2);
+    });
+    let mut client = balancer.connect();
+    client.shutdown(Shutdown::Write).unwrap();
+    let (_endpoint, _) = listener.accept().unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_refusing_endpoint_costs_a_try_and_no_session() {
+    let gone = common::unused_address();
+    let endpoint = common::echo_after_eof();
+    let balancer = Balancer::start(&[gone, endpoint], |_| {});
+    for _ in 0..20 {
+        let mut client = balancer.connect();
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"hello");
+    }
+}
+
+#[test]
+fn without_any_endpoint_the_client_is_reset() {
+    let balancer = Balancer::start(&[common::unused_address()], |_| {});
+    let mut client = balancer.connect();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let error = client.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn at_the_limit_clients_wait_in_the_kernels_queue() {
+    let endpoint = common::echo_after_eof();
+    let balancer = Balancer::start(&[endpoint], |plan| plan.sessions_max = Some(2));
+    let held: Vec<TcpStream> = (0..2).map(|_| balancer.connect()).collect();
+    balancer.wait_for_sessions(2);
+    let mut waiting = balancer.connect();
+    waiting.write_all(b"late").unwrap();
+    waiting.shutdown(Shutdown::Write).unwrap();
+    waiting.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(waiting.read(&mut [0]).is_err(), "served although the limit is reached");
+    drop(held);
+    waiting.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut got = Vec::new();
+    waiting.read_to_end(&mut got).unwrap();
+    assert_eq!(got, b"late");
+}
+
+#[test]
+fn few_long_sessions_are_spread_over_the_workers() {
+    let endpoint = common::echo_after_eof();
+    let balancer = Balancer::start(&[endpoint], |plan| plan.workers = Some(2));
+    for _ in 0..10 {
+        let held: Vec<TcpStream> = (0..30).map(|_| balancer.connect()).collect();
+        balancer.wait_for_sessions(30);
+        let sessions = balancer.engine().status().sessions;
+        assert!(sessions.iter().all(|n| (12..=18).contains(n)), "{sessions:?}");
+        drop(held);
+        balancer.wait_for_sessions(0);
+    }
+}
