@@ -1,2 +1,82 @@
-//! Load balancer for the Kubernetes API: nodes to masters on :6443.
-fn main() {}
+//! Load balancer for the Kubernetes API: nodes to masters on :6443. The command line.
+
+use clap::{Args, Parser, Subcommand};
+use eclusa_config::plan::Program;
+use eclusa_config::{CommandOption, Mode};
+use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const PROGRAM: Program = Program::Apiserver;
+
+/// Load balancer for the Kubernetes API: nodes to masters on :6443
+///
+/// TCP from the nodes to the Kubernetes masters, TLS end to end: nothing is decrypted. Masters that
+/// do not answer get no new sessions; sessions that stand are left alone.
+#[derive(Debug, Parser)]
+#[command(name = "eclusa-apiserver", version, after_long_help = after_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(Run),
+    /// Tell everything that is wrong with a file, and do nothing else
+    Check(Check),
+}
+
+/// Balance, until a signal ends it
+///
+/// What to do is read from a file, or, for a trial, from the options `--master` and `--listen`.
+#[derive(Args, Debug)]
+struct Run {
+    /// The file; without it, and without --master, the default file
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["master", "listen"])]
+    config: Option<PathBuf>,
+    /// Instead of a file: a master, with or without a port; once for each
+    #[arg(long, value_name = "ADDRESS")]
+    master: Vec<String>,
+    /// With --master: an address to listen on (default: all, on port 6443); once for each
+    #[arg(long, value_name = "ADDRESS", requires = "master")]
+    listen: Vec<String>,
+}
+
+fn after_help() -> String {
+    format!(
+        "The shortest file, {}:
+  masters = [\"10.0.0.11\", \"10.0.0.12\", \"10.0.0.13\"]
+What it leaves out is right for Kubernetes masters; docs/configuration.md lists all keys.
+
+A trial without a file:
+  eclusa-apiserver run --listen 127.0.0.1:6443 --master 10.0.0.11 --master 10.0.0.12:6443
+
+{EXIT_CODES_AND_SIGNALS}
+
+Files:
+  {}  what to do
+  /run/eclusa                 locks that keep a second instance off the same address",
+        PROGRAM.default_file(),
+        PROGRAM.default_file(),
+    )
+}
+
+fn main() -> ExitCode {
+    command::main(|cli: Cli| match cli.command {
+        Command::Run(wanted) => run(wanted),
+        Command::Check(wanted) => command::check(PROGRAM, &wanted),
+    })
+}
+
+fn run(wanted: Run) -> ExitCode {
+    if wanted.master.is_empty() {
+        return command::run_file(PROGRAM, wanted.config.as_deref());
+    }
+    let options = [
+        CommandOption { key: "listen", option: "--listen", values: wanted.listen },
+        CommandOption { key: "masters", option: "--master", values: wanted.master },
+    ];
+    let typed = format!("{} run", PROGRAM.name());
+    command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start))
+}

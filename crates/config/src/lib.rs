@@ -1,3 +1,146 @@
 //! Documents, the reader that collects all mistakes, check, plan.
+//!
+//! A file becomes a document with positions ([`document`]), the document a [`plan::Plan`]: `check`
+//! reads section after section through one table of keys ([`reference`]), writes down every mistake
+//! and goes on. Either there is a plan, perhaps with warnings, or there are [`Diagnostics`].
 
+mod check;
+pub mod diagnostic;
+pub mod document;
+mod nearest;
 pub mod plan;
+mod reader;
+pub mod reference;
+mod values;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use document::CommandOption;
+
+use document::{Document, Source};
+use plan::{Plan, Program};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The longest file that is read, in bytes.
+pub const FILE_MAX: usize = 16 << 20;
+
+/// How much of the host a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing: the text alone, as on another machine.
+    Offline,
+    /// Files, directories and addresses of this host, but nothing that takes time: what a start
+    /// must know.
+    Start,
+    /// As `Start`, and names are resolved (within 2 s): what `check` shows.
+    Host,
+}
+
+/// A plan, and what is odd about the document it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the program will do.
+    pub plan: Plan,
+    /// Warnings; no errors.
+    pub warnings: Diagnostics,
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// Everything that is wrong with the file, at once.
+pub fn load(program: Program, path: &Path, mode: Mode) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(unreadable(program, &name, &error)),
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => parse(program, &name, &text, mode),
+        Err(error) => Err(not_utf8(&name, &error)),
+    }
+}
+
+/// Checks a text; `file_name` is what diagnostics call it.
+///
+/// # Errors
+/// Everything that is wrong with the text, at once.
+pub fn parse(
+    program: Program,
+    file_name: &str,
+    text: &str,
+    mode: Mode,
+) -> Result<Loaded, Diagnostics> {
+    if text.len() > FILE_MAX {
+        let remedy = "keep it below, for example by conditions that several routes share";
+        return Err(whole_file(
+            file_name,
+            &format!("{} bytes are too many", text.len()),
+            &format!("a file of at most {} MiB", FILE_MAX >> 20),
+            remedy,
+        ));
+    }
+    let (document, diagnostics) = Document::parse(Arc::new(Source::new(file_name, text)));
+    check::run(program, &document, mode, diagnostics)
+}
+
+/// Checks what options of a command line say, by the same rules as a file. `command` is the part
+/// of the command line before the options, for diagnostics.
+///
+/// # Errors
+/// Everything that is wrong with the options, at once.
+pub fn options(
+    program: Program,
+    command: &str,
+    options: &[CommandOption],
+    mode: Mode,
+) -> Result<Loaded, Diagnostics> {
+    let document = Document::of_options(command, options);
+    let diagnostics = Diagnostics::new(document.source.clone());
+    check::run(program, &document, mode, diagnostics)
+}
+
+/// At most one byte more than a file may have.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(program: Program, name: &str, error: &io::Error) -> Diagnostics {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "create it, or name another: {} check -c FILE (`--help` shows the shortest file)",
+            program.name()
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("let the service's user read it: chmod o+r {name}")
+        }
+        _ => "name a file that can be read: -c FILE".to_owned(),
+    };
+    whole_file(name, &format!("cannot be read: {error}"), "a TOML file", &remedy)
+}
+
+fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostics {
+    let start = error.utf8_error().valid_up_to();
+    let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    // The text before the first bad byte is the same in both, so the position holds; the byte
+    // itself has become one replacement character.
+    let end = lossy[start..].chars().next().map_or(start, |c| start + c.len_utf8());
+    let mut diagnostics = Diagnostics::new(Arc::new(Source::new(name, &lossy)));
+    diagnostics.push(Diagnostic::error(
+        document::Span { start, end },
+        "the file is not UTF-8 text",
+        "TOML, which is always UTF-8",
+        "save the file as UTF-8; `iconv -f latin1 -t utf8` converts an old one",
+    ));
+    diagnostics
+}
+
+fn whole_file(name: &str, message: &str, expected: &str, remedy: &str) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new(Arc::new(Source::new(name, "")));
+    diagnostics.push(Diagnostic::of_file(message, expected, remedy));
+    diagnostics
+}

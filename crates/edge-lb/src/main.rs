@@ -1,2 +1,63 @@
-//! Load balancer at the edge: outside traffic to the ingress VIPs.
-fn main() {}
+//! Load balancer at the edge: outside traffic to the ingress VIPs. The command line.
+
+use clap::{Args, Parser, Subcommand};
+use eclusa_config::plan::Program;
+use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const PROGRAM: Program = Program::Edge;
+
+/// Load balancer at the edge: outside traffic to the ingress VIPs
+///
+/// TCP and TLS passthrough from outside to the virtual IPs of the cluster's ingress controllers,
+/// chosen by server name, client network or port: nothing is decrypted.
+#[derive(Debug, Parser)]
+#[command(name = "eclusa-edge", version, after_long_help = after_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Balance, until a signal ends it
+    Run(Run),
+    /// Tell everything that is wrong with a file, and do nothing else
+    Check(Check),
+}
+
+#[derive(Args, Debug)]
+struct Run {
+    /// The file; without it the default file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+fn after_help() -> String {
+    format!(
+        "The shortest file, {}:
+  [listener.web]
+  listen = [\"0.0.0.0:443\"]
+  pool = \"ingress\"
+
+  [pool.ingress]
+  endpoints = [\"10.0.1.100:443\"]
+docs/configuration.md lists all keys; config/ has a file for each scenario.
+
+{EXIT_CODES_AND_SIGNALS}
+
+Files:
+  {}  what to do
+  /run/eclusa            locks that keep a second instance off the same address",
+        PROGRAM.default_file(),
+        PROGRAM.default_file(),
+    )
+}
+
+fn main() -> ExitCode {
+    command::main(|cli: Cli| match cli.command {
+        Command::Run(wanted) => command::run_file(PROGRAM, wanted.config.as_deref()),
+        Command::Check(wanted) => command::check(PROGRAM, &wanted),
+    })
+}

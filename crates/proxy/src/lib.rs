@@ -4,6 +4,7 @@
 //! everything, `relay` moves the bytes, `pool` knows the endpoints, `probe` looks after them,
 //! `observe` tells what happened.
 
+pub mod command;
 pub mod engine;
 mod listener;
 mod observe;

@@ -1,5 +1,7 @@
 //! Replays the fuzz corpora through the oracles of the fuzz targets.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::fs;
 use std::path::Path;
 

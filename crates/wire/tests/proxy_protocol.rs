@@ -1,5 +1,7 @@
 //! The PROXY protocol from outside: every reason to refuse, limits, round trips, odd splits.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use eclusa_wire::proxy_protocol::{
     Header, Parsed, ProxyError, Tlvs, V2, V2_MAX, crc32c, encode_v1, encode_v2, encode_v2_local,
     parse,
@@ -141,7 +143,8 @@ fn every_reason_to_refuse_a_line() {
 
 #[test]
 fn binary_headers() {
-    let v6: Vec<u8> = [&[0x20, 1, 0x0d, 0xb8], &[0; 11][..], &[1], &[0; 15], &[1, 0, 1, 0, 2]].concat();
+    let v6: Vec<u8> =
+        [&[0x20, 1, 0x0d, 0xb8], &[0; 11][..], &[1], &[0; 15], &[1, 0, 1, 0, 2]].concat();
     let pair = (address("192.0.2.1:40000"), address("10.0.0.5:443"));
     assert_eq!(addresses(&v2(0x21, 0x11, V4)), pair);
     assert_eq!(addresses(&v2(0x21, 0x12, V4)), pair, "DGRAM has addresses as well");
@@ -153,7 +156,11 @@ fn binary_headers() {
     for (family_transport, block, meant) in [
         (0x00, &[][..], unknown),
         (0x00, V4, unknown), // addresses of no family are ignored
-        (0x00, &[5, 0, 1, b'x'], Header::Unknown(Tlvs { unique_id: Some(b"x"), ..Tlvs::default() })),
+        (
+            0x00,
+            &[5, 0, 1, b'x'],
+            Header::Unknown(Tlvs { unique_id: Some(b"x"), ..Tlvs::default() }),
+        ),
         (0x01, &[1], unknown),
         (0x10, V4, unknown),
         (0x20, &v6, unknown),
@@ -321,6 +328,17 @@ fn values_over_their_limits_are_left_out() {
     encode_v2(&mut bare, &beyond);
     assert_eq!(header(&full).tlvs().authority, Some(&*long));
     assert_eq!(bare, v2(0x21, 0x11, V4));
+}
+
+#[test]
+fn padding_is_no_longer_than_it_must_be() {
+    // The header without padding has 28 bytes, and a NOOP has at least 3.
+    for (align, length) in [(1, 28), (4, 28), (28, 28), (31, 31), (30, 60), (29, 58), (16, 32)] {
+        let header = V2::new(address("192.0.2.1:40000"), address("10.0.0.5:443"));
+        let mut out = Vec::new();
+        encode_v2(&mut out, &V2 { align: NonZeroU8::new(align), ..header });
+        assert_eq!(out.len(), length, "aligned to {align}");
+    }
 }
 
 #[test]

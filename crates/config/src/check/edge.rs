@@ -1,0 +1,189 @@
+//! The document of `eclusa-edge`: pools, conditions, listeners with routes.
+
+use super::condition::Conditions;
+use super::listener::{manner, networks, plain};
+use super::overlap::Taken;
+use super::route::{Pools, Routed};
+use super::{endpoint, general, pool, route};
+use crate::diagnostic::Diagnostic;
+use crate::plan::{ListenAddress, Listener, Peek, Plan, Pool, ProbeKind, Program, Route};
+use crate::reader::{Got, Reader};
+use crate::reference::table as keys;
+use crate::values;
+use eclusa_policy::condition::Condition;
+use ipnet::IpNet;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+pub(super) fn plan(top: &Reader<'_>) -> Plan {
+    let general = general::read(top);
+    let within = networks(top, &keys::UPSTREAMS_WITHIN);
+    let conditions = Conditions::read(top);
+    let mut taken = Taken::default();
+    // Listeners first take their addresses, so that endpoints can be compared with them.
+    let readers = top.named(&keys::LISTENERS, &keys::LISTENER);
+    let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
+    let (names, pools) = pools(top, within, &taken);
+    let names = Pools::new(names);
+    let listeners: Vec<_> = readers
+        .iter()
+        .zip(addresses)
+        .map(|((name, reader), addresses)| {
+            let routes = route::read(reader, &names, &conditions);
+            listener(name, reader, addresses, routes, &pools)
+        })
+        .collect();
+    if listeners.is_empty() && !top.has(&keys::LISTENERS) {
+        top.report.absent(
+            top.span,
+            "no listener: there is nothing to do",
+            "at least one `[listener.NAME]`, and a pool for it",
+            "add `[listener.NAME]` with `listen` and `pool`, and `[pool.NAME]` with `endpoints`",
+        );
+    }
+    if !top.report.has_errors() {
+        names.report_unused(top.report);
+        conditions.report_unused(top.report);
+    }
+    Plan {
+        program: Program::Edge,
+        workers: general.workers,
+        sessions_max: general.sessions_max,
+        run_directory: general.run_directory,
+        stop_deadline: general.stop_deadline,
+        log: general.log,
+        listeners,
+        pools,
+    }
+}
+
+fn pools(
+    top: &Reader<'_>,
+    within: Option<Vec<Got<IpNet>>>,
+    taken: &Taken,
+) -> (Vec<Got<Box<str>>>, Vec<Arc<Pool>>) {
+    let bound: Option<Arc<[IpNet]>> =
+        within.as_ref().map(|networks| networks.iter().map(|network| network.value).collect());
+    let (mut names, mut pools) = (Vec::new(), Vec::new());
+    for (name, reader) in top.named(&keys::POOLS, &keys::POOL_SECTION) {
+        let policy = pool::policy(&reader);
+        let written = endpoint::read(&reader, &keys::ENDPOINTS, true);
+        if let Some(within) = &within {
+            endpoint::check_within(top.report, &written, within);
+        }
+        taken.check_endpoints(top.report, &written, 0);
+        let endpoints = endpoint::of_pool(top.report, &written, 0);
+        pools.push(policy.pool(&name.value, endpoints, bound.clone()));
+        names.push(name);
+    }
+    (names, pools)
+}
+
+fn listen(reader: &Reader<'_>, taken: &mut Taken) -> Vec<ListenAddress> {
+    let addresses = reader.texts(&keys::LISTEN, values::listen);
+    let addresses = addresses.map(|got| got.value).unwrap_or_default();
+    for address in &addresses {
+        taken.take(reader.report, address.value, address.span);
+    }
+    plain(addresses).into_iter().map(|address| ListenAddress { address, optional: false }).collect()
+}
+
+fn listener(
+    name: &Got<Box<str>>,
+    reader: &Reader<'_>,
+    addresses: Vec<ListenAddress>,
+    routes: Vec<Routed>,
+    pools: &[Arc<Pool>],
+) -> Listener {
+    let peek = peek(reader, &routes, pools);
+    check_ports(reader, &addresses, &routes);
+    let manner = manner(reader);
+    Listener {
+        name: name.value.clone().into(),
+        addresses,
+        peek,
+        preamble_timeout: manner.preamble_timeout,
+        proxy_from: manner.proxy_from,
+        access: manner.access,
+        routes: routes.into_iter().map(|Routed { when, pool, .. }| Route { when, pool }).collect(),
+        idle_timeout: manner.idle_timeout,
+        half_closed_timeout: manner.half_closed_timeout,
+        dead_peer: manner.dead_peer,
+        backlog: manner.backlog,
+    }
+}
+
+/// What the listener waits for. Where nothing is written: the ClientHello, if something asks for
+/// what it says or a pool's endpoints are known to speak TLS.
+fn peek(reader: &Reader<'_>, routes: &[Routed], pools: &[Arc<Pool>]) -> Peek {
+    let asks = routes.iter().find(|routed| routed.when.needs_hello());
+    let used = || routes.iter().filter_map(|routed| Some((routed, pools.get(routed.pool)?)));
+    let sends = used().find(|(_, pool)| {
+        pool.send_proxy.is_some_and(|proxy| proxy.tlvs.alpn || proxy.tlvs.authority)
+    });
+    let Some(Got { value, span, .. }) = reader.choice(&keys::PEEK) else {
+        let speaks_tls =
+            || used().any(|(_, pool)| matches!(pool.probe.kind, ProbeKind::Tls { .. }));
+        return if asks.is_some() || sends.is_some() || speaks_tls() {
+            Peek::Tls
+        } else {
+            Peek::None
+        };
+    };
+    if value == "tls" {
+        return Peek::Tls;
+    }
+    if let Some(routed) = asks {
+        reader.report.push(
+            Diagnostic::error(
+                span,
+                "a route asks for `server_name`, which nobody knows without a ClientHello",
+                "`peek = \"tls\"`, or routes without `server_name`",
+                "write `peek = \"tls\"`, or leave `peek` out",
+            )
+            .with_related(routed.span, "the route"),
+        );
+    }
+    if let Some((routed, pool)) = sends {
+        reader.report.push(
+            Diagnostic::warning(
+                span,
+                &format!(
+                    "the pool `{}` sends `alpn` or `authority`, which nobody knows without a \
+                     ClientHello",
+                    pool.name
+                ),
+                "`peek = \"tls\"`, or a pool without these fields",
+                "write `peek = \"tls\"`, or leave `peek` out",
+            )
+            .with_related(routed.span, "the route"),
+        );
+    }
+    Peek::None
+}
+
+/// Tells of routes that ask for ports on which nobody listens.
+fn check_ports(reader: &Reader<'_>, addresses: &[ListenAddress], routes: &[Routed]) {
+    // Behind a proxy the destination is what its header says.
+    if reader.has(&keys::PROXY_FROM) || addresses.is_empty() {
+        return;
+    }
+    let listened: HashSet<u16> = addresses.iter().map(|one| one.address.port()).collect();
+    for routed in routes {
+        let parts = match &routed.when {
+            Condition::All(parts) => parts.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        for part in parts {
+            let Condition::Port(ports) = part else { continue };
+            for port in ports.iter().filter(|port| !listened.contains(port)) {
+                reader.report.warning(
+                    routed.span,
+                    &format!("the listener does not listen on port {port}"),
+                    "a port of the listener's addresses",
+                    "correct the port, or add an address with it to `listen`",
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What depends on the host: files, directories, addresses, names. Left out offline.
+
+use crate::Mode;
+use crate::diagnostic::quoted;
+use crate::plan::Plan;
+use crate::reader::{Got, Report};
+use ipnet::IpNet;
+use rustix::fs::Access;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Names that `check` resolves; the rest is left to the run.
+const NAMES_MAX: usize = 64;
+/// Time for all of them together.
+const RESOLVE: Duration = Duration::from_secs(2);
+
+/// A CA bundle can be read and has a certificate in it.
+pub(super) fn ca(report: &Report, path: &Got<PathBuf>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let shown = quoted(&path.value.display().to_string());
+    let problem = match crate::read(&path.value) {
+        Err(error) => format!("{shown} cannot be read: {error}"),
+        Ok(text) => match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
+            Err(error) => format!("{shown} is broken: {error}"),
+            Ok(found) if found.is_empty() => format!("there is no certificate in {shown}"),
+            Ok(_) => return,
+        },
+    };
+    report.error(
+        path.span,
+        &problem,
+        "a file with at least one PEM certificate that the service's user can read",
+        "copy the CA's certificate there (kubeadm has it in /etc/kubernetes/pki/ca.crt)",
+    );
+}
+
+/// The log can be opened for writing.
+pub(super) fn log_file(report: &Report, path: &Got<PathBuf>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let problem = if path.value.is_dir() {
+        Some("it is a directory".to_owned())
+    } else if path.value.exists() {
+        writable(&path.value)
+    } else {
+        path.value.parent().and_then(writable)
+    };
+    if let Some(problem) = problem {
+        let shown = quoted(&path.value.display().to_string());
+        report.error(
+            path.span,
+            &format!("the log {shown} cannot be written: {problem}"),
+            "a file in a directory that the service's user can write to",
+            "create the directory for that user, or write \"stderr\" for the journal",
+        );
+    }
+}
+
+/// The run directory is there and writable, or can be made.
+pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let Some(existing) = path.value.ancestors().find(|ancestor| ancestor.exists()) else { return };
+    let problem = if existing.is_dir() {
+        writable(existing)
+    } else {
+        Some(format!("{} is no directory", quoted(&existing.display().to_string())))
+    };
+    if let Some(problem) = problem {
+        report.error(
+            path.span,
+            &format!("`run_directory` cannot be used: {problem}"),
+            "a directory that the service's user can write to",
+            "create it for that user, or leave `run_directory` out",
+        );
+    }
+}
+
+fn writable(path: &Path) -> Option<String> {
+    let error = rustix::fs::access(path, Access::WRITE_OK).err()?;
+    Some(format!("{}: {}", quoted(&path.display().to_string()), io::Error::from(error)))
+}
+
+/// The address is one of this host's.
+pub(super) fn source(report: &Report, address: &Got<IpAddr>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    if let Err(error) = UdpSocket::bind((address.value, 0)) {
+        report.error(
+            address.span,
+            &format!("`{}` is no address to connect from: {error}", address.value),
+            "an address of this host",
+            "write one of those that `ip address` lists; `--offline` checks a file for another host",
+        );
+    }
+}
+
+/// Names resolve, and to addresses inside `upstreams_within`. Only warnings: a name may come later,
+/// and the run asks again and again.
+pub(super) fn names(report: &Report, plan: &Plan) {
+    if report.mode != Mode::Host {
+        return;
+    }
+    let within = plan.pools.first().and_then(|pool| pool.within.clone());
+    let mut names = report.names.take();
+    names.truncate(NAMES_MAX);
+    let (sender, receiver) = mpsc::channel();
+    let mut waiting: HashMap<usize, &Got<Box<str>>> = names.iter().enumerate().collect();
+    for (index, name) in names.iter().enumerate() {
+        let (sender, name) = (sender.clone(), name.value.clone());
+        // A resolver cannot be interrupted; the thread is left behind when time is up.
+        let resolve = move || {
+            let found = (&*name, 0).to_socket_addrs();
+            let found = found.map(|found| found.map(|address| address.ip()).collect::<Vec<_>>());
+            let _ = sender.send((index, found));
+        };
+        let _ = std::thread::Builder::new().name("resolve".into()).spawn(resolve);
+    }
+    drop(sender);
+    let deadline = Instant::now() + RESOLVE;
+    while let Ok((index, found)) =
+        receiver.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+    {
+        let Some(name) = waiting.remove(&index) else { continue };
+        match found {
+            Ok(addresses) => outside(report, name, &addresses, within.as_deref()),
+            Err(error) => unresolved(report, name, &error.to_string()),
+        }
+    }
+    for name in waiting.values() {
+        unresolved(report, name, &format!("no answer within {} s", RESOLVE.as_secs()));
+    }
+}
+
+fn unresolved(report: &Report, name: &Got<Box<str>>, problem: &str) {
+    report.warning(
+        name.span,
+        &format!("{} does not resolve: {problem}", quoted(&name.value)),
+        "a name that DNS or /etc/hosts knows",
+        "correct the name, or see to DNS; the run asks again and again",
+    );
+}
+
+fn outside(report: &Report, name: &Got<Box<str>>, found: &[IpAddr], within: Option<&[IpNet]>) {
+    let Some(within) = within else { return };
+    let inside = |ip: &&IpAddr| within.iter().any(|network| network.contains(&ip.to_canonical()));
+    if found.iter().any(|ip| inside(&ip)) {
+        return;
+    }
+    let shown: Vec<_> = found.iter().take(4).map(ToString::to_string).collect();
+    report.warning(
+        name.span,
+        &format!("{} is {}: outside `upstreams_within`", quoted(&name.value), shown.join(", ")),
+        "an address in `upstreams_within`; others are never dialled",
+        "correct the name, or widen `upstreams_within` if it is meant",
+    );
+}

@@ -1,0 +1,137 @@
+//! Pools: balance, PROXY header, source addresses, dialling; the same for both programs.
+
+use super::{host, probe};
+use crate::document::Data;
+use crate::plan::{Dial, Endpoint, Pool, Probe, ProxyTlvs, SendProxy};
+use crate::reader::Reader;
+use crate::reference::table as keys;
+use crate::values::{self, Mistake};
+use eclusa_policy::balance::Algorithm;
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a pool has besides its name and endpoints.
+pub(super) struct Policy {
+    pub(super) balance: Algorithm,
+    pub(super) send_proxy: Option<SendProxy>,
+    pub(super) source: Vec<IpAddr>,
+    pub(super) dial: Dial,
+    pub(super) probe: Probe,
+    pub(super) resolve_interval: Duration,
+}
+
+impl Policy {
+    pub(super) fn pool(
+        &self,
+        name: &str,
+        endpoints: Vec<Endpoint>,
+        within: Option<Arc<[IpNet]>>,
+    ) -> Arc<Pool> {
+        Arc::new(Pool {
+            name: name.into(),
+            endpoints,
+            balance: self.balance,
+            send_proxy: self.send_proxy,
+            source: self.source.clone(),
+            within,
+            dial: self.dial,
+            probe: self.probe.clone(),
+            resolve_interval: self.resolve_interval,
+        })
+    }
+}
+
+pub(super) fn policy(reader: &Reader<'_>) -> Policy {
+    let balance = reader.choice(&keys::BALANCE).and_then(|got| Algorithm::from_name(got.value));
+    let source = reader.texts(&keys::SOURCE, values::source_address);
+    let source = source.map(|got| got.value).unwrap_or_default();
+    for address in &source {
+        host::source(reader.report, address);
+    }
+    Policy {
+        balance: balance.unwrap_or(Algorithm::RoundRobin),
+        send_proxy: send_proxy(reader),
+        source: super::listener::plain(source),
+        dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
+        probe: probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION)),
+        resolve_interval: reader.duration(&keys::RESOLVE_INTERVAL).value,
+    }
+}
+
+fn send_proxy(reader: &Reader<'_>) -> Option<SendProxy> {
+    if let Data::Table(table) = &reader.raw(&keys::SEND_PROXY)?.data {
+        let table = reader.open(&keys::SEND_PROXY, &keys::SEND_PROXY_SECTION, table);
+        return send_proxy_table(&table);
+    }
+    let version = reader.text(&keys::SEND_PROXY, |text| match text {
+        "v1" => Ok(1),
+        "v2" => Ok(2),
+        _ => Err(Mistake {
+            message: format!("{} is no version", crate::diagnostic::quoted(text)),
+            remedy: "write \"v1\" (text) or \"v2\" (binary)".to_owned(),
+        }),
+    })?;
+    Some(SendProxy { version: version.value, tlvs: ProxyTlvs::default() })
+}
+
+fn send_proxy_table(reader: &Reader<'_>) -> Option<SendProxy> {
+    let version = reader.integer(&keys::VERSION);
+    let flag = |key| {
+        let flag = reader.boolean(key);
+        if let (Some(flag), Some(version)) = (&flag, &version)
+            && flag.value
+            && version.value == 1
+        {
+            reader.report.error(
+                reader.key_span(key).unwrap_or(flag.span),
+                &format!("`{}` cannot be sent: version 1 has no additional fields", key.name),
+                "`version = 2` with additional fields, or version 1 without",
+                &format!("write `version = 2`, or remove `{}`", key.name),
+            );
+        }
+        flag.is_some_and(|got| got.value)
+    };
+    let tlvs = ProxyTlvs {
+        alpn: flag(&keys::ALPN),
+        authority: flag(&keys::AUTHORITY),
+        unique_id: flag(&keys::UNIQUE_ID),
+        crc32c: flag(&keys::CRC32C),
+    };
+    Some(SendProxy { version: u8::try_from(version?.value).ok()?, tlvs })
+}
+
+fn dial(reader: &Reader<'_>) -> Dial {
+    let timeout = reader.duration(&keys::DIAL_TIMEOUT);
+    let tries = reader.integer(&keys::TRIES).map_or(1, |got| got.value);
+    let hedge = reader.duration_or_never(&keys::HEDGE_AFTER);
+    let written = hedge.as_ref().is_some_and(|got| got.written && got.value.is_some());
+    let mut hedge_after = hedge.as_ref().and_then(|got| got.value);
+    if let (Some(hedge), Some(after)) = (&hedge, hedge_after)
+        && after >= timeout.value
+    {
+        if written {
+            reader.report.error(
+                hedge.span,
+                "`hedge_after` is not shorter than `timeout`: the dial has ended before",
+                "a shorter time than the `timeout` of this table",
+                "shorten `hedge_after`, lengthen `timeout`, or write \"never\"",
+            );
+        }
+        // A short timeout leaves no room for the default.
+        hedge_after = None;
+    }
+    if let Some(hedge) = &hedge
+        && written
+        && tries == 1
+    {
+        reader.report.error(
+            hedge.span,
+            "`hedge_after` needs a second endpoint, and `tries = 1` forbids it",
+            "`tries` of at least 2",
+            "raise `tries`, or write `hedge_after = \"never\"`",
+        );
+    }
+    Dial { timeout: timeout.value, tries, hedge_after }
+}

@@ -1,0 +1,269 @@
+//! The one table of keys: what may be written where, its type, its default, what it is for.
+//!
+//! The reader checks by it, hints come from it, and `docs/configuration.md` is printed from it.
+
+mod render;
+pub mod table;
+
+pub use render::render;
+
+use crate::plan::Program;
+use std::time::Duration;
+
+/// A table of the document and the keys it may have.
+#[derive(Debug)]
+pub struct Section {
+    /// What it is for.
+    pub help: &'static str,
+    /// The keys that both programs know, or that the program of this section knows.
+    pub keys: &'static [&'static Key],
+}
+
+/// A key of a section.
+#[derive(Debug)]
+pub struct Key {
+    /// As written.
+    pub name: &'static str,
+    /// What its value must be.
+    pub kind: Kind,
+    /// What holds when it is left out.
+    pub default: Default,
+    /// What it is for.
+    pub help: &'static str,
+}
+
+/// What holds when a key is left out.
+#[derive(Clone, Copy, Debug)]
+pub enum Default {
+    /// It must not be left out.
+    Required,
+    /// Nothing that could be written; in words.
+    Words(&'static str),
+    /// The same as this value, in TOML.
+    Value(&'static str),
+    /// The same as a value that depends on the program.
+    ByProgram {
+        /// The value in `eclusa-apiserver`.
+        apiserver: &'static str,
+        /// The value in `eclusa-edge`.
+        edge: &'static str,
+    },
+}
+
+impl Default {
+    /// The value in TOML, if it is one.
+    #[must_use]
+    pub fn value(self, program: Program) -> Option<&'static str> {
+        match (self, program) {
+            (Self::Required | Self::Words(_), _) => None,
+            (Self::Value(text), _)
+            | (Self::ByProgram { apiserver: text, .. }, Program::Apiserver)
+            | (Self::ByProgram { edge: text, .. }, Program::Edge) => Some(text),
+        }
+    }
+}
+
+/// What a value must be.
+#[derive(Debug)]
+pub enum Kind {
+    /// A whole number in a range.
+    Integer {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+    },
+    /// `true` or `false`.
+    Boolean,
+    /// A duration in a range.
+    Duration {
+        /// The shortest.
+        min: Duration,
+        /// The longest.
+        max: Duration,
+        /// Whether `"never"` is allowed, too.
+        never: bool,
+        /// Whether it must be in whole seconds (the kernel counts so).
+        whole: bool,
+    },
+    /// One of some words.
+    Choice(&'static [&'static str]),
+    /// A network, or one address.
+    Network,
+    /// An address of this host.
+    Address,
+    /// An address and port to listen on.
+    Listen,
+    /// An address to listen on, with or without a port.
+    ListenHost,
+    /// Address or name of an endpoint, with its port, or a table of this section.
+    Endpoint(&'static Section),
+    /// The same; the port may be left out.
+    Master(&'static Section),
+    /// Address or name of an endpoint and its port.
+    EndpointAddress,
+    /// A server name or a wildcard.
+    ServerName,
+    /// A host name.
+    HostName,
+    /// An absolute path, such as this.
+    Path(&'static str),
+    /// `"stderr"` or an absolute path.
+    LogTarget,
+    /// The name of something that stands elsewhere in the document, as said.
+    Name(&'static str),
+    /// `"v1"`, `"v2"`, or a table of this section.
+    SendProxy(&'static Section),
+    /// A list with at least one item; a single item may be written without brackets.
+    List(&'static Kind),
+    /// A table.
+    Table(&'static Section),
+    /// Tables that have names: `[pool.NAME]`.
+    Named(&'static Section),
+    /// A list of tables: `[[listener.NAME.route]]`.
+    Tables(&'static Section),
+}
+
+impl Kind {
+    /// What is expected, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Boolean => "`true` or `false`".to_owned(),
+            Self::Duration { min, max, never, whole } => {
+                let (min, max) = (show_duration(*min), show_duration(*max));
+                let whole = if *whole { " in whole seconds" } else { "" };
+                let never = if *never { ", or \"never\"" } else { "" };
+                format!("a duration{whole} from \"{min}\" to \"{max}\"{never}")
+            }
+            Self::Choice(words) => {
+                let words: Vec<_> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                words.join(" or ")
+            }
+            Self::Network => "a network such as \"10.0.0.0/22\", or an address".to_owned(),
+            Self::Address => "an IP address".to_owned(),
+            Self::Listen => "address and port, such as \"0.0.0.0:443\" or \"[::]:443\"".to_owned(),
+            Self::ListenHost => {
+                "an address, such as \"0.0.0.0\" or \"[::]\", or with a port".to_owned()
+            }
+            Self::Endpoint(_) => {
+                "address or name with a port (\"10.0.1.100:443\"), or a table".to_owned()
+            }
+            Self::Master(_) => {
+                "address or name, with or without a port (\"10.0.0.11\"), or a table".to_owned()
+            }
+            Self::EndpointAddress => {
+                "address or name, with a port: \"10.0.1.100:443\", \"[fd00::1]:6443\"".to_owned()
+            }
+            Self::ServerName => "a name such as \"shop.example.com\" or \"*.example.com\"".into(),
+            Self::HostName => "a host name".to_owned(),
+            Self::Path(_) => "an absolute path".to_owned(),
+            Self::LogTarget => "\"stderr\", or the absolute path of a file".to_owned(),
+            Self::Name(what) => format!("the name of {what}"),
+            Self::SendProxy(_) => "\"v1\", \"v2\", or a table".to_owned(),
+            Self::List(item) => format!("a list: {}", item.describe()),
+            Self::Table(_) => "a table".to_owned(),
+            Self::Named(_) => "tables with names".to_owned(),
+            Self::Tables(_) => "a list of tables".to_owned(),
+        }
+    }
+
+    /// A value that would do, in TOML.
+    #[must_use]
+    pub fn example(&self) -> String {
+        let example = match self {
+            Self::Integer { min, max } => return (*min).max(1).min(*max).to_string(),
+            Self::Boolean => "true",
+            Self::Duration { min, max, .. } => {
+                let usual = Duration::from_secs(30).clamp(*min, *max);
+                return format!("\"{}\"", show_duration(usual));
+            }
+            Self::Choice(words) => return format!("\"{}\"", words.first().unwrap_or(&"")),
+            Self::Network => "\"10.0.0.0/22\"",
+            Self::Address => "\"192.168.1.2\"",
+            Self::Listen => "\"0.0.0.0:443\"",
+            Self::ListenHost => "\"0.0.0.0\"",
+            Self::Endpoint(_) | Self::EndpointAddress => "\"10.0.1.100:443\"",
+            Self::Master(_) => "\"10.0.0.11\"",
+            Self::ServerName => "\"shop.example.com\"",
+            Self::HostName => "\"kubernetes\"",
+            Self::Path(example) => return format!("\"{example}\""),
+            Self::LogTarget => "\"stderr\"",
+            Self::Name(_) => "\"web\"",
+            Self::SendProxy(_) => "\"v2\"",
+            Self::List(item) => return format!("[{}]", item.example()),
+            Self::Table(_) | Self::Named(_) => "{}",
+            Self::Tables(_) => "[{}]",
+        };
+        example.to_owned()
+    }
+
+    /// The section that lies below, if one does.
+    #[must_use]
+    pub fn section(&self) -> Option<&'static Section> {
+        match self {
+            Self::Endpoint(section)
+            | Self::Master(section)
+            | Self::SendProxy(section)
+            | Self::Table(section)
+            | Self::Named(section)
+            | Self::Tables(section) => Some(section),
+            Self::List(item) => item.section(),
+            _ => None,
+        }
+    }
+}
+
+/// A duration as it is written: `1h`, `500ms`.
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit =
+        units.iter().find(|(length, _)| milliseconds > 0 && milliseconds.is_multiple_of(*length));
+    match unit {
+        Some((length, unit)) => format!("{}{unit}", milliseconds / length),
+        None if milliseconds == 0 => "0s".to_owned(),
+        None => format!("{milliseconds}ms"),
+    }
+}
+
+/// The top level of a program's document.
+#[must_use]
+pub fn root(program: Program) -> &'static Section {
+    match program {
+        Program::Apiserver => &table::APISERVER,
+        Program::Edge => &table::EDGE,
+    }
+}
+
+/// Calls `see` with every section that a program knows and the path that leads there; a section
+/// that holds itself (a condition) is seen once.
+pub fn walk(program: Program, see: &mut dyn FnMut(&str, &'static Section)) {
+    let mut waiting = vec![(String::new(), root(program))];
+    let mut seen: Vec<*const Section> = Vec::new();
+    while let Some((path, section)) = waiting.pop() {
+        see(&path, section);
+        // Last in, first out: in the order of the table.
+        for key in section.keys.iter().rev() {
+            let Some(below) = key.kind.section() else { continue };
+            let inside: *const Section = below;
+            if std::ptr::eq(below, section) || (is_condition(below) && seen.contains(&inside)) {
+                continue;
+            }
+            seen.push(inside);
+            waiting.push((join(&path, key), below));
+        }
+    }
+}
+
+fn is_condition(section: &'static Section) -> bool {
+    std::ptr::eq(section, &table::CONDITION)
+}
+
+fn join(path: &str, key: &Key) -> String {
+    let dot = if path.is_empty() { "" } else { "." };
+    let name = if matches!(key.kind, Kind::Named(_)) { ".NAME" } else { "" };
+    format!("{path}{dot}{}{name}", key.name)
+}

@@ -1,0 +1,145 @@
+//! The table itself: sections here, their keys below.
+
+mod general;
+mod listener;
+mod pool;
+
+pub use general::*;
+pub use listener::*;
+pub use pool::*;
+
+use super::{Kind, Section};
+use std::time::Duration;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn milliseconds(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+const DAY: u64 = 86_400;
+
+const fn duration(min: Duration, max: Duration) -> Kind {
+    Kind::Duration { min, max, never: false, whole: false }
+}
+
+/// Top level of `eclusa-apiserver`.
+pub static APISERVER: Section = Section {
+    help: "Between the nodes and the Kubernetes masters. The shortest file: \
+           `masters = [\"10.0.0.11\", \"10.0.0.12\", \"10.0.0.13\"]`.",
+    keys: &[
+        &MASTERS,
+        &PORTS,
+        &LISTEN_HOSTS,
+        &ALLOW,
+        &DENY,
+        &PROXY_FROM,
+        &SEND_PROXY,
+        &SOURCE,
+        &BALANCE,
+        &RESOLVE_INTERVAL,
+        &IDLE_TIMEOUT,
+        &HALF_CLOSED_TIMEOUT,
+        &PREAMBLE_TIMEOUT,
+        &BACKLOG,
+        &WORKERS,
+        &SESSIONS_MAX,
+        &RUN_DIRECTORY,
+        &STOP_DEADLINE,
+        &LOG,
+        &PROBE,
+        &DIAL,
+        &DEAD_PEER,
+    ],
+};
+
+/// Top level of `eclusa-edge`.
+pub static EDGE: Section = Section {
+    help: "Between the outside and the virtual IPs of the ingress controllers.",
+    keys: &[
+        &UPSTREAMS_WITHIN,
+        &WORKERS,
+        &SESSIONS_MAX,
+        &RUN_DIRECTORY,
+        &STOP_DEADLINE,
+        &LOG,
+        &CONDITIONS,
+        &LISTENERS,
+        &POOLS,
+    ],
+};
+
+/// `[log]`
+pub static LOG_SECTION: Section =
+    Section { help: "Where records and events go.", keys: &[&TARGET, &SESSIONS] };
+
+/// `[listener.NAME]`
+pub static LISTENER: Section = Section {
+    help: "Addresses to listen on, and where connections go. The first route whose condition \
+           holds names the pool, then `pool` does; without either the connection is closed.",
+    keys: &[
+        &LISTEN,
+        &POOL,
+        &PEEK,
+        &ALLOW,
+        &DENY,
+        &PROXY_FROM,
+        &IDLE_TIMEOUT,
+        &HALF_CLOSED_TIMEOUT,
+        &PREAMBLE_TIMEOUT,
+        &BACKLOG,
+        &DEAD_PEER,
+        &ROUTES,
+    ],
+};
+
+/// `[[listener.NAME.route]]`
+pub static ROUTE: Section = Section {
+    help: "A condition and the pool for what fulfils it: `server_name`, `source` and `port` (all \
+           that are written must hold) or `when`; with none of them it always holds.",
+    keys: &[&ROUTE_POOL, &SERVER_NAME, &CLIENT, &PORT, &WHEN],
+};
+
+/// `[condition.NAME]` and every condition below.
+pub static CONDITION: Section = Section {
+    help: "A condition: all keys that are written must hold.",
+    keys: &[&SERVER_NAME, &CLIENT, &PORT, &ALL, &ANY, &NOT, &NAMED],
+};
+
+/// `[pool.NAME]`
+pub static POOL_SECTION: Section = Section {
+    help: "Interchangeable endpoints, how one is chosen, dialled and probed.",
+    keys: &[&ENDPOINTS, &BALANCE, &SEND_PROXY, &SOURCE, &RESOLVE_INTERVAL, &PROBE, &DIAL],
+};
+
+/// A table instead of an endpoint's address.
+pub static ENDPOINT: Section = Section {
+    help: "An endpoint with more than its address.",
+    keys: &[&ADDRESS, &NAME, &WEIGHT, &BACKUP],
+};
+
+/// A table instead of a version.
+pub static SEND_PROXY_SECTION: Section = Section {
+    help: "The PROXY header that endpoints get, with additional fields (TLVs; version 2 only).",
+    keys: &[&VERSION, &ALPN, &AUTHORITY, &UNIQUE_ID, &CRC32C],
+};
+
+/// `[probe]`, `[pool.NAME.probe]`
+pub static PROBE_SECTION: Section = Section {
+    help: "How endpoints are probed.",
+    keys: &[&PROBE_KIND, &INTERVAL, &PROBE_TIMEOUT, &RISE, &FALL, &PROBE_SERVER_NAME, &CA],
+};
+
+/// `[dial]`, `[pool.NAME.dial]`
+pub static DIAL_SECTION: Section = Section {
+    help: "How endpoints are dialled: all of this happens before the first byte reaches one.",
+    keys: &[&DIAL_TIMEOUT, &TRIES, &HEDGE_AFTER],
+};
+
+/// `[dead_peer]`, `[listener.NAME.dead_peer]`
+pub static DEAD_PEER_SECTION: Section = Section {
+    help: "How peers that vanished without a word are found, on both sides of a session.",
+    keys: &[&KEEPALIVE_IDLE, &KEEPALIVE_INTERVAL, &KEEPALIVE_COUNT, &NO_ACK],
+};

@@ -1,0 +1,99 @@
+//! What both command lines have in common: the file, `check`, `run`, the exit codes.
+
+use crate::run::run;
+use clap::{Args, Parser};
+use eclusa_config::diagnostic::counted;
+use eclusa_config::plan::{Plan, Program};
+use eclusa_config::{Diagnostics, Loaded, Mode};
+use std::fmt::Display;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The exit code for a wrong configuration or command line.
+const WRONG: u8 = 2;
+
+/// The end of both help texts.
+pub const EXIT_CODES_AND_SIGNALS: &str = "\
+Exit codes:
+  0  done; for `run`: stopped in order
+  1  could not do its work: an address is taken, the log cannot be opened
+  2  the configuration or the command line is wrong; stderr says where, and what to do
+
+Signals:
+  SIGTERM  take no more connections; sessions may end by themselves until `stop_deadline` (25 s)
+  SIGINT   the same, without waiting
+  SIGHUP   nothing yet: this version does not reload";
+
+/// `check [-c FILE] [--offline]`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The file; without it the default file
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Leave out what depends on this host: files, addresses, names
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Parses the command line and runs what it says. Help and version go to stdout and succeed.
+pub fn main<Cli: Parser>(obey: impl FnOnce(Cli) -> ExitCode) -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => obey(cli),
+        Err(error) => {
+            // Nobody is left to tell when the terminal is gone.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(WRONG))
+        }
+    }
+}
+
+/// Checks a file: warnings and `FILE: ok (...)`, or everything that is wrong with it.
+#[must_use]
+pub fn check(program: Program, wanted: &Check) -> ExitCode {
+    let file = file_of(program, wanted.config.as_deref());
+    let mode = if wanted.offline { Mode::Offline } else { Mode::Host };
+    match eclusa_config::load(program, file, mode) {
+        Ok(loaded) => {
+            tell(&loaded.warnings);
+            let counts = counts(&loaded.plan);
+            // As with all of these: a reader that has gone away is no failure of the check.
+            let _ = writeln!(std::io::stdout(), "{}: ok ({counts})", file.display());
+            ExitCode::SUCCESS
+        }
+        Err(diagnostics) => refuse(&diagnostics),
+    }
+}
+
+/// Runs what a file says, until a signal ends it.
+#[must_use]
+pub fn run_file(program: Program, config: Option<&Path>) -> ExitCode {
+    run_loaded(eclusa_config::load(program, file_of(program, config), Mode::Start))
+}
+
+/// Runs a plan, or tells why there is none.
+#[must_use]
+pub fn run_loaded(loaded: Result<Loaded, Diagnostics>) -> ExitCode {
+    match loaded {
+        Ok(Loaded { plan, warnings }) => run(&plan, &warnings.lines()),
+        Err(diagnostics) => refuse(&diagnostics),
+    }
+}
+
+fn file_of(program: Program, config: Option<&Path>) -> &Path {
+    config.unwrap_or_else(|| Path::new(program.default_file()))
+}
+
+fn counts(plan: &Plan) -> String {
+    let endpoints = plan.pools.iter().map(|pool| pool.endpoints.len()).sum();
+    format!("{}, {}", counted(plan.listeners.len(), "listener"), counted(endpoints, "endpoint"))
+}
+
+fn refuse(diagnostics: &Diagnostics) -> ExitCode {
+    tell(diagnostics);
+    ExitCode::from(WRONG)
+}
+
+fn tell(text: &dyn Display) {
+    let _ = write!(std::io::stderr(), "{text}");
+}
