@@ -3,13 +3,29 @@
 //! An algorithm sees only candidates that may take traffic; [`candidates`] decides who they are.
 //! Adding one: a file with its code and tests, a variant of [`Algorithm`], a line in [`picker`].
 
+mod candidate;
+mod early_end;
+mod first;
+mod hash;
+mod least_connections;
+mod pick;
 mod round_robin;
+mod slow_start;
+mod source_hash;
 #[cfg(test)]
 mod tests;
 mod two_choices;
 
-use crate::verdict::Verdict;
+pub use candidate::{Candidate, Standing, candidates};
+pub use early_end::{EARLY, EarlyEnds, WEIGHS_FOR};
+pub use hash::identity_of;
+pub use pick::Pick;
+pub use slow_start::Ramp;
+
+use first::First;
+use least_connections::LeastConnections;
 use round_robin::RoundRobin;
+use source_hash::SourceHash;
 use two_choices::TwoChoices;
 
 /// How a pool chooses among the endpoints that can take traffic.
@@ -21,12 +37,23 @@ pub enum Algorithm {
     /// endpoint that comes back is not flooded, and balancers that know nothing of each other do
     /// not agree on the same endpoint.
     TwoChoices,
+    /// The endpoint with the fewest sessions for its weight.
+    LeastConnections,
+    /// One client, one endpoint, on every host alike.
+    SourceHash,
+    /// The first endpoint up to its limit, then the next.
+    First,
 }
 
 impl Algorithm {
     /// Every algorithm with its name in the configuration.
-    pub const ALL: [(&'static str, Self); 2] =
-        [("round-robin", Self::RoundRobin), ("two-choices", Self::TwoChoices)];
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("round-robin", Self::RoundRobin),
+        ("two-choices", Self::TwoChoices),
+        ("least-connections", Self::LeastConnections),
+        ("source-hash", Self::SourceHash),
+        ("first", Self::First),
+    ];
 
     /// The algorithm that the configuration calls `name`.
     #[must_use]
@@ -35,54 +62,11 @@ impl Algorithm {
     }
 }
 
-/// An endpoint that may be picked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// Its place in the pool's list of endpoints.
-    pub slot: u32,
-    /// Its share of new sessions relative to the others; never 0.
-    pub weight: u16,
-}
-
-/// What is known of an endpoint when candidates are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// What probes show.
-    pub verdict: Verdict,
-    /// Its configured weight.
-    pub weight: u16,
-    /// Used only while no other endpoint can take traffic.
-    pub backup: bool,
-}
-
-/// The endpoints that may take new sessions, given all of a pool in order: those that are up; if
-/// none is, the backups that are up; then those not probed yet, then backups not probed yet.
-#[must_use]
-pub fn candidates(pool: &[Standing]) -> Vec<Candidate> {
-    let tiers = [
-        (Verdict::Up, false),
-        (Verdict::Up, true),
-        (Verdict::Unknown, false),
-        (Verdict::Unknown, true),
-    ];
-    for (verdict, backup) in tiers {
-        let tier: Vec<_> = (0..)
-            .zip(pool)
-            .filter(|(_, standing)| standing.verdict == verdict && standing.backup == backup)
-            .map(|(slot, standing)| Candidate { slot, weight: standing.weight.max(1) })
-            .collect();
-        if !tier.is_empty() {
-            return tier;
-        }
-    }
-    Vec::new()
-}
-
 /// Chooses among a fixed list of candidates. One per worker: it needs no lock.
 pub trait Balance {
-    /// The slot of the endpoint for one more session, or `None` when `excluded` names them all.
-    /// `load` tells how many sessions an endpoint has at this moment.
-    fn pick(&mut self, load: &dyn Fn(u32) -> u32, excluded: &[u32]) -> Option<u32>;
+    /// The slot of the endpoint for one more session, or `None` when every candidate is excluded
+    /// or at its limit.
+    fn pick(&mut self, pick: &Pick<'_>) -> Option<u32>;
 }
 
 /// The picker of an algorithm over `candidates`. Workers give different seeds, so that they do not
@@ -92,5 +76,8 @@ pub fn picker(algorithm: Algorithm, candidates: &[Candidate], seed: u64) -> Box<
     match algorithm {
         Algorithm::RoundRobin => Box::new(RoundRobin::new(candidates, seed)),
         Algorithm::TwoChoices => Box::new(TwoChoices::new(candidates, seed)),
+        Algorithm::LeastConnections => Box::new(LeastConnections::new(candidates, seed)),
+        Algorithm::SourceHash => Box::new(SourceHash::new(candidates)),
+        Algorithm::First => Box::new(First::new(candidates)),
     }
 }

@@ -1,11 +1,52 @@
-//! Verdicts: what probes show of an endpoint.
+//! Verdicts: what probes and traffic show of an endpoint, and what follows.
+//!
+//! [`Judge`] is the whole of it for one pool: evidence goes in ([`Evidence`]), verdicts with their
+//! reasons and consequences come out ([`Report`], [`Event`]), and it says when and how to probe
+//! next ([`Next`]). First law: never be the cause. Hence the order of things: a *member* weighs its
+//! own evidence and finds that it should fall; the *brakes* decide whether that is believed
+//! (`brakes`); only then anything follows.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `settings` | every number, with its unit |
+//! | `evidence`, `reason` | what can be seen, and how it is named |
+//! | `silence`, `answers` | the two kinds of evidence that need a memory |
+//! | `member` | one endpoint: evidence to finding |
+//! | `brakes` | correlation, witness, hold, resets |
+//! | `schedule` | when and how to probe next |
+//! | `judge`, `report` | the pool: entry points, events |
+//! | `pace` | resets spread over time |
+//!
+//! [`RiseFall`] is the plain counter for pools that are only asked whether they connect.
 
+mod answers;
+mod brakes;
+mod evidence;
+mod history;
+mod judge;
+mod member;
+mod pace;
+mod reason;
+mod report;
 mod rise_fall;
+mod schedule;
+mod settings;
+mod silence;
+#[cfg(test)]
+mod tests;
 
+pub use evidence::{Check, DialFault, Evidence, HandshakeFacts, TlsFault, VoidCause};
+pub use history::{Entry, History, Outcome};
+pub use judge::{Availability, Judge, Key};
+pub use pace::{Pace, Pacer};
+pub use reason::Reason;
+pub use report::{Event, Onward, Report};
 pub use rise_fall::RiseFall;
+pub use schedule::{Next, Way};
+pub use settings::{PassiveLimit, Settings};
 
 /// What is held of an endpoint. Never mixed with what the operator wants of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Verdict {
     /// Not probed yet: usable, after those that are `up`.
@@ -14,9 +55,20 @@ pub enum Verdict {
     Up = 1,
     /// Takes no new sessions.
     Dead = 2,
+    /// Something speaks against it, a fresh probe is under way: takes new sessions only while
+    /// nobody better can.
+    Suspect = 3,
+    /// Alive, but should get no new sessions: ending, starting, sick or slow. Standing ones go on.
+    Draining = 4,
+    /// Its name does not resolve; the addresses known last go on being used and probed.
+    Unresolved = 5,
 }
 
 impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 6] =
+        [Self::Unknown, Self::Up, Self::Dead, Self::Suspect, Self::Draining, Self::Unresolved];
+
     /// The verdict as logs and status name it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -24,16 +76,71 @@ impl Verdict {
             Self::Unknown => "unknown",
             Self::Up => "up",
             Self::Dead => "dead",
+            Self::Suspect => "suspect",
+            Self::Draining => "draining",
+            Self::Unresolved => "unresolved",
         }
     }
 
     /// The verdict behind the number that `as u8` gave.
     #[must_use]
     pub fn from_u8(number: u8) -> Self {
-        match number {
-            1 => Self::Up,
-            2 => Self::Dead,
-            _ => Self::Unknown,
+        Self::ALL.into_iter().find(|verdict| *verdict as u8 == number).unwrap_or(Self::Unknown)
+    }
+
+    /// How bad it is: more bad evidence never makes this smaller.
+    #[must_use]
+    pub fn badness(self) -> u8 {
+        match self {
+            Self::Up => 0,
+            Self::Unknown => 1,
+            Self::Unresolved => 2,
+            Self::Suspect => 3,
+            Self::Draining => 4,
+            Self::Dead => 5,
         }
+    }
+
+    /// The tier of an endpoint of which only the verdict is known. Where a [`Report`] is at hand
+    /// its own [`Report::tier`] counts: it knows the brakes.
+    #[must_use]
+    pub fn tier(self) -> Tier {
+        match self {
+            Self::Up | Self::Unresolved => Tier::Up,
+            Self::Unknown => Tier::Unprobed,
+            Self::Suspect => Tier::Suspect,
+            Self::Draining => Tier::Draining,
+            Self::Dead => Tier::Closed,
+        }
+    }
+}
+
+/// Whether an endpoint takes new sessions: those of the best tier that is not empty do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Tier {
+    /// Takes new sessions.
+    Up = 0,
+    /// Takes them while nobody is known to be better: not probed yet.
+    Unprobed = 1,
+    /// Only while nobody better can: suspect.
+    Suspect = 2,
+    /// Only when failing open: slow, not ready, sick.
+    Draining = 3,
+    /// The very last: all seem to have fallen together, so this host or its network is suspected.
+    LastResort = 4,
+    /// Never.
+    Closed = 5,
+}
+
+impl Tier {
+    /// Every tier that can take a session, the best first.
+    pub const USABLE: [Self; 5] =
+        [Self::Up, Self::Unprobed, Self::Suspect, Self::Draining, Self::LastResort];
+
+    /// The tier behind the number that `as u8` gave.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Self {
+        Self::USABLE.into_iter().find(|tier| *tier as u8 == number).unwrap_or(Self::Closed)
     }
 }

@@ -39,7 +39,8 @@ impl RiseFall {
             (Verdict::Unknown, false) => (Verdict::Dead, 1),
             (Verdict::Up, false) => (Verdict::Dead, self.fall),
             (Verdict::Dead, true) => (Verdict::Up, self.rise),
-            (Verdict::Up, true) | (Verdict::Dead, false) => {
+            // The result confirms the verdict.
+            _ => {
                 self.against = 0;
                 return None;
             }

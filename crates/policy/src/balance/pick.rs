@@ -1,0 +1,46 @@
+//! The circumstances of one pick.
+
+use super::Candidate;
+use crate::time::Time;
+use std::net::IpAddr;
+
+/// Everything that an algorithm may look at for one more session.
+#[derive(Clone, Copy)]
+pub struct Pick<'a> {
+    /// How many sessions an endpoint has at this moment; early ends weigh in
+    /// ([`super::EarlyEnds`]).
+    pub load: &'a dyn Fn(u32) -> u32,
+    /// Slots that are not to be picked: they were tried already.
+    pub excluded: &'a [u32],
+    /// The client's address.
+    pub source: Option<IpAddr>,
+    /// The time.
+    pub now: Time,
+}
+
+impl<'a> Pick<'a> {
+    /// A pick where only the load matters.
+    #[must_use]
+    pub fn by_load(load: &'a dyn Fn(u32) -> u32) -> Self {
+        Self { load, excluded: &[], source: None, now: Time::START }
+    }
+
+    /// Whether a candidate may be picked: not excluded, and below its limit.
+    #[must_use]
+    pub fn allows(&self, candidate: &Candidate) -> bool {
+        !self.excluded.contains(&candidate.slot) && !self.is_full(candidate)
+    }
+
+    /// Whether a candidate has reached its limit.
+    #[must_use]
+    pub fn is_full(&self, candidate: &Candidate) -> bool {
+        candidate.limit.is_some_and(|limit| (self.load)(candidate.slot) >= limit)
+    }
+
+    /// Whether one of the candidates would be picked if it were not at its limit: then the
+    /// session may wait for it ([`crate::queue`]).
+    #[must_use]
+    pub fn would_wait(&self, candidates: &[Candidate]) -> bool {
+        candidates.iter().any(|c| !self.excluded.contains(&c.slot) && self.is_full(c))
+    }
+}

@@ -1,0 +1,465 @@
+//! One endpoint: takes evidence in, says what it finds. It knows nothing of the others; whether a
+//! finding is believed is up to the brakes.
+
+use super::answers::{Answers, Rules};
+use super::history::{History, Outcome};
+use super::report::{Onward, Report};
+use super::schedule::Schedule;
+use super::silence::{Missed, Silence};
+use super::{Check, Evidence, HandshakeFacts, Key, Reason, Settings, Tier, Verdict, VoidCause};
+use crate::time::Time;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) key: Key,
+    /// Removed from the pool, but sessions still stand on it: it goes on being probed.
+    pub(super) retired: bool,
+    /// Whether the operator lets it take new sessions; only counts for "is anybody left".
+    pub(super) in_rotation: bool,
+    pub(super) state: State,
+    /// It was up since it last fell for good.
+    pub(super) stood: bool,
+    pub(super) silence: Silence,
+    pub(super) schedule: Schedule,
+    pub(super) history: History,
+    pub(super) facts: Option<HandshakeFacts>,
+    pub(super) reset: Reset,
+    pub(super) published: Report,
+    answers: Answers,
+    resolved: bool,
+    refusals: u32,
+    tls_failures: u32,
+    /// Good results in a row, per check.
+    good: [u32; 3],
+    /// A fresh connection was set up in time since the last failure.
+    fresh_good: bool,
+    /// The last hello came in time.
+    prompt: bool,
+    risen: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Unprobed,
+    Up,
+    Suspect(Reason),
+    Fallen(Fall),
+}
+
+/// An endpoint out of rotation, or one that would be if the brakes did not hold it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fall {
+    pub(super) reason: Reason,
+    pub(super) at: Time,
+    /// It stood before: only then its fall can be one of several with one cause.
+    pub(super) stood: bool,
+    pub(super) hold: Option<Hold>,
+}
+
+/// The brake of correlation holds an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) since: Time,
+    /// It was draining for this before; it goes back to that.
+    pub(super) before: Option<Reason>,
+    /// The worst verdict shown while held.
+    pub(super) floor: Verdict,
+    pub(super) expired: bool,
+}
+
+/// Where the resets of an endpoint's sessions stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reset {
+    None,
+    From(Time),
+    /// Ordered; since when they were due.
+    Ordered(Time),
+}
+
+/// What evidence amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finding {
+    Nothing,
+    /// Good enough to be `up`.
+    Rise,
+    Suspect(Reason),
+    /// Should leave the rotation; `alive`: the same evidence proves that it lives.
+    Fall {
+        reason: Reason,
+        alive: bool,
+    },
+}
+
+impl Member {
+    pub(super) fn new(key: Key, now: Time) -> Self {
+        Self {
+            key,
+            retired: false,
+            in_rotation: true,
+            state: State::Unprobed,
+            stood: false,
+            silence: Silence::default(),
+            schedule: Schedule::new(now),
+            history: History::default(),
+            facts: None,
+            reset: Reset::None,
+            published: Report {
+                verdict: Verdict::Unknown,
+                reason: Reason::NotProbed,
+                since: now,
+                blind: false,
+                correlated: false,
+                tier: Tier::Unprobed,
+                onward: Onward::GoOn,
+                risen: None,
+            },
+            answers: Answers::default(),
+            resolved: true,
+            refusals: 0,
+            tls_failures: 0,
+            good: [0; 3],
+            fresh_good: false,
+            prompt: false,
+            risen: None,
+        }
+    }
+
+    /// Takes in evidence.
+    pub(super) fn take(&mut self, evidence: &Evidence, now: Time, settings: &Settings) -> Finding {
+        if let Some(cause) = void_cause(evidence, settings) {
+            self.void(cause, now);
+            return Finding::Nothing;
+        }
+        match *evidence {
+            Evidence::Connected { took } => {
+                self.schedule.dialled();
+                let slow = self.hello(took, now, settings);
+                self.set_up();
+                slow.unwrap_or_else(|| self.good(Check::Connect, now, settings))
+            }
+            Evidence::Hello { took } => self.hello(took, now, settings).unwrap_or(Finding::Nothing),
+            Evidence::Handshake(facts) => {
+                self.schedule.dialled();
+                self.silence.byte(now);
+                self.facts = Some(facts);
+                self.set_up();
+                self.good(Check::Connect, now, settings)
+            }
+            Evidence::Refused => self.refused(Reason::Refused, now, settings),
+            Evidence::Reset => self.refused(Reason::Reset, now, settings),
+            Evidence::TlsFailed(fault) => {
+                self.schedule.dialled();
+                self.silence.byte(now);
+                self.tls_failures += 1;
+                self.confirmed(Reason::Tls(fault), self.tls_failures, now, settings)
+            }
+            Evidence::Silent { since, .. } => self.silent(since, now, settings),
+            Evidence::Answer { check, status, took, status_object } => {
+                self.silence.byte(now);
+                let good = self.answers.take(check, status, status_object, self.rules(settings));
+                self.answered(check, status, good, took, now, settings)
+            }
+            Evidence::Late { since, .. } => {
+                self.bad(Outcome::Bad(Reason::Slow), now);
+                self.late(since, false)
+            }
+            Evidence::Overdue { .. } | Evidence::KeptEnded => self.hurry(now),
+            Evidence::DialFailed(fault) => {
+                self.schedule.hurry(now);
+                Finding::Suspect(Reason::DialFailed(fault))
+            }
+            Evidence::Unanswered { since } => {
+                self.schedule.hurry(now);
+                if self.silence.heard_since(since) {
+                    return Finding::Nothing;
+                }
+                Finding::Suspect(Reason::Unanswered)
+            }
+            Evidence::EndedEarly { answered } => {
+                self.schedule.hurry(now);
+                if answered { Finding::Nothing } else { Finding::Suspect(Reason::EndedEarly) }
+            }
+            Evidence::Byte => {
+                self.silence.byte(now);
+                Finding::Nothing
+            }
+            Evidence::Unresolved | Evidence::Resolved => {
+                self.resolved = *evidence == Evidence::Resolved;
+                Finding::Nothing
+            }
+            Evidence::Void(cause) => {
+                self.void(cause, now);
+                Finding::Nothing
+            }
+        }
+    }
+
+    fn hurry(&mut self, now: Time) -> Finding {
+        self.schedule.hurry(now);
+        Finding::Nothing
+    }
+
+    /// Our own trouble is no evidence: the state is held. After a standstill the row of silence
+    /// starts anew, for nobody knows what came meanwhile.
+    fn void(&mut self, cause: VoidCause, now: Time) {
+        self.schedule.dialled();
+        self.schedule.want_fresh();
+        self.history.push(now, Outcome::Void(cause));
+        if cause == VoidCause::Stalled {
+            self.silence.interrupt();
+        }
+    }
+
+    /// A hello; where it makes the endpoint slow, that finding.
+    fn hello(&mut self, took: Duration, now: Time, settings: &Settings) -> Option<Finding> {
+        self.prompt = took <= settings.hello_within;
+        self.refusals = 0;
+        if self.prompt {
+            self.silence.hello(now);
+            return None;
+        }
+        let tardy = self.silence.tardy_hello(now);
+        (tardy >= settings.confirm).then_some(Finding::Fall { reason: Reason::Slow, alive: true })
+    }
+
+    /// A fresh connection was set up.
+    fn set_up(&mut self) {
+        self.refusals = 0;
+        self.tls_failures = 0;
+        self.fresh_good = self.prompt;
+    }
+
+    fn refused(&mut self, reason: Reason, now: Time, settings: &Settings) -> Finding {
+        self.schedule.dialled();
+        self.silence.interrupt();
+        self.refusals += 1;
+        self.confirmed(reason, self.refusals, now, settings)
+    }
+
+    /// A failure that must be seen `confirm` times, at once; the first verdict takes one, and so
+    /// does another reason for an endpoint that is dead.
+    fn confirmed(&mut self, reason: Reason, seen: u32, now: Time, settings: &Settings) -> Finding {
+        self.bad(Outcome::Bad(reason), now);
+        if seen >= settings.confirm || self.is_dead() || self.state == State::Unprobed {
+            return Finding::Fall { reason, alive: false };
+        }
+        self.schedule.hurry(now);
+        Finding::Suspect(reason)
+    }
+
+    fn silent(&mut self, since: Time, now: Time, settings: &Settings) -> Finding {
+        self.schedule.dialled();
+        match self.silence.missed(since) {
+            Missed::InARow(count) => {
+                self.bad(Outcome::Bad(Reason::Silent), now);
+                if count >= settings.confirm {
+                    return Finding::Fall { reason: Reason::Silent, alive: false };
+                }
+                self.schedule.hurry(now);
+                Finding::Suspect(Reason::Silent)
+            }
+            Missed::Vetoed(count) => {
+                self.bad(Outcome::Vetoed, now);
+                if count >= settings.confirm {
+                    return Finding::Fall { reason: Reason::Slow, alive: false };
+                }
+                self.schedule.hurry(now);
+                Finding::Suspect(Reason::Slow)
+            }
+        }
+    }
+
+    fn rules(&self, settings: &Settings) -> Rules {
+        Rules {
+            fall: settings.fall,
+            first_5xx_counts: settings.first_5xx_counts,
+            first: self.state == State::Unprobed,
+        }
+    }
+
+    fn answered(
+        &mut self,
+        check: Check,
+        status: u16,
+        good: bool,
+        took: Duration,
+        now: Time,
+        settings: &Settings,
+    ) -> Finding {
+        if let Some(reason) = self.answers.against() {
+            if !good {
+                self.bad(Outcome::Bad(reason), now);
+                return Finding::Fall { reason, alive: true };
+            }
+            // A good answer to one question does not undo what it counts for, nor does what the
+            // other one was answered earlier take an endpoint out anew.
+            self.count_good(check, now);
+            let fallen = matches!(self.state, State::Fallen(_));
+            return if fallen { Finding::Fall { reason, alive: true } } else { Finding::Nothing };
+        }
+        if !good {
+            self.bad(Outcome::Bad(Reason::NotReady(status)), now);
+            return Finding::Nothing;
+        }
+        if took > settings.late_after {
+            self.bad(Outcome::Bad(Reason::Slow), now);
+            let asked = Time::after_start(now.since_start().saturating_sub(took));
+            return self.late(asked, true);
+        }
+        self.good(check, now, settings)
+    }
+
+    /// A request of `since` is late: slow, if a fresh hello was in time meanwhile; else the dials
+    /// beside it decide (silence, or hellos that are late themselves).
+    fn late(&self, since: Time, alive: bool) -> Finding {
+        if self.silence.greeted_since(since) {
+            return Finding::Fall { reason: Reason::Slow, alive };
+        }
+        Finding::Nothing
+    }
+
+    /// One check is good.
+    fn good(&mut self, check: Check, now: Time, settings: &Settings) -> Finding {
+        self.count_good(check, now);
+        let needed = if self.is_out() { settings.rise } else { 1 };
+        let enough = |check: &Check| self.good[*check as usize] >= needed;
+        let all = self.fresh_good && settings.checks.iter().all(enough);
+        if all { Finding::Rise } else { Finding::Nothing }
+    }
+
+    fn count_good(&mut self, check: Check, now: Time) {
+        self.history.push(now, Outcome::Good);
+        let count = &mut self.good[check as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Something is not good: what was good in a row before no longer counts.
+    fn bad(&mut self, outcome: Outcome, now: Time) {
+        self.history.push(now, outcome);
+        self.start_over();
+        self.schedule.want_fresh();
+    }
+
+    fn start_over(&mut self) {
+        self.good = [0; 3];
+        self.fresh_good = false;
+    }
+
+    /// Comes up.
+    pub(super) fn rise(&mut self, now: Time) {
+        if self.is_out() || self.state == State::Unprobed {
+            self.risen = Some(now);
+        }
+        self.state = State::Up;
+        self.stood = true;
+        self.start_over();
+    }
+
+    /// Forgets what was counted against it: a fresh probe decides.
+    pub(super) fn recheck(&mut self, now: Time) {
+        self.silence.interrupt();
+        self.refusals = 0;
+        self.tls_failures = 0;
+        self.start_over();
+        self.schedule.hurry(now);
+    }
+
+    /// Whether answers by status speak against it.
+    pub(super) fn has_bad_status(&self) -> bool {
+        self.answers.against().is_some()
+    }
+
+    /// Out of rotation, and no brake holds it.
+    pub(super) fn is_out(&self) -> bool {
+        matches!(self.state, State::Fallen(Fall { hold, .. })
+            if hold.is_none_or(|hold| hold.expired))
+    }
+
+    fn is_dead(&self) -> bool {
+        matches!(self.state, State::Fallen(fall) if fall.reason.is_deadly())
+    }
+
+    /// A member of the pool that could take sessions if it were well.
+    pub(super) fn counts(&self) -> bool {
+        self.in_rotation && !self.retired
+    }
+
+    /// Whether its verdict is about to change.
+    pub(super) fn is_changing(&self) -> bool {
+        match self.state {
+            State::Unprobed | State::Suspect(_) => true,
+            State::Up => self.answers.is_wavering(),
+            State::Fallen(fall) => {
+                fall.hold.is_some() || self.fresh_good || self.good.iter().any(|n| *n > 0)
+            }
+        }
+    }
+
+    /// On its way up: the last thing seen of it was good.
+    fn is_returning(&self) -> bool {
+        self.fresh_good && self.good.iter().any(|n| *n > 0)
+    }
+
+    /// The report as of now; `since` is the caller's.
+    pub(super) fn report(&self, settings: &Settings) -> Report {
+        let (verdict, reason, tier) = self.standing(settings);
+        let held = matches!(self.state, State::Fallen(Fall { hold: Some(_), .. }));
+        let onward = match self.reset {
+            Reset::From(at) | Reset::Ordered(at) if !held => Onward::ResetFrom(at),
+            _ => Onward::GoOn,
+        };
+        Report {
+            verdict,
+            reason,
+            since: self.published.since,
+            blind: self.state == State::Up && self.answers.is_blind(),
+            correlated: held,
+            tier: if self.retired { Tier::Closed } else { tier },
+            onward,
+            risen: self.risen,
+        }
+    }
+
+    fn standing(&self, settings: &Settings) -> (Verdict, Reason, Tier) {
+        match self.state {
+            State::Unprobed if !self.resolved => {
+                (Verdict::Unresolved, Reason::Unresolved, Tier::Unprobed)
+            }
+            State::Unprobed => (Verdict::Unknown, Reason::NotProbed, Tier::Unprobed),
+            State::Up if !self.resolved => (Verdict::Unresolved, Reason::Unresolved, Tier::Up),
+            State::Up if self.answers.is_blind() => (Verdict::Up, Reason::Blind, Tier::Up),
+            State::Up => (Verdict::Up, Reason::Answers, Tier::Up),
+            State::Suspect(reason) => (Verdict::Suspect, reason, Tier::Suspect),
+            State::Fallen(Fall { reason, hold, .. }) => {
+                let (verdict, tier) = match hold {
+                    Some(hold) if reason.is_deadly() && !hold.expired => {
+                        (hold.floor, Tier::LastResort)
+                    }
+                    Some(_) if !reason.is_deadly() => (Verdict::Draining, Tier::Up),
+                    _ if reason.is_deadly() => (Verdict::Dead, Tier::Closed),
+                    _ if reason == Reason::Slow || settings.fail_open => {
+                        (Verdict::Draining, Tier::Draining)
+                    }
+                    _ => (Verdict::Draining, Tier::Closed),
+                };
+                // It takes sessions again before all the others that are out: nobody must be
+                // turned away while an endpoint answers.
+                let tier = if self.is_returning() { tier.min(Tier::Draining) } else { tier };
+                (verdict, reason, tier)
+            }
+        }
+    }
+}
+
+/// Why evidence is void, where it is.
+fn void_cause(evidence: &Evidence, settings: &Settings) -> Option<VoidCause> {
+    match *evidence {
+        Evidence::Silent { timer_late, .. }
+        | Evidence::Overdue { timer_late }
+        | Evidence::Late { timer_late, .. } => {
+            (timer_late > settings.timer_slack).then_some(VoidCause::Stalled)
+        }
+        _ => None,
+    }
+}
