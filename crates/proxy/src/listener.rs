@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Connections taken in a row before other sessions have their turn.
 const ACCEPTS_PER_TURN: u32 = 8;
@@ -79,7 +80,7 @@ impl Listener {
 ///
 /// A permit, which stands for the descriptors of both sides, is taken before `accept`: at the limit
 /// a client waits in the kernel's queue; nobody is accepted and then closed.
-pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, socket: OwnedFd) {
+pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, socket: Rc<OwnedFd>) {
     let socket = match watch_readable(socket) {
         Ok(socket) => socket,
         Err(error) => return worker.local_trouble(&error),
@@ -91,13 +92,7 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, soc
         match ready.try_io(|socket| accept(socket.as_fd())) {
             // Nothing there after all: the permit goes back.
             Err(_would_block) => continue,
-            Ok(Ok((socket, peer))) => {
-                let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                let guards = worker.count(permit);
-                let listener = listener.clone();
-                let accepted = Accepted { socket, peer, listener, at: Instant::now(), guards };
-                worker.clone().place(accepted);
-            }
+            Ok(Ok(connection)) => worker.place(taken(&worker, &listener, connection, permit)),
             Ok(Err(error)) => {
                 drop(permit);
                 if !is_lost_before_accept(&error) {
@@ -111,4 +106,27 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, soc
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Takes what still waits in the kernel's queue of a socket that is about to be closed: closing it
+/// would reset these clients.
+pub(crate) fn accept_the_rest(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: &OwnedFd) {
+    while let Some(permit) = worker.permit_now() {
+        match accept(socket.as_fd()) {
+            Ok(connection) => worker.place(taken(worker, listener, connection, permit)),
+            Err(error) if is_lost_before_accept(&error) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn taken(
+    worker: &Worker,
+    listener: &Arc<Listener>,
+    (socket, peer): (OwnedFd, SocketAddr),
+    permit: OwnedSemaphorePermit,
+) -> Accepted {
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let guards = worker.count(permit);
+    Accepted { socket, peer, listener: listener.clone(), at: Instant::now(), guards }
 }

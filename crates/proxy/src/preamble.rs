@@ -98,15 +98,19 @@ impl<'a> Preamble<'a> {
 
     /// Reads until there is a complete ClientHello, or it is clear that none will come.
     pub(crate) async fn client_hello(&mut self) -> Result<Greeting, End> {
+        let silent_at = (Instant::now() + SILENCE).min(self.deadline);
         loop {
             match client_hello::peek(&self.read) {
                 Peek::Complete(hello) => return Ok(greeting_of(&hello)),
+                Peek::NotTls if begins_proxy_header(&self.read) => {
+                    let reason = "a PROXY header from a network that is not in `proxy_from`";
+                    return Err(End::abort(Who::Client, Step::Preamble, reason));
+                }
                 Peek::NotTls => return Ok(Hello::NotTls.into()),
                 Peek::TooLarge => return Ok(Hello::Oversized.into()),
                 Peek::Malformed(why) => return Ok(Hello::Malformed(why).into()),
                 Peek::Incomplete { .. } => {}
             }
-            let silent_at = (self.accepted + SILENCE).min(self.deadline);
             let until = if self.read.is_empty() { silent_at } else { self.deadline };
             match self.more(until).await {
                 Ok(true) => {}
@@ -144,6 +148,11 @@ impl<'a> Preamble<'a> {
         }
         End::abort(Who::Client, Step::Preamble, reason_of(error))
     }
+}
+
+/// Whether the bytes are the beginning of a PROXY header, of either version (section 2).
+fn begins_proxy_header(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n")
 }
 
 fn greeting_of(hello: &ClientHello) -> Greeting {

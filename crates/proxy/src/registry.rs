@@ -53,7 +53,7 @@ pub(crate) struct Watch {
     /// When the session last looked at itself.
     checked: Cell<Tick>,
     /// A peer owes an acknowledgement, or a direction is stopped.
-    pub(crate) owed: Cell<bool>,
+    owed: Cell<bool>,
     /// Without a byte for this long the session ends (idle, or half-closed).
     pub(crate) patience: Cell<Option<Duration>>,
     /// What the session is to do when it is polled next.
@@ -92,10 +92,11 @@ impl Watch {
         self.order.take()
     }
 
-    /// Remembers how the session is woken; its task never changes, so once is enough.
+    /// Remembers how the session is woken: it begins in one task and relays in another.
     pub(crate) fn wake_by(&self, waker: &Waker) {
-        if self.waker.borrow().is_none() {
-            *self.waker.borrow_mut() = Some(waker.clone());
+        let mut known = self.waker.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *known = Some(waker.clone());
         }
     }
 
@@ -129,6 +130,7 @@ pub(crate) struct Registry {
     sessions: RefCell<Slab<Rc<Watch>>>,
     wheel: RefCell<[Vec<usize>; SLOTS]>,
     now: Cell<Tick>,
+    stopping: Cell<bool>,
 }
 
 /// A session's place in the registry; dropped = gone.
@@ -145,6 +147,7 @@ impl Registry {
             sessions: RefCell::default(),
             wheel: RefCell::new(std::array::from_fn(|_| Vec::new())),
             now: Cell::new(Tick(1)),
+            stopping: Cell::new(false),
         })
     }
 
@@ -158,11 +161,15 @@ impl Registry {
         let watch = Rc::new(Watch::new(self.now.get()));
         let key = self.sessions.borrow_mut().insert(Rc::clone(&watch));
         self.schedule(key, &watch, watch.next_visit(self.now.get()));
+        if self.stopping.get() {
+            watch.give(Order::Stop);
+        }
         Entry { key, watch, registry: Rc::clone(self) }
     }
 
-    /// Tells every session to end.
+    /// Tells every session to end, and every one that begins after this.
     pub(crate) fn stop_all(&self) {
+        self.stopping.set(true);
         for (_, watch) in &*self.sessions.borrow() {
             watch.give(Order::Stop);
         }
@@ -204,6 +211,20 @@ impl Entry {
         &self.watch
     }
 
+    /// Whether a peer owes something or a direction is stopped. Then the wheel comes by within a
+    /// second, not when it would have come to a session at rest.
+    pub(crate) fn set_owed(&self, owed: bool) {
+        if owed && !self.watch.owed.get() {
+            self.registry.schedule(self.key, &self.watch, self.registry.now().plus(URGENT));
+        }
+        self.watch.owed.set(owed);
+    }
+
+    /// Whether that is known.
+    pub(crate) fn is_owed(&self) -> bool {
+        self.watch.owed.get()
+    }
+
     /// Marks that bytes moved just now.
     pub(crate) fn touch(&self) {
         self.watch.active.set(self.registry.now.get());
@@ -243,8 +264,9 @@ mod tests {
     fn a_session_that_is_owed_something_is_visited_every_second() {
         let registry = Registry::new();
         let entry = registry.enter();
-        entry.watch().owed.set(true);
-        run(&registry, Duration::from_secs(6));
+        entry.set_owed(true);
+        run(&registry, URGENT);
+        assert_eq!(entry.watch().take_order(), Order::Check, "at once, not at the next round");
         for _ in 0..5 {
             entry.watch().take_order();
             run(&registry, URGENT);

@@ -5,8 +5,6 @@ use crate::engine::{Order, Shared, reactor};
 use crate::observe::{Event, Logger};
 use crate::pool::Pool;
 use eclusa_config::plan::EndpointAddress;
-use ipnet::IpNet;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +30,12 @@ pub(crate) fn run(shared: &Shared, mut orders: watch::Receiver<Order>) {
     };
     runtime.block_on(async move {
         for pool in shared.pools.iter().filter(|pool| has_names(pool)) {
-            spawn_local(follow(pool.clone(), shared.logger.clone()));
+            for (index, endpoint) in pool.plan().endpoints.iter().enumerate() {
+                if let EndpointAddress::Name { host, port } = &endpoint.address {
+                    let name = Name { index, host: host.clone(), port: *port };
+                    spawn_local(follow(pool.clone(), name, shared.logger.clone()));
+                }
+            }
         }
         let _ = orders.wait_for(|order| *order == Order::Stop).await;
     });
@@ -40,65 +43,84 @@ pub(crate) fn run(shared: &Shared, mut orders: watch::Receiver<Order>) {
     runtime.shutdown_background();
 }
 
-/// Resolves the names of a pool again and again.
-async fn follow(pool: Arc<Pool>, logger: Logger) {
-    let mut trouble: HashMap<usize, String> = HashMap::new();
+/// An endpoint that the configuration knows by name.
+struct Name {
+    /// Its place among the pool's endpoints as written.
+    index: usize,
+    host: Arc<str>,
+    port: u16,
+}
+
+/// Resolves a name again and again. Each has a task of its own: a dead one holds up no other.
+async fn follow(pool: Arc<Pool>, name: Name, logger: Logger) {
+    let mut told = String::new();
     loop {
-        let mut answers: HashMap<usize, Vec<SocketAddr>> = HashMap::new();
-        for (index, endpoint) in pool.plan().endpoints.iter().enumerate() {
-            let EndpointAddress::Name { host, port } = &endpoint.address else { continue };
-            match resolve(host, *port, pool.plan().within.as_deref()).await {
-                Ok(addresses) => {
-                    trouble.remove(&index);
-                    answers.insert(index, addresses);
+        match resolve(&name, &pool).await {
+            Ok(found) => {
+                let outside = outside_of(&found);
+                if !outside.is_empty() && outside != told {
+                    tell(&logger, &pool, &name.host, &outside);
                 }
-                Err(error) => {
-                    if trouble.insert(index, error.clone()).as_ref() != Some(&error) {
-                        tell(&logger, &pool, host, &error);
-                    }
+                told = outside;
+                if pool.set_resolved(|index| (index == name.index).then(|| found.inside.clone())) {
+                    tell_addresses(&logger, &pool);
                 }
             }
-        }
-        if pool.set_resolved(|index| answers.get(&index).cloned()) {
-            let addresses: Vec<_> =
-                pool.endpoints().iter().map(|e| e.address().to_string()).collect();
-            let name = &*pool.plan().name;
-            let message = format!("endpoints of pool {name} are now {}", addresses.join(", "));
-            logger.event(
-                Event::new("resolve", message).about("pool", name).about("addresses", addresses),
-            );
+            Err(error) => {
+                if error != told {
+                    tell(&logger, &pool, &name.host, &format!("{error}; known addresses are kept"));
+                    told = error;
+                }
+            }
         }
         sleep(pool.plan().resolve_interval).await;
     }
 }
 
+fn tell_addresses(logger: &Logger, pool: &Pool) {
+    let addresses: Vec<_> = pool.endpoints().iter().map(|e| e.address().to_string()).collect();
+    let name = &*pool.plan().name;
+    let message = format!("endpoints of pool {name} are now {}", addresses.join(", "));
+    logger.event(Event::new("resolve", message).about("pool", name).about("addresses", addresses));
+}
+
 fn tell(logger: &Logger, pool: &Pool, host: &str, error: &str) {
-    let event = Event::new("resolve", format!("{host}: {error}; known addresses are kept"))
+    let event = Event::new("resolve", format!("{host}: {error}"))
         .about("pool", &*pool.plan().name)
         .about("host", host);
     logger.event(event);
 }
 
-/// The addresses of a name, those outside `within` left out.
-async fn resolve(
-    host: &str,
-    port: u16,
-    within: Option<&[IpNet]>,
-) -> Result<Vec<SocketAddr>, String> {
-    let found = timeout(PATIENCE, lookup_host((host, port))).await;
+/// What a name resolves to.
+struct Found {
+    inside: Vec<SocketAddr>,
+    /// Not in `upstreams_within`, and so not used.
+    outside: Vec<SocketAddr>,
+}
+
+fn outside_of(found: &Found) -> String {
+    let addresses: Vec<_> = found.outside.iter().map(|a| a.ip().to_string()).collect();
+    if addresses.is_empty() {
+        return String::new();
+    }
+    format!("{} not in `upstreams_within`, not used", addresses.join(", "))
+}
+
+async fn resolve(name: &Name, pool: &Pool) -> Result<Found, String> {
+    let found = timeout(PATIENCE, lookup_host((&*name.host, name.port))).await;
     let found = found.map_err(|_| format!("no answer within {PATIENCE:?}"))?;
+    let canonical =
+        |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     let mut addresses: Vec<SocketAddr> =
-        found.map_err(|error| error.to_string())?.take(ADDRESSES_MAX).collect();
+        found.map_err(|error| error.to_string())?.take(ADDRESSES_MAX).map(canonical).collect();
     addresses.sort_unstable();
     addresses.dedup();
-    let Some(within) = within else { return Ok(addresses) };
-    let (inside, outside): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .partition(|address| within.iter().any(|network| network.contains(&address.ip())));
-    match (inside.is_empty(), outside.first()) {
-        (true, Some(address)) => {
-            Err(format!("{} is not in `upstreams_within`, not used", address.ip()))
-        }
-        _ => Ok(inside),
+    let (inside, outside) = addresses.into_iter().partition(|a| pool.admits(a.ip()));
+    let found = Found { inside, outside };
+    if found.inside.is_empty() {
+        // An empty answer must not empty the pool.
+        let outside = outside_of(&found);
+        return Err(if outside.is_empty() { "it has no address".into() } else { outside });
     }
+    Ok(found)
 }

@@ -6,15 +6,19 @@ use crate::listener::Listener;
 use crate::observe::{End, Hello, Line, Record, Step, Who};
 use crate::pool::{DialFailure, Dialled, FailureKind, Lease, Pool, dial};
 use crate::preamble::Preamble;
+use crate::registry::{Entry, Order, Watch};
 use crate::relay::{Finished, Relay, reason_of};
 use eclusa_config::plan::{Peek, SendProxy};
 use eclusa_policy::access::Decision;
 use eclusa_policy::condition::Facts;
 use eclusa_sys::socket::{local_address, reset_on_close};
 use eclusa_wire::proxy_protocol;
+use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
@@ -25,34 +29,98 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
         Ok(client) => client,
         Err(error) => return worker.local_trouble(&error),
     };
+    let entry = worker.registry().enter();
     let mut session = Session::begin(&worker, listener, &client, peer, at);
-    match session.set_up(&mut client).await {
+    let set_up = until_stopped(entry.watch(), session.set_up(&mut client)).await;
+    let Some(set_up) = set_up else {
+        let step = session.step;
+        return session.refuse(client, End::abort(Who::Operator, step, "the service stops"));
+    };
+    match set_up {
         Ok(established) => {
-            let (record, relay, lease) = session.into_relay(client, established);
-            worker.clone().spawn(carry(worker, relay, lease, record, guards));
+            let (record, relay, lease) = session.into_relay(client, established, entry);
+            let carrier = worker.clone();
+            let (record, stage) = (Some(record), Stage::Relaying(relay));
+            carrier.spawn(Carry { worker, record, stage, _lease: lease, _guards: guards });
         }
         Err(end) => session.refuse(client, end),
     }
 }
 
-/// Carries an established session to its end. The relay keeps its state in itself; this frame only
-/// holds what counts the session and what will be told of it.
-async fn carry(
+/// What `future` yields, unless the service stops first.
+async fn until_stopped<T>(watch: &Watch, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        watch.wake_by(context.waker());
+        if watch.take_order() == Order::Stop {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+/// Carries an established session to its end. A struct and no async function: this is what a
+/// session at rest costs.
+struct Carry {
     worker: Rc<Worker>,
-    mut relay: Relay,
-    lease: Lease,
-    mut record: Box<Record>,
-    guards: Guards,
-) {
-    let finished: Finished = (&mut relay).await;
-    (record.bytes_up, record.bytes_down) = relay.bytes();
-    if worker.logger().wants_sessions() {
-        (record.client_tcp, record.endpoint_tcp) = relay.tcp_info();
+    record: Option<Box<Record>>,
+    stage: Stage,
+    _lease: Lease,
+    _guards: Guards,
+}
+
+enum Stage {
+    Relaying(Relay),
+    /// Delivering what a broken side said; short, and rare.
+    Closing(Pin<Box<dyn Future<Output = (u64, u64)>>>, End),
+    Over,
+}
+
+impl Future for Carry {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let carry = self.get_mut();
+        if let Stage::Relaying(relay) = &mut carry.stage {
+            let finished = ready!(Pin::new(relay).poll(context));
+            carry.leave_relay(finished);
+        }
+        if let Stage::Closing(closing, _) = &mut carry.stage {
+            let bytes = ready!(closing.as_mut().poll(context));
+            if let Stage::Closing(_, end) = std::mem::replace(&mut carry.stage, Stage::Over) {
+                carry.finish(bytes, end);
+            }
+        }
+        Poll::Ready(())
     }
-    // Boxed: this frame is what a session at rest costs, and closing is short.
-    Box::pin(relay.close(&finished)).await;
-    finish(&worker, record, finished.end);
-    drop((lease, guards));
+}
+
+impl Carry {
+    fn leave_relay(&mut self, finished: Finished) {
+        let Stage::Relaying(relay) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
+        if let Some(record) = &mut self.record
+            && self.worker.logger().wants_sessions()
+        {
+            record.tcp = relay.tcp_info();
+        }
+        if finished.is_clean() {
+            let bytes = relay.bytes();
+            drop(relay);
+            return self.finish(bytes, finished.end);
+        }
+        let end = finished.end.clone();
+        let closing = Box::pin(async move { relay.close(&finished).await });
+        self.stage = Stage::Closing(closing, end);
+    }
+
+    fn finish(&mut self, bytes: (u64, u64), end: End) {
+        let Some(mut record) = self.record.take() else { return };
+        (record.bytes_up, record.bytes_down) = bytes;
+        finish(&self.worker, record, end);
+    }
 }
 
 /// Writes the finish record.
@@ -69,6 +137,8 @@ struct Session<'a> {
     worker: &'a Worker,
     listener: Arc<Listener>,
     record: Box<Record>,
+    /// The step that it has reached.
+    step: Step,
 }
 
 /// What setting a session up yields: an endpoint, and what it has not taken yet of the first bytes.
@@ -110,11 +180,10 @@ impl<'a> Session<'a> {
             total: Duration::ZERO,
             bytes_up: 0,
             bytes_down: 0,
-            client_tcp: None,
-            endpoint_tcp: None,
+            tcp: Default::default(),
             end: None,
         };
-        Self { worker, listener, record: Box::new(record) }
+        Self { worker, listener, record: Box::new(record), step: Step::Preamble }
     }
 
     /// Everything before the relay.
@@ -185,6 +254,7 @@ impl<'a> Session<'a> {
     }
 
     async fn dial(&mut self, pool: &Pool, index: usize) -> Result<Dialled, End> {
+        self.step = Step::Dial;
         let began = Instant::now();
         let dialled = dial(self.worker, pool, index).await;
         self.record.dial = began.elapsed();
@@ -241,17 +311,18 @@ impl<'a> Session<'a> {
         self,
         client: TcpStream,
         established: Established,
+        entry: Entry,
     ) -> (Box<Record>, Relay, Lease) {
         let Established { endpoint, lease, unsent, sent } = established;
-        let limits = self.listener.limits();
-        let relay = Relay::new(client, endpoint, (unsent, sent), limits, self.worker);
+        let (limits, buffers) = (self.listener.limits(), self.worker.buffers().clone());
+        let relay = Relay::new(client, endpoint, (unsent, sent), limits, buffers, entry);
         (self.record, relay, lease)
     }
 
     /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so
     /// that it tries elsewhere at once; the others a plain close.
     fn refuse(self, client: TcpStream, end: End) {
-        if end.step == Step::Dial {
+        if end.step == Step::Dial || end.who == Who::Operator {
             reset_on_close(client.as_fd());
         }
         drop(client);

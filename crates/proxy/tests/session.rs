@@ -159,3 +159,136 @@ fn few_long_sessions_are_spread_over_the_workers() {
         balancer.wait_for_sessions(0);
     }
 }
+
+#[test]
+fn a_slow_reader_of_a_half_closed_session_is_not_cut() {
+    let total = 4 << 20;
+    let endpoint = common::source(total);
+    let balancer = Balancer::start(&[endpoint], |plan| {
+        plan.listeners[0].half_closed_timeout = Duration::from_secs(1);
+    });
+    let mut client = balancer.connect();
+    // The endpoint has sent everything and its FIN; the kernel's queues hold what the client has
+    // not read yet, and nothing moves for longer than the half-closed timer.
+    balancer.wait_for_sessions(1);
+    common::let_pass(Duration::from_secs(8));
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    assert_eq!(digest(&got), digest(&pattern(total)));
+}
+
+#[test]
+fn an_orderly_end_of_both_sides_is_no_reset_for_a_slow_reader() {
+    let total = 16 << 20;
+    let endpoint = common::serve(move |mut stream| {
+        let mut request = Vec::new();
+        let _ = stream.read_to_end(&mut request);
+        let _ = stream.write_all(&pattern(total));
+    });
+    let balancer = Balancer::start(&[endpoint], |_| {});
+    let mut client = balancer.connect();
+    client.write_all(b"request").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    common::let_pass(Duration::from_secs(4));
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).unwrap();
+    assert_eq!(digest(&got), digest(&pattern(total)));
+}
+
+#[test]
+fn two_blocked_sides_that_both_reset_end_the_session() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let balancer = Balancer::start(&[listener.local_addr().unwrap()], |_| {});
+    let client = balancer.connect();
+    let (endpoint, _) = listener.accept().unwrap();
+    for stream in [&client, &endpoint] {
+        common::fill(stream);
+    }
+    common::reset(client);
+    common::reset(endpoint);
+    balancer.wait_for_sessions(0);
+}
+
+#[test]
+fn a_stop_serves_who_already_waits_in_the_kernels_queue() {
+    let endpoint = common::echo_after_eof();
+    for _ in 0..20 {
+        let mut balancer = Balancer::start(&[endpoint], |plan| {
+            plan.stop_deadline = Duration::from_secs(10);
+        });
+        let clients: Vec<TcpStream> = (0..40).map(|_| balancer.connect()).collect();
+        let stopping = balancer.stop_in_background();
+        for mut client in clients {
+            client.write_all(b"still served").unwrap();
+            client.shutdown(Shutdown::Write).unwrap();
+            let mut got = Vec::new();
+            client.read_to_end(&mut got).unwrap();
+            assert_eq!(got, b"still served");
+        }
+        stopping.join().unwrap();
+    }
+}
+
+#[test]
+fn of_three_endpoints_two_may_be_silent() {
+    let silent = [common::Silent::new(), common::Silent::new()];
+    let endpoint = common::echo_after_eof();
+    let addresses = [silent[0].address(), silent[1].address(), endpoint];
+    let balancer = Balancer::start(&addresses, |plan| {
+        let pool = std::sync::Arc::make_mut(&mut plan.pools[0]);
+        pool.dial.hedge_after = Some(Duration::from_millis(200));
+    });
+    for _ in 0..6 {
+        let mut client = balancer.connect();
+        client.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+        client.write_all(b"hello").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut got = Vec::new();
+        client.read_to_end(&mut got).unwrap();
+        assert_eq!(got, b"hello");
+    }
+}
+
+#[test]
+fn a_session_under_way_at_a_stop_leaves_its_record() {
+    let balancer = Balancer::start(&[common::Silent::new().address()], |plan| {
+        plan.stop_deadline = Duration::ZERO;
+        plan.listeners[0].peek = eclusa_config::plan::Peek::Tls;
+    });
+    let mut client = balancer.connect();
+    balancer.wait_for_sessions(1);
+    let records = balancer.stop();
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["ended_by"], "operator");
+    assert_eq!(records[0]["step"], "preamble");
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn no_endpoint_outside_upstreams_within_is_dialled() {
+    let endpoint = common::echo_after_eof();
+    let balancer = Balancer::start(&[endpoint], |plan| {
+        let pool = std::sync::Arc::make_mut(&mut plan.pools[0]);
+        pool.within = Some(std::sync::Arc::from(["10.0.0.0/22".parse().unwrap()]));
+    });
+    let mut client = balancer.connect();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let records = balancer.stop();
+    let reason = records[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("upstreams_within"), "{reason}");
+}
+
+#[test]
+fn a_proxy_header_from_an_untrusted_network_is_refused() {
+    let balancer = Balancer::start(&[common::unused_address()], |plan| {
+        plan.listeners[0].peek = eclusa_config::plan::Peek::Tls;
+    });
+    let mut client = balancer.connect();
+    client.write_all(b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n").unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+    let records = balancer.stop();
+    assert_eq!(records[0]["step"], "preamble");
+    assert_eq!(records[0]["ended_by"], "client");
+}

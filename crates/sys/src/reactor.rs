@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -10,9 +11,10 @@ use tokio::io::unix::AsyncFd;
 ///
 /// # Errors
 /// Whatever epoll_ctl(2) says.
-pub fn watch_readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub fn watch_readable(descriptor: Rc<OwnedFd>) -> io::Result<AsyncFd<Rc<OwnedFd>>> {
     // SAFETY: an `OwnedFd` is open and stays the same descriptor for as long as it lives, and it
-    // lives in the `AsyncFd`, which lends it out by shared reference only.
+    // lives at least as long as the `AsyncFd`, which holds a share of it; nobody can take it out of
+    // an `Rc` that others share.
     let watched = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) };
     Ok(watched?)
 }

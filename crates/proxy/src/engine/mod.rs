@@ -14,6 +14,7 @@ pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 use crate::listener::Listener;
 use crate::observe::{Event, Logger, Writer};
 use crate::pool::Pool;
+use crate::relay::PIPES;
 use crate::{probe, resolve};
 use eclusa_config::plan::{Listener as ListenerPlan, Plan};
 use eclusa_sys::limits::raise_descriptors;
@@ -23,14 +24,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 
-/// Descriptors that are nobody's session: listeners, logs, probes, pipes, the reactors'.
+/// Descriptors that are nobody's session: logs, probes, rival dials, the reactors'.
 const RESERVED: u64 = 256;
+/// Descriptors of a worker beside its listeners': reactor, wake-ups.
+const RESERVED_PER_WORKER: u64 = 8;
+/// How long a stop waits for the workers to close their listeners.
+const CLOSING: Duration = Duration::from_secs(1);
 /// Connections that may wait to be taken by another worker.
 const HANDOVER_QUEUE: usize = 1024;
 
@@ -75,8 +80,20 @@ pub(crate) struct Shared {
     permits: Arc<Semaphore>,
     pub(crate) pools: Vec<Arc<Pool>>,
     gauges: Box<[Gauge]>,
-    /// Some trouble of this host has been told within this second.
-    troubled: AtomicBool,
+    /// When it was last told that this host lacks something, and that `sessions_max` is reached:
+    /// each at most once a second.
+    short: AtomicU32,
+    full: AtomicU32,
+    began: Instant,
+    /// Workers that have closed their listeners.
+    closed: AtomicUsize,
+}
+
+impl Shared {
+    /// Seconds since the engine began, from 1.
+    fn seconds(&self) -> u32 {
+        u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+    }
 }
 
 /// Sessions of one worker, those on their way to it included.
@@ -136,7 +153,10 @@ impl Engine {
             permits: Arc::new(Semaphore::new(sessions_max(plan, &logger))),
             pools,
             gauges: (0..workers).map(|_| Gauge::default()).collect(),
-            troubled: AtomicBool::new(false),
+            short: AtomicU32::new(0),
+            full: AtomicU32::new(0),
+            began: Instant::now(),
+            closed: AtomicUsize::new(0),
             logger,
         });
         let (orders, _) = watch::channel(Order::Run);
@@ -242,6 +262,11 @@ impl Engine {
             Event::new("stopping", "stopping: no new connections").about("sessions", self.count()),
         );
         self.orders.send_replace(Order::Drain);
+        let closing = Instant::now() + CLOSING;
+        let closed = || self.shared.closed.load(Ordering::Acquire) >= self.workers.len();
+        while !closed() && Instant::now() < closing {
+            pause();
+        }
         // The addresses are free as soon as the listeners are closed: a successor may start.
         self.locks.clear();
         while self.count() > 0 && Instant::now() < deadline && !hurry() {
@@ -266,7 +291,7 @@ impl Engine {
 }
 
 /// The stop waits for other threads; nothing else runs on the one that calls it.
-#[allow(clippy::disallowed_methods)]
+#[allow(clippy::disallowed_methods, reason = "not on a worker: nothing waits for this thread")]
 fn pause() {
     std::thread::sleep(Duration::from_millis(20));
 }
@@ -286,7 +311,10 @@ fn processors() -> usize {
 /// Sessions that may run at once: each holds two descriptors.
 fn sessions_max(plan: &Plan, logger: &Logger) -> usize {
     let descriptors = raise_descriptors().unwrap_or(1 << 20);
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED) / 2).unwrap_or(1 << 19);
+    let workers = plan.workers.unwrap_or_else(processors) as u64;
+    let addresses: usize = plan.listeners.iter().map(|listener| listener.addresses.len()).sum();
+    let reserved = RESERVED + 2 * PIPES as u64 + workers * (addresses as u64 + RESERVED_PER_WORKER);
+    let possible = usize::try_from(descriptors.saturating_sub(reserved) / 2).unwrap_or(1 << 19);
     let by_default = usize::try_from(descriptors * 8 / 10 / 2).unwrap_or(1 << 19).min(possible);
     let wanted = plan.sessions_max.unwrap_or(by_default);
     if wanted > possible {

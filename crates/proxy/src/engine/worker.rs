@@ -3,7 +3,7 @@
 //! before it is known to any reactor.
 
 use super::Shared;
-use crate::listener::{Listener, accept_loop};
+use crate::listener::{Listener, accept_loop, accept_the_rest};
 use crate::observe::{Event, Logger, SessionId};
 use crate::pool::{Pickers, Pool};
 use crate::registry::{Registry, Tick};
@@ -16,10 +16,11 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 /// How long sessions may take to end after they were told to.
@@ -105,7 +106,10 @@ pub(super) fn run(setup: Setup) {
     match reactor() {
         Ok(reactor) => reactor.block_on(async {
             // As a task of its own: what is given to `block_on` is polled at every wake-up.
-            let _ = tokio::task::spawn_local(work(setup)).await;
+            if tokio::task::spawn_local(work(setup)).await.is_err() {
+                let message = format!("worker {index} failed: its sessions are lost");
+                logger.event(Event::new("warning", message));
+            }
         }),
         Err(error) => {
             let message = format!("worker {index} cannot start: {error}");
@@ -120,16 +124,14 @@ async fn work(setup: Setup) {
     let worker = Rc::new(Worker {
         index,
         pickers: Pickers::new(index, shared.pools.len()),
-        buffers: Buffers::new(registry.clone()),
+        buffers: Buffers::new(registry.clone(), others.len()),
         registry,
         shared,
         others,
         sessions: Cell::new(0),
     });
-    let mut accepting = Vec::new();
-    for (listener, socket) in listeners {
-        accepting.push(tokio::task::spawn_local(accept_loop(worker.clone(), listener, socket)));
-    }
+    let listeners = listeners.into_iter().map(|(listener, socket)| (listener, Rc::new(socket)));
+    let mut listening = Listening::start(&worker, listeners.collect());
     let mut ticks = tokio::time::interval(Tick::LENGTH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -139,7 +141,7 @@ async fn work(setup: Setup) {
             changed = orders.changed() => {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
                 if order != Order::Run {
-                    accepting.drain(..).for_each(|task| task.abort());
+                    listening.end(&worker).await;
                 }
                 if order == Order::Stop {
                     break;
@@ -148,10 +150,45 @@ async fn work(setup: Setup) {
         }
     }
     worker.registry.stop_all();
+    while let Ok(accepted) = handed_over.try_recv() {
+        worker.start(accepted);
+    }
     // The sessions have been told; each needs one turn to write its record and reset its peers.
     let until = Instant::now() + LAST_WORDS;
     while worker.shared.gauges[index].0.load(Ordering::Relaxed) > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The listening sockets of a worker and the tasks that accept from them.
+struct Listening {
+    sockets: Vec<(Arc<Listener>, Rc<OwnedFd>)>,
+    accepting: Vec<JoinHandle<()>>,
+}
+
+impl Listening {
+    fn start(worker: &Rc<Worker>, sockets: Vec<(Arc<Listener>, Rc<OwnedFd>)>) -> Self {
+        let accept = |(listener, socket): &(Arc<Listener>, Rc<OwnedFd>)| {
+            let accepting = accept_loop(worker.clone(), listener.clone(), socket.clone());
+            tokio::task::spawn_local(accepting)
+        };
+        Self { accepting: sockets.iter().map(accept).collect(), sockets }
+    }
+
+    /// Takes what still waits, closes the sockets, and reports that.
+    async fn end(&mut self, worker: &Rc<Worker>) {
+        for task in self.accepting.drain(..) {
+            task.abort();
+            // Aborted on purpose, or over already.
+            let _ = task.await;
+        }
+        if self.sockets.is_empty() {
+            return;
+        }
+        for (listener, socket) in self.sockets.drain(..) {
+            accept_the_rest(worker, &listener, &socket);
+        }
+        worker.shared.closed.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -176,11 +213,6 @@ impl Worker {
         self.shared.pools.get(index).cloned()
     }
 
-    /// A number that goes up with every session: what takes turns goes by it.
-    pub(crate) fn turn(&self) -> usize {
-        usize::try_from(self.sessions.get()).unwrap_or(0)
-    }
-
     /// The id of one more session.
     pub(crate) fn next_id(&self) -> SessionId {
         let number = self.sessions.get();
@@ -191,12 +223,17 @@ impl Worker {
 
     /// A permit for one more session; waits at the limit. `None` when the engine ends.
     pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        let permits = &self.shared.permits;
-        if let Ok(permit) = permits.clone().try_acquire_owned() {
+        if let Some(permit) = self.permit_now() {
             return Some(permit);
         }
-        self.tell_once("sessions_max is reached: new clients wait in the kernel's queue");
-        permits.clone().acquire_owned().await.ok()
+        let message = "sessions_max is reached: new clients wait in the kernel's queue";
+        self.tell_once(&self.shared.full, message);
+        self.shared.permits.clone().acquire_owned().await.ok()
+    }
+
+    /// A permit, if there is one now.
+    pub(crate) fn permit_now(&self) -> Option<OwnedSemaphorePermit> {
+        self.shared.permits.clone().try_acquire_owned().ok()
     }
 
     /// Counts a session on this worker.
@@ -206,7 +243,7 @@ impl Worker {
 
     /// Starts a fresh connection here, or hands it over where this worker leads the least loaded
     /// by more than max(2, 10 %): few long sessions must not depend on the kernel's luck.
-    pub(crate) fn place(self: Rc<Self>, mut accepted: Accepted) {
+    pub(crate) fn place(self: &Rc<Self>, mut accepted: Accepted) {
         let load = |index: usize| self.shared.gauges[index].0.load(Ordering::Relaxed);
         let own = load(self.index);
         let least = (0..self.others.len()).min_by_key(|&index| load(index)).unwrap_or(self.index);
@@ -232,18 +269,14 @@ impl Worker {
 
     /// Tells that this host lacks something; at most once a second.
     pub(crate) fn local_trouble(&self, error: &io::Error) {
-        self.tell_once(&format!("this host is short of something: {error}"));
+        self.tell_once(&self.shared.short, &format!("this host is short of something: {error}"));
     }
 
-    fn tell_once(&self, message: &str) {
-        if self.shared.troubled.swap(true, Ordering::Relaxed) {
-            return;
+    /// Tells of a limit, unless it was told within the last second.
+    fn tell_once(&self, told: &AtomicU32, message: &str) {
+        let now = self.shared.seconds();
+        if told.swap(now, Ordering::Relaxed) != now {
+            self.shared.logger.event(Event::new("limit", message));
         }
-        self.shared.logger.event(Event::new("limit", message));
-        let shared = self.shared.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            shared.troubled.store(false, Ordering::Relaxed);
-        });
     }
 }

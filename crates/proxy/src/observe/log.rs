@@ -9,12 +9,14 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Lines that may wait for the writer; at some 500 bytes each, 4 MiB at worst.
 const QUEUE: usize = 8192;
 /// The writer gathers lines for this long before it writes them together.
 const GATHER: Duration = Duration::from_millis(5);
+/// How long a stop waits for the last lines to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes handed to one write(2) at most.
 const BATCH: usize = 64 * 1024;
 
@@ -92,7 +94,8 @@ impl Logger {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        if self.shared.sleeping.swap(false, Ordering::AcqRel)
+        // SeqCst here and where the writer falls asleep: either it sees the line, or we see it asleep.
+        if self.shared.sleeping.swap(false, Ordering::SeqCst)
             && let Some(writer) = self.shared.writer.get()
         {
             writer.unpark();
@@ -101,12 +104,16 @@ impl Logger {
 }
 
 impl Writer {
-    /// Writes what is left and ends.
+    /// Writes what is left and ends. A target that takes nothing (a full disk's pipe, a journal that
+    /// stands still) does not hold up the stop for longer than [`LAST_WORDS`].
+    #[allow(clippy::disallowed_methods, reason = "the stop waits; nothing else runs here")]
     pub(crate) fn close(self) {
         self.shared.closing.store(true, Ordering::Release);
         self.thread.thread().unpark();
-        // A writer that panicked has nothing more to write.
-        let _ = self.thread.join();
+        let until = Instant::now() + LAST_WORDS;
+        while !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
@@ -116,47 +123,82 @@ enum Target {
 }
 
 impl Target {
-    fn write(&mut self, bytes: &[u8]) {
-        // A log that cannot be written must never end the program that carries the traffic.
-        let _ = match self {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
             Self::Stderr(stderr) => stderr.write_all(bytes),
             Self::File(file) => file.write_all(bytes),
-        };
+        }
     }
 }
 
-fn write_lines(shared: &Shared, mut target: Target) {
-    let mut batch = Vec::with_capacity(BATCH);
+/// Lines on their way to the target.
+struct Batch {
+    bytes: Vec<u8>,
+    lines: u64,
+    target: Target,
+    /// A write broke off, perhaps inside a line.
+    broken: bool,
+}
+
+impl Batch {
+    fn add(&mut self, at: SystemTime, line: &Line) {
+        if self.broken && self.bytes.is_empty() {
+            self.bytes.push(b'\n');
+        }
+        format_line(&mut self.bytes, at, line);
+        self.lines += 1;
+    }
+
+    /// Hands the lines to the target; returns how many were lost. A log that cannot be written must
+    /// never end the program that carries the traffic.
+    fn flush(&mut self) -> u64 {
+        let lines = std::mem::take(&mut self.lines);
+        if self.bytes.is_empty() {
+            return 0;
+        }
+        self.broken = self.target.write(&self.bytes).is_err();
+        self.bytes.clear();
+        if self.broken { lines } else { 0 }
+    }
+}
+
+fn write_lines(shared: &Shared, target: Target) {
+    let mut batch = Batch { bytes: Vec::with_capacity(BATCH), lines: 0, target, broken: false };
     loop {
         let closing = shared.closing.load(Ordering::Acquire);
         while let Some((at, line)) = shared.queue.pop() {
-            format_line(&mut batch, at, &line);
-            if batch.len() >= BATCH {
-                target.write(&batch);
-                batch.clear();
+            batch.add(at, &line);
+            if batch.bytes.len() >= BATCH {
+                shared.dropped.fetch_add(batch.flush(), Ordering::Relaxed);
             }
         }
         let dropped = shared.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let message = format!("{dropped} lines dropped: the log's target did not keep up");
             let event = Event::new("log_dropped", message).about("lines", dropped);
-            format_line(&mut batch, SystemTime::now(), &Line::Event(event));
+            batch.add(SystemTime::now(), &Line::Event(event));
         }
-        if !batch.is_empty() {
-            target.write(&batch);
-            batch.clear();
+        let lost = batch.flush();
+        if lost > 0 {
+            // What was dropped, and could not be told either, is told the next time.
+            let untold = dropped + lost - u64::from(dropped > 0);
+            shared.dropped.fetch_add(untold, Ordering::Relaxed);
         }
         if closing {
             return;
         }
-        shared.sleeping.store(true, Ordering::Release);
-        if shared.queue.is_empty() && !shared.closing.load(Ordering::Acquire) {
-            std::thread::park_timeout(Duration::from_secs(1));
-        }
-        shared.sleeping.store(false, Ordering::Release);
-        if !shared.closing.load(Ordering::Acquire) {
-            std::thread::park_timeout(GATHER);
-        }
+        wait_for_lines(shared);
+    }
+}
+
+fn wait_for_lines(shared: &Shared) {
+    shared.sleeping.store(true, Ordering::SeqCst);
+    if shared.queue.is_empty() && !shared.closing.load(Ordering::Acquire) {
+        std::thread::park_timeout(Duration::from_secs(1));
+    }
+    shared.sleeping.store(false, Ordering::Release);
+    if !shared.closing.load(Ordering::Acquire) {
+        std::thread::park_timeout(GATHER);
     }
 }
 

@@ -6,7 +6,7 @@ mod record;
 
 pub(crate) use end::{End, Step, Who};
 pub(crate) use log::{Line, Logger, Writer};
-pub(crate) use record::{Hello, Record, SessionId};
+pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 
 use serde::{Serialize, Serializer};
 

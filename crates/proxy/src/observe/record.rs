@@ -41,13 +41,13 @@ pub(crate) enum Hello {
 }
 
 impl Hello {
-    fn name(self) -> Option<&'static str> {
+    fn name(self) -> Option<Cow<'static, str>> {
         match self {
             Self::Unasked | Self::Complete => None,
-            Self::NotTls => Some("not TLS"),
-            Self::Oversized => Some("oversized"),
-            Self::Malformed(_) => Some("malformed"),
-            Self::Silent => Some("silent"),
+            Self::NotTls => Some("not TLS".into()),
+            Self::Oversized => Some("oversized".into()),
+            Self::Malformed(why) => Some(format!("malformed: {why}").into()),
+            Self::Silent => Some("silent".into()),
         }
     }
 }
@@ -74,8 +74,8 @@ pub(crate) struct Record {
     pub(crate) total: Duration,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
-    pub(crate) client_tcp: Option<TcpInfo>,
-    pub(crate) endpoint_tcp: Option<TcpInfo>,
+    /// What the kernel knew of the client's connection and the endpoint's when the relay ended.
+    pub(crate) tcp: [Option<TcpSide>; 2],
     pub(crate) end: Option<End>,
 }
 
@@ -89,7 +89,7 @@ struct Json<'a> {
     peer: Option<SocketAddr>,
     local: SocketAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hello: Option<&'static str>,
+    hello: Option<Cow<'static, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sni: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,10 +128,18 @@ struct Tcp {
     endpoint: Option<TcpSide>,
 }
 
-#[derive(Serialize)]
-struct TcpSide {
-    rtt_us: u64,
+/// What the log tells of one TCP connection.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct TcpSide {
+    rtt_us: u32,
     retransmits: u32,
+}
+
+impl From<&TcpInfo> for TcpSide {
+    fn from(info: &TcpInfo) -> Self {
+        let rtt_us = u32::try_from(info.rtt.as_micros()).unwrap_or(u32::MAX);
+        Self { rtt_us, retransmits: info.retransmits }
+    }
 }
 
 impl Record {
@@ -176,18 +184,12 @@ impl Record {
     }
 
     fn tcp(&self) -> Option<Tcp> {
-        let side = |info: TcpInfo| TcpSide {
-            rtt_us: u64::try_from(info.rtt.as_micros()).unwrap_or(u64::MAX),
-            retransmits: info.retransmits,
-        };
-        (self.client_tcp.is_some() || self.endpoint_tcp.is_some()).then(|| Tcp {
-            client: self.client_tcp.map(side),
-            endpoint: self.endpoint_tcp.map(side),
-        })
+        let [client, endpoint] = self.tcp;
+        (client.is_some() || endpoint.is_some()).then_some(Tcp { client, endpoint })
     }
 }
 
 /// Milliseconds with three digits behind the point.
 fn milliseconds(duration: Duration) -> f64 {
-    f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1000.0
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

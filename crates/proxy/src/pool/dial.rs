@@ -2,10 +2,11 @@
 
 use super::{Lease, Pool};
 use crate::engine::Worker;
-use eclusa_sys::socket::{connect, is_local_trouble};
+use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream as StdTcpStream};
+use std::os::fd::AsFd;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -13,6 +14,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Pause before a dial is repeated that failed for want of something on this host.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// Endpoints dialled side by side at most.
+const AT_ONCE: usize = 3;
 
 /// A connection to an endpoint.
 pub(crate) struct Dialled {
@@ -55,9 +59,9 @@ enum Event {
 
 /// Connects to an endpoint of the pool at `index`.
 ///
-/// A refused or unreachable endpoint is left at once for another; one that does not answer within
-/// `hedge_after` gets a rival, and the first connection that stands wins. All within the pool's
-/// budget of time and tries.
+/// A refused or unreachable endpoint is left at once for another; while none answers, one more is
+/// dialled beside the others every `hedge_after`, and the first connection that stands wins. All
+/// within the pool's budget of time and tries.
 pub(crate) async fn dial(
     worker: &Worker,
     pool: &Pool,
@@ -68,10 +72,13 @@ pub(crate) async fn dial(
         pool,
         index,
         deadline: Instant::now() + pool.plan().dial.timeout,
-        tried: Vec::new(),
-        running: [None, None],
+        tries: 0,
+        excluded: Vec::new(),
+        skipped: Vec::new(),
+        running: [const { None }; AT_ONCE],
+        rival_at: None,
         failed: None,
-        rivals_left: true,
+        shortage: None,
     };
     dialler.run().await
 }
@@ -81,73 +88,69 @@ struct Dialler<'a> {
     pool: &'a Pool,
     index: usize,
     deadline: Instant,
-    tried: Vec<SocketAddr>,
-    /// The attempt under way and its rival.
-    running: [Option<Attempt>; 2],
+    /// Endpoints dialled so far.
+    tries: u32,
+    /// Endpoints not to be picked: dialled already, or skipped.
+    excluded: Vec<SocketAddr>,
+    /// Endpoints that this host could not dial for want of something of its own.
+    skipped: Vec<SocketAddr>,
+    running: [Option<Attempt>; AT_ONCE],
+    /// When one more endpoint is to be dialled beside those under way.
+    rival_at: Option<Instant>,
     failed: Option<(Lease, io::Error)>,
-    rivals_left: bool,
+    shortage: Option<(Lease, io::Error)>,
 }
 
 impl Dialler<'_> {
     async fn run(&mut self) -> Result<Dialled, DialFailure> {
+        self.start_next();
         loop {
             if self.running.iter().all(Option::is_none) {
-                self.start_one().await?;
+                self.wait_out_shortage().await?;
+                continue;
             }
-            let rival_at = self.rival_at();
-            match self.next_event(rival_at.unwrap_or(self.deadline)).await {
+            match self.next_event(self.rival_at.unwrap_or(self.deadline)).await {
                 Event::Connected(Attempt { stream, lease }) => {
-                    return Ok(Dialled { stream, lease, tries: self.tries() });
+                    for loser in self.running.iter().flatten() {
+                        reset_on_close(loser.stream.as_fd());
+                    }
+                    return Ok(Dialled { stream, lease, tries: self.tries });
                 }
                 Event::Failed(lease, error) => {
                     lease.count_failure();
                     self.failed = Some((lease, error));
+                    self.start_next();
                 }
-                Event::TimeIsUp if rival_at.is_some() && Instant::now() < self.deadline => {
-                    // No rival to be had is no failure: the first attempt goes on alone.
-                    self.rivals_left = self.start_rival();
-                }
+                Event::TimeIsUp if Instant::now() < self.deadline => self.start_next(),
                 Event::TimeIsUp => return Err(self.time_is_up()),
             }
         }
     }
 
-    fn tries(&self) -> u32 {
-        u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
-    }
-
-    /// When a second endpoint is to be dialled beside the one under way.
-    fn rival_at(&self) -> Option<Instant> {
-        let plan = &self.pool.plan().dial;
-        let alone = self.running.iter().flatten().count() == 1;
-        let wanted = alone && self.rivals_left && self.tries() < plan.tries;
-        let after = plan.hedge_after.filter(|_| wanted)?;
-        Some((Instant::now() + after).min(self.deadline))
-    }
-
-    /// Starts the next attempt, waiting out trouble of this host.
-    async fn start_one(&mut self) -> Result<(), DialFailure> {
-        loop {
-            if self.tries() >= self.pool.plan().dial.tries {
-                return Err(self.nobody_left());
-            }
-            let picked = self.worker.pickers().pick(self.pool, self.index, &self.tried);
-            let Some(lease) = picked else {
-                return Err(self.nobody_left());
-            };
-            match self.start(lease) {
-                Ok(()) => return Ok(()),
-                Err((lease, error)) if is_local_trouble(&error) => {
-                    self.worker.local_trouble(&error);
-                    if Instant::now() + LOCAL_PAUSE >= self.deadline {
-                        let kind = FailureKind::Local(error);
-                        return Err(DialFailure { tries: self.tries(), lease: Some(lease), kind });
-                    }
-                    drop(lease);
-                    sleep_until(Instant::now() + LOCAL_PAUSE).await;
+    /// Dials the next endpoint, if there is one left and the budget allows it.
+    fn start_next(&mut self) {
+        self.rival_at = None;
+        while self.tries < self.pool.plan().dial.tries {
+            let Some(free) = self.running.iter().position(Option::is_none) else { return };
+            let picked = self.worker.pickers().pick(self.pool, self.index, &self.excluded);
+            let Some(lease) = picked else { return };
+            let address = lease.endpoint().address();
+            self.excluded.push(address);
+            match self.connect(address) {
+                Ok(stream) => {
+                    self.tries += 1;
+                    self.running[free] = Some(Attempt { stream, lease });
+                    let hedge = self.pool.plan().dial.hedge_after;
+                    self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+                    return;
                 }
-                Err((lease, error)) => {
-                    self.tried.push(lease.endpoint().address());
+                Err(error) if is_local_trouble(&error) => {
+                    self.worker.local_trouble(&error);
+                    self.skipped.push(address);
+                    self.shortage = Some((lease, error));
+                }
+                Err(error) => {
+                    self.tries += 1;
                     lease.count_failure();
                     self.failed = Some((lease, error));
                 }
@@ -155,28 +158,40 @@ impl Dialler<'_> {
         }
     }
 
-    fn start_rival(&mut self) -> bool {
-        let picked = self.worker.pickers().pick(self.pool, self.index, &self.tried);
-        picked.is_some_and(|lease| self.start(lease).is_ok())
+    /// Nothing is under way: whatever this host lacked may come back within the budget.
+    async fn wait_out_shortage(&mut self) -> Result<(), DialFailure> {
+        let Some((lease, error)) = self.shortage.take() else { return Err(self.nobody_left()) };
+        if self.tries >= self.pool.plan().dial.tries {
+            return Err(self.nobody_left());
+        }
+        if Instant::now() + LOCAL_PAUSE >= self.deadline {
+            let kind = FailureKind::Local(error);
+            return Err(DialFailure { tries: self.tries, lease: Some(lease), kind });
+        }
+        drop(lease);
+        sleep_until(Instant::now() + LOCAL_PAUSE).await;
+        let skipped = std::mem::take(&mut self.skipped);
+        self.excluded.retain(|address| !skipped.contains(address));
+        self.start_next();
+        Ok(())
     }
 
-    /// Begins to connect to the leased endpoint.
-    fn start(&mut self, lease: Lease) -> Result<(), (Lease, io::Error)> {
-        let address = lease.endpoint().address();
-        let source = source_for(&self.pool.plan().source, address, self.worker.turn());
-        let connecting = connect(address, source)
-            .and_then(|socket| TcpStream::from_std(StdTcpStream::from(socket)));
-        match connecting {
-            Ok(stream) => {
-                self.tried.push(address);
-                let free = self.running.iter_mut().find(|running| running.is_none());
-                if let Some(free) = free {
-                    *free = Some(Attempt { stream, lease });
-                }
-                Ok(())
-            }
-            Err(error) => Err((lease, error)),
+    /// Begins to connect, from the first of the pool's source addresses that has a port left.
+    fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        if !self.pool.admits(address.ip()) {
+            return Err(io::Error::other("the address is not in `upstreams_within`"));
         }
+        let sources = &self.pool.plan().source;
+        let start = fastrand::usize(..sources.len().max(1));
+        let mut result = connect(address, source_for(sources, address, start));
+        for turn in 1..sources.len() {
+            let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrNotAvailable;
+            if !result.as_ref().is_err_and(taken) {
+                break;
+            }
+            result = connect(address, source_for(sources, address, start + turn));
+        }
+        TcpStream::from_std(StdTcpStream::from(result?))
     }
 
     /// Waits until an attempt stands or fails, or until `until`.
@@ -204,7 +219,7 @@ impl Dialler<'_> {
     }
 
     fn nobody_left(&mut self) -> DialFailure {
-        let tries = self.tries();
+        let tries = self.tries;
         match self.failed.take() {
             Some((lease, error)) => {
                 DialFailure { tries, lease: Some(lease), kind: FailureKind::Failed(error) }
@@ -214,11 +229,11 @@ impl Dialler<'_> {
     }
 
     fn time_is_up(&mut self) -> DialFailure {
-        let lease = self.running.iter_mut().find_map(Option::take).map(|attempt| attempt.lease);
-        if let Some(lease) = &lease {
-            lease.count_failure();
+        for attempt in self.running.iter().flatten() {
+            attempt.lease.count_failure();
         }
-        DialFailure { tries: self.tries(), lease, kind: FailureKind::TimedOut }
+        let lease = self.running.iter_mut().find_map(Option::take).map(|attempt| attempt.lease);
+        DialFailure { tries: self.tries, lease, kind: FailureKind::TimedOut }
     }
 }
 

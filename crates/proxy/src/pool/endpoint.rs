@@ -1,7 +1,7 @@
 //! An endpoint at run time, and the lease on it.
 
 use eclusa_config::plan;
-use eclusa_policy::balance::Standing;
+use eclusa_policy::balance::{Standing, identity_of};
 use eclusa_policy::verdict::Verdict;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Endpoint {
     name: Arc<str>,
+    host: Option<Arc<str>>,
     index: usize,
     address: SocketAddr,
     weight: u16,
@@ -41,6 +42,10 @@ impl Endpoint {
         let verdict = if probed { Verdict::Unknown } else { Verdict::Up };
         Self {
             name: written.name.clone(),
+            host: match &written.address {
+                plan::EndpointAddress::Name { host, .. } => Some(host.clone()),
+                plan::EndpointAddress::Socket(_) => None,
+            },
             index,
             address,
             weight: written.weight,
@@ -54,6 +59,12 @@ impl Endpoint {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name that resolved to its address, where the configuration has one.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.host.as_deref()
     }
 
     /// Which of the pool's endpoints as written it comes from (a name can yield several).
@@ -79,7 +90,13 @@ impl Endpoint {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        Standing { verdict: self.verdict(), weight: self.weight, backup: self.backup }
+        Standing {
+            tier: self.verdict().tier(),
+            weight: self.weight,
+            priority: u8::from(self.backup),
+            identity: identity_of(self.address),
+            ..Standing::default()
+        }
     }
 
     /// Sessions on it at this moment, dials under way included.

@@ -12,6 +12,7 @@ pub(crate) use pick::Pickers;
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::verdict::Verdict;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
@@ -53,6 +54,15 @@ impl Pool {
     #[must_use]
     pub fn endpoints(&self) -> Arc<Vec<Arc<Endpoint>>> {
         self.endpoints.load_full()
+    }
+
+    /// Whether endpoints may be there at all: `upstreams_within` binds what the file, DNS or an
+    /// import says.
+    #[must_use]
+    pub fn admits(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let within = self.plan.within.as_deref();
+        within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
     pub(crate) fn epoch(&self) -> u64 {

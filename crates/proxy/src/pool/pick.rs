@@ -1,7 +1,7 @@
 //! A worker's pickers: one per pool, rebuilt when the pool's endpoints or verdicts change.
 
 use super::{Endpoint, Lease, Pool};
-use eclusa_policy::balance::{Balance, candidates, picker};
+use eclusa_policy::balance::{Balance, Pick, candidates, picker};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,7 +35,10 @@ impl Pickers {
         }
         let endpoints = &picker.endpoints;
         let load = |slot: u32| endpoints.get(slot as usize).map_or(u32::MAX, |e| e.sessions());
-        let slot = picker.balance.as_mut()?.pick(&load, &slots_of(excluded, endpoints))?;
+        let excluded = slots_of(excluded, endpoints);
+        // The client's address, slow start and limits come with the verdict engine's wiring.
+        let pick = Pick { excluded: &excluded, ..Pick::by_load(&load) };
+        let slot = picker.balance.as_mut()?.pick(&pick)?;
         let endpoint = endpoints.get(slot as usize)?.clone();
         Some(Lease::take(endpoint, self.worker))
     }

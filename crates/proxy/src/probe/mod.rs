@@ -15,7 +15,6 @@ use eclusa_sys::socket::{connect, is_local_trouble};
 use eclusa_wire::proxy_protocol;
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +152,7 @@ impl Prober {
     async fn probe(&self, endpoint: &Endpoint) -> Outcome {
         let plan = self.pool.plan();
         let deadline = Instant::now() + plan.probe.timeout;
-        let result = timeout(plan.probe.timeout, self.ask(endpoint.address())).await;
+        let result = timeout(plan.probe.timeout, self.ask(endpoint)).await;
         match result {
             Ok(Ok(())) => Outcome::Success,
             Ok(Err(error)) if is_local_trouble(&error) => Outcome::Void,
@@ -164,8 +163,11 @@ impl Prober {
     }
 
     /// Asks over the way that traffic takes: same source address, same PROXY header.
-    async fn ask(&self, address: SocketAddr) -> io::Result<()> {
-        let plan = self.pool.plan();
+    async fn ask(&self, endpoint: &Endpoint) -> io::Result<()> {
+        let (plan, address) = (self.pool.plan(), endpoint.address());
+        if !self.pool.admits(address.ip()) {
+            return Err(io::Error::other("the address is not in `upstreams_within`"));
+        }
         let source = source_for(&plan.source, address, 0);
         let mut stream = TcpStream::from_std(connect(address, source)?.into())?;
         stream.writable().await?;
@@ -177,7 +179,7 @@ impl Prober {
         }
         match &self.kind {
             Kind::Tcp => tcp::finish(stream),
-            Kind::Tls(probe) => probe.handshake(stream).await,
+            Kind::Tls(probe) => probe.handshake(stream, endpoint.host(), address.ip()).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -16,11 +16,13 @@ use tokio_rustls::TlsConnector;
 #[derive(Clone)]
 pub(super) struct Probe {
     connector: TlsConnector,
-    name: ServerName<'static>,
+    /// Sent, and checked against the certificate where there is a CA; `None`: the endpoint's own.
+    name: Option<ServerName<'static>>,
 }
 
 impl Probe {
-    /// Prepares a probe that sends `server_name` (none: no SNI) and accepts certificates that a CA
+    /// Prepares a probe that sends `server_name` (none: the endpoint's host name, if the
+    /// configuration knows it by one) and accepts certificates that a CA
     /// of the bundle `ca` signed (none: any).
     pub(super) fn new(server_name: Option<&str>, ca: Option<&Path>) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -34,19 +36,30 @@ impl Probe {
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
                 .with_no_client_auth(),
         };
-        config.enable_sni = server_name.is_some();
         // Each probe asks for the whole handshake; a resumed one would prove less.
         config.resumption = rustls::client::Resumption::disabled();
-        let name = match server_name {
-            Some(name) => ServerName::try_from(name.to_owned())
-                .map_err(|error| format!("server name {name} of a probe: {error}"))?,
-            None => ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()),
-        };
+        let name = server_name.map(|name| {
+            ServerName::try_from(name.to_owned())
+                .map_err(|error| format!("server name {name} of a probe: {error}"))
+        });
+        let name = name.transpose()?;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
 
-    pub(super) async fn handshake(&self, stream: TcpStream) -> io::Result<()> {
-        let mut tls = self.connector.connect(self.name.clone(), stream).await?;
+    /// A handshake with the endpoint at `address`, known as `host` if by a name.
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+        host: Option<&str>,
+        address: IpAddr,
+    ) -> io::Result<()> {
+        let own = || {
+            let host = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+            // An address is checked against the certificate, and no SNI is sent for it.
+            host.unwrap_or_else(|| ServerName::IpAddress(address.into()))
+        };
+        let name = self.name.clone().unwrap_or_else(own);
+        let mut tls = self.connector.connect(name, stream).await?;
         tls.shutdown().await
     }
 }

@@ -1,8 +1,9 @@
 //! One direction of a relay: copy for small data, splice for bulk, and back.
 
-use super::buffers::{Buffers, COPY};
+use super::buffers::{Buffers, COPY, Parked, PooledPipe};
 use super::peer::Peer;
-use eclusa_sys::pipe::Pipe;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
@@ -20,12 +21,30 @@ const READS_PER_TURN: u32 = 4;
 #[derive(Debug)]
 pub(super) struct Direction {
     /// Bytes that were read and could not be written yet; while there are any, nothing is read.
-    rest: Vec<u8>,
-    pipe: Option<Pipe>,
+    rest: Option<Box<Rest>>,
+    pipe: Option<PooledPipe>,
     in_pipe: u32,
+    /// The last reads were large: what comes next is spliced from its first byte.
+    bulk: bool,
     small: u8,
+    /// Nothing was spliced since the reading side last rested.
+    nothing_yet: bool,
     stage: Stage,
     delivered: u64,
+}
+
+/// What is left of a read.
+#[derive(Debug)]
+struct Rest {
+    bytes: Vec<u8>,
+    written: usize,
+    _parked: Option<Parked>,
+}
+
+impl Rest {
+    fn of(bytes: Vec<u8>, parked: Option<Parked>) -> Option<Box<Self>> {
+        (!bytes.is_empty()).then(|| Box::new(Self { bytes, written: 0, _parked: parked }))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +55,16 @@ enum Stage {
     Ending,
     /// The writing side has been told.
     Over,
+}
+
+/// What came of filling a pipe.
+enum Fill {
+    /// Something to drain, or the end.
+    Some,
+    /// The reading side rests.
+    Nothing,
+    /// The reactor held the reading side for ready, and splice found nothing.
+    InVain,
 }
 
 /// What a turn of a direction did.
@@ -55,7 +84,16 @@ pub(super) enum Flow {
 
 impl Direction {
     pub(super) fn new(rest: Vec<u8>, delivered: u64) -> Self {
-        Self { rest, pipe: None, in_pipe: 0, small: 0, stage: Stage::Open, delivered }
+        Self {
+            rest: Rest::of(rest, None),
+            pipe: None,
+            in_pipe: 0,
+            bulk: false,
+            small: 0,
+            nothing_yet: true,
+            stage: Stage::Open,
+            delivered,
+        }
     }
 
     pub(super) fn delivered(&self) -> u64 {
@@ -68,7 +106,7 @@ impl Direction {
 
     /// Whether bytes wait because the writing side takes none.
     pub(super) fn is_stopped(&self) -> bool {
-        !self.rest.is_empty() || self.in_pipe > 0
+        self.rest.is_some() || self.in_pipe > 0
     }
 
     /// Moves what can be moved in one turn, and arranges to be woken when more can be.
@@ -103,14 +141,14 @@ impl Direction {
         if !self.write_rest(context, to)? {
             return Ok(());
         }
-        if self.pipe.is_some() {
+        if self.bulk || self.in_pipe > 0 {
             return self.splice(context, from, to, buffers);
         }
         for _ in 0..READS_PER_TURN {
             if self.stage != Stage::Open || !self.copy(context, from, to, buffers)? {
                 return Ok(());
             }
-            if self.pipe.is_some() {
+            if self.bulk {
                 break;
             }
         }
@@ -121,19 +159,18 @@ impl Direction {
 
     /// Writes what was left; says whether all of it is gone.
     fn write_rest(&mut self, context: &mut Context<'_>, to: &mut TcpStream) -> Result<bool, Flow> {
-        while !self.rest.is_empty() {
-            match write(context, to, &self.rest) {
+        let Some(rest) = &mut self.rest else { return Ok(true) };
+        while rest.written < rest.bytes.len() {
+            match write(context, to, &rest.bytes[rest.written..]) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(written)) => {
                     self.delivered += written as u64;
-                    self.rest.drain(..written);
+                    rest.written += written;
                 }
                 Poll::Ready(Err(error)) => return Err(Flow::WriteFailed(error)),
             }
         }
-        if self.rest.capacity() > 0 {
-            self.rest = Vec::new();
-        }
+        self.rest = None;
         Ok(true)
     }
 
@@ -149,32 +186,60 @@ impl Direction {
             let read = match read(context, from, buffer) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Err(error)) => return Err(Flow::ReadFailed(error)),
-                Poll::Ready(Ok(0)) => {
-                    self.stage = Stage::Ending;
-                    return Ok(false);
-                }
                 Poll::Ready(Ok(read)) => read,
             };
-            let mut data = &buffer[..read];
-            while !data.is_empty() {
-                match write(context, to, data) {
-                    Poll::Pending => {
-                        self.rest = data.to_vec();
-                        return Ok(false);
-                    }
-                    Poll::Ready(Ok(written)) => {
-                        self.delivered += written as u64;
-                        data = &data[written..];
-                    }
-                    Poll::Ready(Err(error)) => return Err(Flow::WriteFailed(error)),
-                }
-            }
-            if read == COPY {
-                self.pipe = buffers.take_pipe();
-                self.small = 0;
-            }
-            Ok(true)
+            self.bulk = read == COPY;
+            self.pass(context, to, &buffer[..read])
         })
+    }
+
+    /// Writes what was just read (nothing: the end); says whether to go on reading.
+    fn pass(
+        &mut self,
+        context: &mut Context<'_>,
+        to: &mut TcpStream,
+        mut data: &[u8],
+    ) -> Result<bool, Flow> {
+        if data.is_empty() {
+            self.stage = Stage::Ending;
+            return Ok(false);
+        }
+        while !data.is_empty() {
+            match write(context, to, data) {
+                Poll::Pending => {
+                    self.rest = Rest::of(data.to_vec(), None);
+                    return Ok(false);
+                }
+                Poll::Ready(Ok(written)) => {
+                    self.delivered += written as u64;
+                    data = &data[written..];
+                }
+                Poll::Ready(Err(error)) => return Err(Flow::WriteFailed(error)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// One read although the reactor holds the socket for empty: splice stops for ever in front of
+    /// a byte of urgent data, which recv passes over.
+    fn copy_in_doubt(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &TcpStream,
+        to: &mut TcpStream,
+        buffers: &Buffers,
+    ) -> Result<(), Flow> {
+        let went_on = buffers.with_copy(|buffer| {
+            match rustix::net::recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((read, _)) => self.pass(context, to, &buffer[..read]),
+                Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+                Err(error) => Err(Flow::ReadFailed(error.into())),
+            }
+        })?;
+        if went_on {
+            context.waker().wake_by_ref();
+        }
+        Ok(())
     }
 
     /// One splice into the pipe and out of it.
@@ -185,16 +250,21 @@ impl Direction {
         to: &mut TcpStream,
         buffers: &Buffers,
     ) -> Result<(), Flow> {
-        if self.in_pipe == 0
-            && self.stage == Stage::Open
-            && !self.fill_pipe(context, from, buffers)?
-        {
-            return Ok(());
+        if self.in_pipe == 0 && self.stage == Stage::Open {
+            match self.fill_pipe(context, from, buffers)? {
+                Fill::Some => {}
+                Fill::Nothing => return Ok(()),
+                Fill::InVain => return self.copy_in_doubt(context, from, to, buffers),
+            }
         }
         if !self.drain_pipe(context, to)? {
             return Ok(());
         }
-        if self.small >= SMALL_IN_A_ROW
+        if self.small >= SMALL_IN_A_ROW {
+            self.bulk = false;
+            self.small = 0;
+        }
+        if !self.bulk
             && let Some(pipe) = self.pipe.take()
         {
             buffers.return_pipe(pipe);
@@ -206,31 +276,41 @@ impl Direction {
         Ok(())
     }
 
-    /// Says whether there is something to drain.
     fn fill_pipe(
         &mut self,
         context: &mut Context<'_>,
         from: &mut TcpStream,
         buffers: &Buffers,
-    ) -> Result<bool, Flow> {
-        let Some(pipe) = &self.pipe else { return Ok(false) };
+    ) -> Result<Fill, Flow> {
+        let mut refused = false;
         loop {
             match from.poll_read_ready(context) {
                 Poll::Pending => break,
                 Poll::Ready(Err(error)) => return Err(Flow::ReadFailed(error)),
                 Poll::Ready(Ok(())) => {}
             }
+            if self.pipe.is_none() {
+                self.pipe = buffers.take_pipe();
+            }
+            let Some(pipe) = &self.pipe else {
+                // The quota is used up: copy, and ask again with the next full read.
+                self.bulk = false;
+                context.waker().wake_by_ref();
+                return Ok(Fill::Nothing);
+            };
             match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd())) {
                 Ok(0) => {
                     self.stage = Stage::Ending;
-                    return Ok(true);
+                    return Ok(Fill::Some);
                 }
                 Ok(moved) => {
                     self.in_pipe = u32::try_from(moved).unwrap_or(u32::MAX);
+                    self.nothing_yet = false;
                     self.small = if moved < SMALL { self.small + 1 } else { 0 };
-                    return Ok(true);
+                    return Ok(Fill::Some);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => refused = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Flow::ReadFailed(error)),
             }
         }
@@ -238,7 +318,8 @@ impl Direction {
         if let Some(pipe) = self.pipe.take() {
             buffers.return_pipe(pipe);
         }
-        Ok(false)
+        let nothing_yet = std::mem::replace(&mut self.nothing_yet, true);
+        Ok(if refused && nothing_yet { Fill::InVain } else { Fill::Nothing })
     }
 
     /// Says whether the pipe is empty.
@@ -256,7 +337,11 @@ impl Direction {
                     self.delivered += moved as u64;
                     self.in_pipe -= u32::try_from(moved).unwrap_or(self.in_pipe);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => return Err(Flow::WriteFailed(error)),
             }
         }
@@ -276,8 +361,12 @@ impl Direction {
         }
     }
 
-    /// Gives the pipe back although bytes are in it: they move to memory.
+    /// Gives the pipe back although bytes are in it: they move to memory, if there is room.
     pub(super) fn give_pipe_back(&mut self, buffers: &Buffers) {
+        if self.pipe.is_none() {
+            return;
+        }
+        let Some(parked) = buffers.park(self.in_pipe as usize) else { return };
         let Some(pipe) = self.pipe.take() else { return };
         let mut bytes = vec![0; self.in_pipe as usize];
         let mut filled = 0;
@@ -285,18 +374,20 @@ impl Direction {
             match pipe.read(&mut bytes[filled..]) {
                 Ok(read) if read > 0 => filled += read,
                 // Cannot be: the bytes are there. The pipe stays where they are.
-                _ => {
-                    self.in_pipe -= u32::try_from(filled).unwrap_or(self.in_pipe);
-                    bytes.truncate(filled);
-                    self.rest = bytes;
-                    self.pipe = Some(pipe);
-                    return;
-                }
+                _ => break,
             }
         }
-        self.in_pipe = 0;
-        self.rest = bytes;
-        buffers.return_pipe(pipe);
+        bytes.truncate(filled);
+        self.in_pipe -= u32::try_from(filled).unwrap_or(self.in_pipe);
+        match &mut self.rest {
+            Some(rest) => rest.bytes.append(&mut bytes),
+            None => self.rest = Rest::of(bytes, Some(parked)),
+        }
+        if self.in_pipe > 0 {
+            self.pipe = Some(pipe);
+        } else {
+            buffers.return_pipe(pipe);
+        }
     }
 
     /// Writes on what was read already, for a session whose reading side is gone; says whether all

@@ -17,15 +17,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(50);
 
 impl Relay {
-    /// Does what is left to do, and closes both connections.
-    pub(crate) async fn close(mut self, finished: &Finished) {
-        match finished.after {
-            After::Close => return,
-            After::Deliver(from) => self.deliver(from).await,
-            After::Reset => {}
+    /// Does what is left to do, and closes both connections. Returns the bytes delivered.
+    pub(crate) async fn close(mut self, finished: &Finished) -> (u64, u64) {
+        if finished.after != After::Close {
+            // First of all: however this ends, it ends with a reset.
+            reset_on_close(self.client.stream().as_fd());
+            reset_on_close(self.endpoint.stream().as_fd());
         }
-        reset_on_close(self.client.stream().as_fd());
-        reset_on_close(self.endpoint.stream().as_fd());
+        if let After::Deliver(from) = finished.after {
+            self.deliver(from).await;
+        }
+        self.bytes()
     }
 
     /// Writes what `from` said before it broke, and waits until the other side has it: a reset

@@ -9,15 +9,13 @@ mod direction;
 mod ending;
 mod peer;
 
-pub(crate) use buffers::Buffers;
+pub(crate) use buffers::{Buffers, PIPES};
 
-use crate::engine::Worker;
-use crate::observe::{End, Step, Who};
+use crate::observe::{End, Step, TcpSide, Who};
 use crate::registry::{Entry, Order};
 use direction::{Direction, Flow};
 use eclusa_config::plan::DeadPeer;
 use eclusa_sys::socket::{Keepalive, set_keepalive};
-use eclusa_sys::tcp_info::TcpInfo;
 use peer::Peer;
 use std::future::Future;
 use std::io;
@@ -67,6 +65,13 @@ pub(crate) struct Finished {
     after: After,
 }
 
+impl Finished {
+    /// Whether both sides ended in order: nothing is left to do but to close.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.after == After::Close
+    }
+}
+
 /// What is left to do when a relay has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum After {
@@ -86,9 +91,10 @@ impl Relay {
         endpoint: TcpStream,
         first: (Vec<u8>, u64),
         limits: Arc<Limits>,
-        worker: &Worker,
+        buffers: Rc<Buffers>,
+        entry: Entry,
     ) -> Self {
-        let entry = worker.registry().enter();
+        entry.touch();
         entry.watch().patience.set(limits.idle);
         Self {
             client: Peer::new(client),
@@ -99,7 +105,7 @@ impl Relay {
             first: None,
             keepalive_set: false,
             limits,
-            buffers: worker.buffers().clone(),
+            buffers,
             entry,
         }
     }
@@ -110,8 +116,8 @@ impl Relay {
     }
 
     /// What the kernel knows of both connections.
-    pub(crate) fn tcp_info(&self) -> (Option<TcpInfo>, Option<TcpInfo>) {
-        (self.client.tcp_info(), self.endpoint.tcp_info())
+    pub(crate) fn tcp_info(&self) -> [Option<TcpSide>; 2] {
+        [&self.client, &self.endpoint].map(|peer| peer.tcp_info().as_ref().map(TcpSide::from))
     }
 
     /// Moves what can be moved; `Some` when the session has ended.
@@ -134,12 +140,21 @@ impl Relay {
                 context.waker().wake_by_ref();
             }
         }
+        if self.is_stopped() && !self.entry.is_owed() {
+            // Nothing reads from the other side now: only the wheel would see that it is gone.
+            self.entry.set_owed(true);
+        }
         None
+    }
+
+    /// Whether a direction waits for its receiver.
+    fn is_stopped(&self) -> bool {
+        self.up.is_stopped() || self.down.is_stopped()
     }
 
     /// Draws the consequence of what the direction did that reads from `from`.
     fn after(&mut self, flow: Flow, from: Who) -> Option<Finished> {
-        if !matches!(flow, Flow::Idle) {
+        if matches!(flow, Flow::Moved | Flow::Ended) {
             self.entry.touch();
         }
         match flow {
@@ -177,7 +192,8 @@ impl Relay {
             Who::Client => &self.up,
             _ => &self.down,
         };
-        if said.is_over() {
+        // With both sides gone there is nobody left to deliver to.
+        if said.is_over() || self.lost.is_some_and(|before| before != gone) {
             return Some(broken(gone, error));
         }
         self.lost = Some(gone);
@@ -190,32 +206,47 @@ impl Relay {
         if !self.keepalive_set {
             self.set_keepalive();
         }
-        let (now, watch) = (self.buffers.now(), self.entry.watch());
-        let still = now.elapsed_since(watch.active.get());
-        if watch.patience.get().is_some_and(|patience| still >= patience) {
-            return Some(self.out_of_patience());
-        }
-        if still >= PIPE_PATIENCE {
-            self.up.give_pipe_back(&self.buffers);
-            self.down.give_pipe_back(&self.buffers);
-        }
+        let (now, active) = (self.buffers.now(), self.entry.watch().active.get());
         let no_ack = self.limits.dead_peer.no_ack;
-        let client = self.client.look(now, no_ack);
-        let endpoint = self.endpoint.look(now, no_ack);
-        let stopped = self.up.is_stopped() || self.down.is_stopped();
-        self.entry.watch().owed.set(stopped || client.owes || endpoint.owes);
+        let client = self.client.look(now, active, no_ack);
+        let endpoint = self.endpoint.look(now, active, no_ack);
+        let stopped = self.is_stopped();
+        let owed = stopped || client.owes || endpoint.owes;
+        self.entry.set_owed(owed);
         for (who, look) in [(Who::Client, client), (Who::Endpoint, endpoint)] {
             if look.dead {
                 let reason = format!("{} acknowledged nothing for {no_ack:?}", who.name());
-                return Some(cut(End::timeout(who, Step::Data, reason)));
+                let end = End::timeout(who, Step::Data, reason);
+                return Some(Finished { end, after: After::Deliver(who) });
             }
-            // A direction that is stopped does not read, and would not hear of a reset.
-            if look.closed && stopped && self.lost.is_none() {
+            // A direction that is stopped does not read, and would not hear of a reset. Once it has
+            // been told that no more will come, a connection closes in order, too.
+            let told = match who {
+                Who::Client => self.down.is_over(),
+                _ => self.up.is_over(),
+            };
+            if look.closed && stopped && !told && self.lost.is_none() {
                 let finished = self.lost(who, &io::ErrorKind::ConnectionReset.into());
                 if finished.is_some() {
                     return finished;
                 }
             }
+        }
+        self.check_patience(now.elapsed_since(active), owed)
+    }
+
+    /// What follows from no byte having moved for so long.
+    fn check_patience(&mut self, still: Duration, owed: bool) -> Option<Finished> {
+        // A slow reader of a half-closed session is no leak: what it has yet to take is in the
+        // kernel's queue, and it lives as long as it acknowledges.
+        let reads_on = owed && self.lost.is_none() && self.first.is_some();
+        let patience = if reads_on { self.limits.idle } else { self.entry.watch().patience.get() };
+        if patience.is_some_and(|patience| still >= patience) {
+            return Some(self.out_of_patience());
+        }
+        if still >= PIPE_PATIENCE {
+            self.up.give_pipe_back(&self.buffers);
+            self.down.give_pipe_back(&self.buffers);
         }
         None
     }

@@ -50,7 +50,9 @@ impl Peer {
 
     /// Looks for a sign of life: a peer is dead that owes an acknowledgement and has sent none at
     /// all for `no_ack`. One that acknowledges with a closed window (`kubectl logs | less`) lives.
-    pub(super) fn look(&mut self, now: Tick, no_ack: Duration) -> Look {
+    ///
+    /// `active` is when bytes last moved: what is owed then has been owed since then at least.
+    pub(super) fn look(&mut self, now: Tick, active: Tick, no_ack: Duration) -> Look {
         let Some(info) = self.tcp_info() else {
             return Look::default();
         };
@@ -59,7 +61,8 @@ impl Peer {
         let owes = info.unacknowledged > 0 || info.not_sent > 0;
         let since = match self.owing_since {
             Some(since) if owes && info.last_ack > since_last_look => since,
-            _ => now,
+            Some(_) => now,
+            None => active,
         };
         self.owing_since = owes.then_some(since);
         let silent = info.last_ack >= no_ack && now.elapsed_since(since) >= no_ack;

@@ -63,6 +63,56 @@ impl Balancer {
     }
 }
 
+impl Balancer {
+    /// Stops the engine in order, on a thread of its own.
+    pub fn stop_in_background(&mut self) -> thread::JoinHandle<()> {
+        let engine = self.engine.take().expect("it runs until it is stopped");
+        thread::spawn(move || engine.stop(|| false))
+    }
+}
+
+/// An endpoint that answers no SYN: its accept queue is full.
+pub struct Silent {
+    address: SocketAddr,
+    _listener: socket2::Socket,
+    _waiting: Vec<socket2::Socket>,
+}
+
+impl Silent {
+    pub fn new() -> Self {
+        let kind = socket2::Type::STREAM;
+        let socket = || socket2::Socket::new(socket2::Domain::IPV4, kind, None).expect("a socket");
+        let listener = socket();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        listener.listen(0).expect("it listens");
+        let address = listener.local_addr().ok().and_then(|a| a.as_socket()).expect("an address");
+        let connect = || {
+            let client = socket();
+            client.set_nonblocking(true).expect("a socket option");
+            let _ = client.connect(&address.into());
+            client
+        };
+        Self { address, _waiting: (0..4).map(|_| connect()).collect(), _listener: listener }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Writes until nothing more is taken for a while.
+pub fn fill(stream: &TcpStream) {
+    stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let mut writing = stream;
+    while writing.write(&[b'x'; 65536]).is_ok() {}
+}
+
+/// Lets time pass, for tests whose subject that is.
+#[allow(clippy::disallowed_methods, reason = "the passing of time is the subject")]
+pub fn let_pass(duration: Duration) {
+    thread::sleep(duration);
+}
+
 impl Drop for Balancer {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
@@ -196,8 +246,8 @@ pub fn reset(stream: TcpStream) {
     socket.set_linger(Some(Duration::ZERO)).expect("linger");
 }
 
-/// Waits until `holds`; the only place of these tests that sleeps.
-#[allow(clippy::disallowed_methods)]
+/// Waits until `holds`.
+#[allow(clippy::disallowed_methods, reason = "between two looks at a condition")]
 pub fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
