@@ -1,0 +1,258 @@
+//! From a binary and its unit to a running process.
+
+use super::unit::{Unit, UnitError};
+use super::{Running, Scratch, spawner};
+use crate::netns::Host;
+use rustix::process::geteuid;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The path that systemd gives to services.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
+/// Why a program was not started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The unit cannot be followed.
+    Unit(UnitError),
+    /// A part of the preparation failed.
+    Io(String, io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unit(error) => error.fmt(f),
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<UnitError> for StartError {
+    fn from(error: UnitError) -> Self {
+        Self::Unit(error)
+    }
+}
+
+/// A program about to be started.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    binary: PathBuf,
+    unit: Option<Unit>,
+    host: Option<Host>,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    run_directory: Option<PathBuf>,
+    /// User and group instead of the unit's.
+    ids: Option<(u32, u32)>,
+    mask: Option<String>,
+}
+
+impl Runner {
+    /// A program that is started as the user of the test, unless a unit says otherwise.
+    #[must_use]
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            unit: None,
+            host: None,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            run_directory: None,
+            ids: None,
+            mask: None,
+        }
+    }
+
+    /// As this unit would start it. Where the test is not root, the program keeps the test's
+    /// user; [`Running::notes`] tell it.
+    #[must_use]
+    pub fn unit(mut self, unit: &Unit) -> Self {
+        self.unit = Some(unit.clone());
+        self
+    }
+
+    /// In the network namespace of this host; else in that of the test process.
+    #[must_use]
+    pub fn host(mut self, host: &Host) -> Self {
+        self.host = Some(host.clone());
+        self
+    }
+
+    /// More arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// One more variable of its environment, which is otherwise systemd's and the unit's.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// This directory in place of a fresh one as `$RUNTIME_DIRECTORY`, so that two instances can
+    /// share it ([`Running::run_directory`]).
+    #[must_use]
+    pub fn run_directory(mut self, path: &Path) -> Self {
+        self.run_directory = Some(path.to_owned());
+        self
+    }
+
+    /// On these processors only (`0`, `0,2`, `0-3`).
+    #[must_use]
+    pub fn processors(mut self, list: &str) -> Self {
+        self.mask = Some(list.to_owned());
+        self
+    }
+
+    /// As this user and group, without capabilities; for peers that come without a unit.
+    #[must_use]
+    pub(super) fn ids(mut self, ids: (u32, u32)) -> Self {
+        self.ids = Some(ids);
+        self
+    }
+
+    /// Starts it. What it says on both outputs goes to one file ([`Running::log`]).
+    ///
+    /// # Errors
+    /// [`StartError`]. A program that starts and fails at once is no error here.
+    pub fn start(&self) -> Result<Running, StartError> {
+        let name = self.binary.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let io = |what: &str| {
+            let what = format!("cannot start {name}: {what}");
+            move |error| StartError::Io(what, error)
+        };
+        let mut notes = Vec::new();
+        let scratch = Scratch::new(&name).map_err(io("no directory"))?;
+        let as_unit = self.unit.as_ref().filter(|_| geteuid().is_root());
+        let ids = self.ids.or_else(|| {
+            let identity = as_unit?.identity();
+            notes.extend(identity.note);
+            Some(identity.ids)
+        });
+        let mut words = self.prefix();
+        if let Some(unit) = &self.unit {
+            if as_unit.is_none() {
+                notes.push("not root: runs as the user of the test".into());
+            }
+            let (limit, note) = unit.descriptors().unzip();
+            notes.extend(note.flatten());
+            words.extend(limit.iter().flat_map(|limit| prlimit(*limit)));
+        }
+        words.extend(setpriv(as_unit, ids)?);
+        let binary = reachable(&self.binary, &scratch, ids).map_err(io("no copy"))?;
+        words.push(binary.into());
+        words.extend(self.arguments.iter().cloned());
+        let run_directory = match &self.run_directory {
+            Some(path) => path.clone(),
+            None => scratch.directory("run", ids).map_err(io("no run directory"))?,
+        };
+        let state = scratch.directory("state", ids).map_err(io("no state directory"))?;
+        let log = scratch.path().join("log");
+        let output = File::options().create(true).append(true).open(&log).map_err(io("no log"))?;
+        let second = output.try_clone().map_err(io("no log"))?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(output).stderr(second);
+        // A group of its own: Ctrl-C is for the test, which then ends the others by its guards.
+        command.current_dir("/").process_group(0).env_clear().env("PATH", PATH);
+        if let Some(unit) = &self.unit {
+            command.envs(unit.environment());
+            for (key, variable, path) in [
+                ("RuntimeDirectory", "RUNTIME_DIRECTORY", &run_directory),
+                ("StateDirectory", "STATE_DIRECTORY", &state),
+            ] {
+                if unit.last(key).is_some() {
+                    command.env(variable, path);
+                }
+            }
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let child = spawner::spawn(command).map_err(io(&words[0].to_string_lossy()))?;
+        Ok(Running::new(name, child, log, run_directory, scratch, notes))
+    }
+
+    /// What comes before the program and its privileges.
+    fn prefix(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(host) = &self.host {
+            words.push("nsenter".into());
+            words.push(format!("--net={}", host.namespace_file().display()).into());
+        }
+        if let Some(mask) = &self.mask {
+            words.extend(["taskset".into(), "--cpu-list".into(), mask.into()]);
+        }
+        words
+    }
+}
+
+fn prlimit(descriptors: u64) -> [OsString; 2] {
+    ["prlimit".into(), format!("--nofile={descriptors}:{descriptors}").into()]
+}
+
+/// The arguments of `setpriv`, which always comes: the child dies with the test process.
+fn setpriv(unit: Option<&Unit>, ids: Option<(u32, u32)>) -> Result<Vec<OsString>, UnitError> {
+    let mut words: Vec<OsString> = vec!["setpriv".into(), "--pdeathsig=KILL".into()];
+    if let Some((user, group)) = ids {
+        words.push(format!("--reuid={user}").into());
+        words.push(format!("--regid={group}").into());
+        words.push("--clear-groups".into());
+    }
+    if let Some(unit) = unit {
+        let ambient =
+            capability_list(&unit.capabilities("AmbientCapabilities")?.unwrap_or_default());
+        words.push(format!("--inh-caps={ambient}").into());
+        words.push(format!("--ambient-caps={ambient}").into());
+        if let Some(bounding) = unit.capabilities("CapabilityBoundingSet")? {
+            words.push(format!("--bounding-set={}", capability_list(&bounding)).into());
+        }
+        if unit.switch("NoNewPrivileges") {
+            words.push("--no-new-privs".into());
+        }
+    }
+    words.push("--".into());
+    Ok(words)
+}
+
+fn capability_list(capabilities: &[String]) -> String {
+    let mut list = "-all".to_owned();
+    for capability in capabilities {
+        list.push_str(",+");
+        list.push_str(capability);
+    }
+    list
+}
+
+/// The program where the other user can reach it: where it is, or copied. The copy is made by
+/// `cp`, not by us: a file that this process has open for writing could not be executed while
+/// another thread forks.
+fn reachable(binary: &Path, scratch: &Scratch, ids: Option<(u32, u32)>) -> io::Result<PathBuf> {
+    let open_to_all = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o1 != 0)
+    };
+    // A bare name is looked for on the path.
+    if ids.is_none() || binary.components().count() == 1 {
+        return Ok(binary.to_owned());
+    }
+    let real = binary.canonicalize()?;
+    if real.ancestors().all(open_to_all) {
+        return Ok(real);
+    }
+    let copy = scratch.path().join(real.file_name().unwrap_or_default());
+    let status = Command::new("cp").arg(&real).arg(&copy).status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("cp {}: {status}", real.display())));
+    }
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755))?;
+    Ok(copy)
+}
