@@ -1,0 +1,192 @@
+//! `bench endpoint`: accepts, and does the other half of the work.
+
+use super::stream::{AT_ONCE, Blob, Drain, Exchange, Progress, quiet};
+use super::tally::Tally;
+use super::{Interest, Part, say, serve};
+use crate::case::Work;
+use crate::failure::{Context, Outcome};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{accept_with, bind, listen, recv, send, socket_with, sockopt};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The token of the listening socket.
+const LISTENER: u64 = u64::MAX - 1;
+
+/// Connections accepted before the others get their turn.
+const ACCEPTS: usize = 64;
+
+struct Connection {
+    socket: OwnedFd,
+    exchange: Exchange,
+}
+
+struct Endpoint {
+    work: Work,
+    bytes: usize,
+    interest: Interest,
+    listener: OwnedFd,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    resting: bool,
+    blob: Blob,
+    drain: Drain,
+    tally: Tally,
+}
+
+/// Serves `work` at `address` until standard input ends; `bytes` is what the idle work exchanges.
+///
+/// # Errors
+/// The address cannot be bound, or the process has been forgotten for longer than `limit`.
+pub fn run(address: SocketAddr, work: Work, bytes: usize, limit: Duration) -> Outcome<()> {
+    let listener = listening(address).context(|| format!("cannot listen on {address}"))?;
+    let mut endpoint = Endpoint {
+        work,
+        bytes,
+        interest: Interest::new()?,
+        listener,
+        connections: Vec::new(),
+        free: Vec::new(),
+        resting: false,
+        blob: Blob::new()?,
+        drain: Drain::new(),
+        tally: Tally::new(),
+    };
+    endpoint.interest.add(&endpoint.listener, LISTENER, EventFlags::IN)?;
+    say("listening")?;
+    serve(&mut endpoint, limit)
+}
+
+fn listening(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_tcp_nodelay(&socket, true)?; // inherited: saves a call per connection
+    bind(&socket, &address)?;
+    listen(&socket, 4096)?;
+    Ok(socket)
+}
+
+impl Part for Endpoint {
+    fn event(&mut self, token: u64, flags: EventFlags) -> Outcome<()> {
+        if token == LISTENER {
+            return self.accept();
+        }
+        let index = usize::try_from(token).context(|| "token".into())?;
+        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
+            return Ok(());
+        };
+        let socket = &connection.socket;
+        let mut buffer = [0u8; 4096];
+        let ended = match self.work {
+            Work::BulkDown if self.resting => {
+                quiet(&self.interest, socket, token)?;
+                self.after_rest(index, flags);
+                return Ok(());
+            }
+            Work::BulkDown => match self.blob.send(socket, AT_ONCE) {
+                Progress::Moved(_) | Progress::Blocked => None,
+                Progress::Ended => Some(Err("sent nothing".into())),
+                Progress::Broken(error) => Some(Err(format!("send: {error}"))),
+            },
+            Work::BulkUp => match self.drain.receive(socket) {
+                Progress::Moved(bytes) => {
+                    self.tally.add(bytes as u64);
+                    None
+                }
+                Progress::Blocked => None,
+                Progress::Ended => Some(Ok(())),
+                Progress::Broken(error) => Some(Err(format!("receive: {error}"))),
+            },
+            Work::PingPong | Work::ConnectClose => echo(socket, &mut buffer),
+            Work::Idle if connection.exchange.done() => echo(socket, &mut buffer),
+            Work::Idle => {
+                let gone = connection.exchange.go_on(socket, &self.blob, &mut self.drain);
+                if connection.exchange.done() {
+                    self.tally.add(1);
+                }
+                gone.err().map(Err)
+            }
+        };
+        if let Some(how) = ended {
+            self.end(index, how);
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self) -> Outcome<()> {
+        self.resting = true;
+        Ok(())
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        self.tally.set_open(self.connections.len() - self.free.len());
+        &mut self.tally
+    }
+
+    fn interest(&self) -> &Interest {
+        &self.interest
+    }
+}
+
+/// Sends back what was received; `Some` at the end of the connection.
+fn echo(socket: &OwnedFd, buffer: &mut [u8]) -> Option<Result<(), String>> {
+    match recv(socket, &mut *buffer, RecvFlags::DONTWAIT) {
+        Ok((_, 0)) => Some(Ok(())),
+        Ok((_, length)) => match send(socket, &buffer[..length], SendFlags::NOSIGNAL) {
+            Ok(sent) if sent == length => None,
+            Ok(sent) => Some(Err(format!("sent {sent} of {length} bytes"))),
+            Err(error) => Some(Err(format!("send: {error}"))),
+        },
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        Err(error) => Some(Err(format!("receive: {error}"))),
+    }
+}
+
+impl Endpoint {
+    fn accept(&mut self) -> Outcome<()> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let interest = match self.work {
+            Work::BulkDown => EventFlags::OUT,
+            Work::Idle => EventFlags::OUT | EventFlags::IN | EventFlags::ET,
+            Work::BulkUp | Work::PingPong | Work::ConnectClose => EventFlags::IN,
+        };
+        for _ in 0..ACCEPTS {
+            let socket = match accept_with(&self.listener, flags) {
+                Ok(socket) => socket,
+                Err(Errno::AGAIN) => break,
+                Err(error) => {
+                    self.tally.fail(format!("accept: {error}"));
+                    break;
+                }
+            };
+            let index = self.free.pop().unwrap_or(self.connections.len());
+            if index == self.connections.len() {
+                self.connections.push(None);
+            }
+            self.interest.add(&socket, index as u64, interest)?;
+            let exchange = Exchange::new(self.bytes);
+            self.connections[index] = Some(Connection { socket, exchange });
+        }
+        Ok(())
+    }
+
+    /// While it rests a sender hears of nothing but the other side's end.
+    fn after_rest(&mut self, index: usize, flags: EventFlags) {
+        if flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
+            self.end(index, Ok(()));
+        }
+    }
+
+    fn end(&mut self, index: usize, how: Result<(), String>) {
+        if let Err(what) = how {
+            self.tally.fail(what);
+        }
+        self.connections[index] = None;
+        self.free.push(index);
+    }
+}
