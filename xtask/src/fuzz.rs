@@ -1,0 +1,198 @@
+//! `cargo xtask fuzz`: targets for a while each, with the corpora that fuzz/README.md describes.
+
+use crate::step::{self, Ran};
+use crate::{Outcome, tree};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// What building a target may take: a cold build of libFuzzer and the crates on a slow machine.
+const BUILD: Duration = Duration::from_secs(600);
+
+/// `cargo xtask fuzz`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Targets; all if none.
+    targets: Vec<String>,
+    /// How long each runs.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+}
+
+/// What became of one target.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fuzzed {
+    /// Its name.
+    pub target: String,
+    /// Inputs that were tried.
+    pub executions: u64,
+    /// Places of the code that were reached, as libFuzzer counts them.
+    pub coverage: u64,
+    /// Why it did not end well.
+    pub trouble: Option<String>,
+}
+
+impl std::fmt::Display for Fuzzed {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { target, executions, coverage, trouble } = self;
+        write!(out, "{target}: {executions} executions, coverage {coverage}, ")?;
+        match trouble {
+            None => write!(out, "clean"),
+            Some(trouble) => write!(out, "{trouble}"),
+        }
+    }
+}
+
+/// Runs the targets that were asked for.
+///
+/// # Errors
+/// cargo-fuzz is missing, a target is unknown, does not build, or crashed.
+pub fn run(options: &Options) -> Outcome {
+    missing().map_or(Ok(()), Err)?;
+    let known = targets()?;
+    if let Some(unknown) = options.targets.iter().find(|target| !known.contains(target)) {
+        return Err(format!(
+            "there is no fuzz target `{unknown}`; there are: {}",
+            known.join(", ")
+        ));
+    }
+    let wanted = if options.targets.is_empty() { known } else { options.targets.clone() };
+    let fuzzed: Vec<_> = wanted.iter().map(|target| one(target, options.seconds).0).collect();
+    fuzzed.iter().for_each(|fuzzed| println!("fuzz: {fuzzed}"));
+    let failed = fuzzed.iter().filter(|fuzzed| fuzzed.trouble.is_some()).count();
+    if failed > 0 {
+        return Err(format!("{failed} of {} fuzz targets failed", fuzzed.len()));
+    }
+    Ok(())
+}
+
+/// The targets of fuzz/Cargo.toml.
+///
+/// # Errors
+/// It cannot be read.
+pub fn targets() -> Outcome<Vec<String>> {
+    let text = fs::read_to_string(tree::root().join("fuzz/Cargo.toml"))
+        .map_err(|error| format!("cannot read fuzz/Cargo.toml: {error}"))?;
+    let document: toml::Table =
+        text.parse().map_err(|error| format!("fuzz/Cargo.toml: {error}"))?;
+    let programs = document.get("bin").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let names = programs.iter().filter_map(|program| program.get("name")?.as_str());
+    Ok(names.map(ToOwned::to_owned).collect())
+}
+
+/// What to do when there is no cargo-fuzz.
+pub fn missing() -> Option<String> {
+    let found = cargo_fuzz().arg("--version").output().is_ok_and(|output| output.status.success());
+    (!found).then(|| "cargo-fuzz is not installed: cargo install cargo-fuzz --locked".into())
+}
+
+/// `cargo fuzz`, also where it was installed for this repository only.
+fn cargo_fuzz() -> Command {
+    let mut command = step::cargo();
+    let tools = step::target_directory().join("tools/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(tools).chain(std::env::split_paths(&path));
+    if let Ok(path) = std::env::join_paths(paths) {
+        command.env("PATH", path);
+    }
+    command.arg("fuzz");
+    command
+}
+
+/// Runs one target for some seconds; also what it wrote.
+pub fn one(target: &str, seconds: u32) -> (Fuzzed, Ran) {
+    // Without the address sanitizer the stable compiler will do; nothing that is fuzzed is unsafe.
+    let mut build = cargo_fuzz();
+    build.args(["build", "-s", "none", target]);
+    let built = step::run(&mut build, BUILD);
+    if built.trouble.is_some() {
+        return (read(target, &built, true), built);
+    }
+    let found = format!("fuzz/target/corpus/{target}");
+    if let Err(error) = fs::create_dir_all(tree::root().join(&found)) {
+        let trouble = Some(format!("cannot make {found}: {error}"));
+        let ran = Ran { lines: Vec::new(), took: Duration::ZERO, trouble };
+        return (read(target, &ran, true), ran);
+    }
+    let mut command = cargo_fuzz();
+    command.args(["run", "-s", "none", target, &found]);
+    let kept = format!("fuzz/corpus/{target}");
+    if tree::root().join(&kept).is_dir() {
+        command.arg(kept);
+    }
+    command.args(["--", "-print_final_stats=1", &format!("-max_total_time={seconds}")]);
+    let limit = BUILD + Duration::from_secs(u64::from(seconds) * 2);
+    let ran = step::run_quietly(&mut command, limit);
+    (read(target, &ran, false), ran)
+}
+
+/// Reads what libFuzzer says.
+fn read(target: &str, ran: &Ran, building: bool) -> Fuzzed {
+    let mut fuzzed = Fuzzed { target: target.into(), executions: 0, coverage: 0, trouble: None };
+    let mut input = None;
+    for line in &ran.lines {
+        if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
+            fuzzed.executions = number.trim().parse().unwrap_or(0);
+        } else if line.starts_with('#')
+            && let Some((_, rest)) = line.split_once("cov: ")
+        {
+            let number = rest.split(' ').next().unwrap_or_default();
+            fuzzed.coverage = number.parse().unwrap_or(fuzzed.coverage);
+        } else if let Some((_, path)) = line.split_once("Test unit written to ") {
+            let path = Path::new(path.trim());
+            input = Some(path.strip_prefix(tree::root()).unwrap_or(path).display().to_string());
+        }
+    }
+    fuzzed.trouble = match (&ran.trouble, input) {
+        (_, Some(input)) => Some(format!("CRASHED: the input is {input}")),
+        (Some(trouble), None) if building => Some(format!("does not build: {trouble}")),
+        (Some(trouble), None) => Some(trouble.clone()),
+        (None, None) if fuzzed.executions == 0 => Some("tried no input at all".into()),
+        (None, None) => None,
+    };
+    fuzzed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(lines: &[&str], trouble: Option<&str>) -> Ran {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        Ran { lines, took: Duration::ZERO, trouble: trouble.map(ToOwned::to_owned) }
+    }
+
+    #[test]
+    fn figures_are_read() {
+        let lines = [
+            "#12\tINITED cov: 12 ft: 40 corp: 9/1Kb exec/s: 0 rss: 40Mb",
+            "#524288\tDONE   cov: 345 ft: 900 corp: 99/8Kb lim: 400 exec/s: 1000 rss: 50Mb",
+            "stat::number_of_executed_units: 524288",
+        ];
+        let fuzzed = read("a", &ran(&lines, None), false);
+        assert_eq!(fuzzed.to_string(), "a: 524288 executions, coverage 345, clean");
+    }
+
+    #[test]
+    fn crashes_are_told() {
+        let lines = ["artifact_prefix='x/'; Test unit written to fuzz/artifacts/a/crash-1"];
+        let fuzzed = read("a", &ran(&lines, Some("ended with exit status: 77")), false);
+        assert_eq!(
+            fuzzed.trouble.as_deref(),
+            Some("CRASHED: the input is fuzz/artifacts/a/crash-1")
+        );
+        let fuzzed = read("a", &ran(&[], Some("ended with exit status: 101")), true);
+        assert!(fuzzed.trouble.is_some_and(|trouble| trouble.starts_with("does not build")));
+        assert_eq!(
+            read("a", &ran(&[], None), false).trouble.as_deref(),
+            Some("tried no input at all")
+        );
+    }
+
+    #[test]
+    fn the_targets_are_known() {
+        let targets = targets().unwrap();
+        assert!(targets.iter().any(|target| target == "proxy"), "{targets:?}");
+    }
+}

@@ -1,0 +1,259 @@
+//! The kinds of steps: how each runs, and how its items are found.
+
+use super::{Yield, measured};
+use crate::step::{self, Ran, cargo, count, program, typed};
+use crate::{Outcome, fuzz};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// What building in release may take.
+const BUILD: Duration = Duration::from_secs(1800);
+
+/// What a measurement of one load may take.
+const MEASURE: Duration = Duration::from_secs(1800);
+
+/// A kind of step, with what it needs to know.
+pub enum Work {
+    /// A program of the project that must end well.
+    Program {
+        item: &'static str,
+        bound: &'static str,
+        arguments: &'static [&'static str],
+        seconds: u64,
+    },
+    /// `.ci/run` on a clone of the commit with nothing built: items with their seconds.
+    FreshClone { all: (&'static str, u64), tests: (&'static str, u64) },
+    /// A package's tests in full size (`ECLUSA_PROOF=1`), one at a time. They append their items as
+    /// lines of JSON to the file that `ECLUSA_PROOF_OUT` names.
+    Tests { package: &'static str, seconds: u64 },
+    /// Processor time per unit beside a peer, or beside the best of them.
+    Bench { load: &'static str, item: &'static str, peer: Option<&'static str>, most: f64 },
+    /// Resident memory of idle sessions; `fewer` of them where the limit of descriptors forbids.
+    Idle { item: &'static str, sessions: u32, fewer: u32, most_kibibytes: f64 },
+    /// Fuzz targets.
+    Fuzz { item: &'static str, targets: &'static [&'static str], seconds: u32 },
+}
+
+impl Work {
+    /// Runs it; files go to `folder`. What fails is told in what it yields.
+    pub fn run(&self, name: &str, folder: &Path, filter: Option<&str>) -> Yield {
+        match self {
+            Self::Program { item, bound, arguments, seconds } => {
+                let mut command = cargo();
+                command.args(*arguments);
+                let ran = step::run(&mut command, Duration::from_secs(*seconds));
+                let figure = format!("ended after {} s", ran.took.as_secs());
+                let item = json!({"item": item, "figure": figure, "bound": bound, "n": 1,
+                                  "passed": ran.trouble.is_none()});
+                Yield { items: vec![item], ..ended(&command, &ran) }
+            }
+            Self::FreshClone { all, tests } => fresh_clone(folder, *all, *tests),
+            Self::Tests { package, seconds } => {
+                let out = folder.join(format!("{name}.lines"));
+                tests(package, &out, filter, Duration::from_secs(*seconds))
+            }
+            Self::Bench { load, item, peer, most } => {
+                let json = folder.join(format!("{name}.bench"));
+                bench(&["run", load], &json, |report| {
+                    measured::comparison(report, item, load, *peer, *most)
+                })
+            }
+            Self::Idle { item, sessions, fewer, most_kibibytes } => {
+                let json = folder.join(format!("{name}.bench"));
+                // Two descriptors for each session and some for the rest.
+                let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+                let enough = u64::from(*sessions) * 2 + 2000;
+                let many = descriptors.maximum.is_none_or(|maximum| maximum >= enough);
+                let sessions = if many { sessions } else { fewer }.to_string();
+                bench(&["idle", "--sessions", &sessions, "--mebibytes", "1"], &json, |report| {
+                    measured::idle(report, item, *most_kibibytes)
+                })
+            }
+            Self::Fuzz { item, targets, seconds } => fuzz_targets(item, targets, *seconds),
+        }
+    }
+}
+
+/// What a command's end says by itself.
+fn ended(command: &Command, ran: &Ran) -> Yield {
+    Yield { command: typed(command), trouble: ran.trouble.clone(), ..Yield::default() }
+}
+
+/// Builds what ships, alone, as it ships.
+fn build_release() -> Option<String> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--locked", "-p", "eclusa-apiserver", "-p", "eclusa-edge"]);
+    step::run(&mut command, BUILD)
+        .trouble
+        .map(|trouble| format!("the programs do not build: {trouble}"))
+}
+
+fn fresh_clone(folder: &Path, all: (&str, u64), tests: (&str, u64)) -> Yield {
+    let clone = folder.join("clone");
+    let mut command = program("bash");
+    // Nothing of this checkout may help: neither what it has built nor its variables.
+    command.args([
+        "-c",
+        "rm -rf \"$1\" && git clone --quiet . \"$1\" && cd \"$1\" && ./.ci/run",
+        "ci",
+    ]);
+    command.arg(&clone).env_remove("CARGO_TARGET_DIR");
+    let ran = step::run(&mut command, Duration::from_secs(all.1 * 2));
+    // What it built is large and of no use to anybody.
+    let _ = fs::remove_dir_all(&clone);
+    let tally = ran.lines.iter().rev().find(|line| closing(line));
+    let took = ran.took.as_secs();
+    let figure = tally.map_or("no closing line".into(), |tally| format!("{took} s: {tally}"));
+    let passed = ran.trouble.is_none() && tally.is_some() && took <= all.1;
+    let mut items = vec![json!({"item": all.0, "figure": figure, "passed": passed, "n": 1,
+        "bound": format!("green within {} s, nothing built before", all.1)})];
+    let seconds: Vec<_> = ["build tests", "cargo test"]
+        .iter()
+        .filter_map(|name| ran.lines.iter().rev().find_map(|line| seconds_of(line, name)))
+        .collect();
+    let sum: f64 = seconds.iter().sum();
+    #[allow(clippy::cast_precision_loss)]
+    let passed = seconds.len() == 2 && sum <= tests.1 as f64;
+    items.push(json!({"item": tests.0, "figure": format!("{sum:.0} s with building"), "n": 1,
+        "bound": format!("{} s", tests.1), "passed": passed}));
+    Yield {
+        items,
+        command: "git clone . CLONE && cd CLONE && .ci/run".into(),
+        ..ended(&command, &ran)
+    }
+}
+
+/// `N passed, N failed, N skipped`.
+fn closing(line: &str) -> bool {
+    let parts: Vec<_> = line.split(", ").collect();
+    let ends = [" passed", " failed", " skipped"];
+    parts.len() == 3
+        && parts.iter().zip(ends).all(|(part, end)| {
+            part.strip_suffix(end).is_some_and(|number| number.parse::<u64>().is_ok())
+        })
+}
+
+/// The seconds of a line of the summary of `cargo xtask test`.
+fn seconds_of(line: &str, step: &str) -> Option<f64> {
+    let (seconds, rest) = line.trim_start().split_once(" s  ")?;
+    rest.starts_with(step).then(|| seconds.parse().ok())?
+}
+
+fn tests(package: &str, out: &Path, filter: Option<&str>, limit: Duration) -> Yield {
+    if let Some(trouble) = build_release() {
+        return Yield { trouble: Some(trouble), ..Yield::default() };
+    }
+    if let Err(error) = fs::write(out, "") {
+        return Yield { trouble: Some(format!("{}: {error}", out.display())), ..Yield::default() };
+    }
+    let mut command = cargo();
+    command.args(["test", "--release", "--locked", "--no-fail-fast", "-p", package, "--"]);
+    command.args(filter).args(["--nocapture", "--test-threads=1"]);
+    let release = step::target_directory().join("release");
+    command.env("ECLUSA_PROOF", "1").env("ECLUSA_PROOF_OUT", out);
+    command.env("ECLUSA_APISERVER_BINARY", release.join("eclusa-apiserver"));
+    command.env("ECLUSA_EDGE_BINARY", release.join("eclusa-edge"));
+    let ran = step::run(&mut command, limit);
+    let mut yielded = ended(&command, &ran);
+    yielded.command = format!("ECLUSA_PROOF=1 {}", yielded.command);
+    let tally = count(ran.lines.iter().map(String::as_str));
+    match items(&fs::read_to_string(out).unwrap_or_default()) {
+        Ok(items) if items.is_empty() => {
+            yielded.trouble.get_or_insert_with(|| format!("the tests left no items ({tally})"));
+        }
+        Ok(items) => yielded.items = items,
+        Err(error) => yielded.trouble = Some(error),
+    }
+    if tally.skipped > 0 && yielded.trouble.is_none() {
+        yielded.trouble = Some(format!("tests were skipped: {tally}"));
+    }
+    yielded
+}
+
+/// Items as the tests wrote them, a line each. One that was written several times (a retry) counts
+/// with its last line.
+fn items(lines: &str) -> Outcome<Vec<Value>> {
+    let mut items: Vec<Value> = Vec::new();
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let item: Value = serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))?;
+        if !item["item"].is_string() || !item["passed"].is_boolean() {
+            return Err(format!(
+                "an item needs `item` (text) and `passed` (true or false): {line}"
+            ));
+        }
+        items.retain(|old| old["item"] != item["item"]);
+        items.push(item);
+    }
+    Ok(items)
+}
+
+fn bench(arguments: &[&str], json: &Path, read: impl FnOnce(&Value) -> Vec<Value>) -> Yield {
+    if let Some(trouble) = build_release() {
+        return Yield { trouble: Some(trouble), ..Yield::default() };
+    }
+    let markdown = json.with_extension("tables");
+    let _ = (fs::remove_file(json), fs::remove_file(&markdown));
+    let mut command = cargo();
+    command.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--"]).args(arguments);
+    let short = typed(&command);
+    command.arg("--json").arg(json).arg("--markdown").arg(&markdown);
+    let ran = step::run(&mut command, BUILD + MEASURE);
+    let mut yielded = Yield { command: short, ..ended(&command, &ran) };
+    let report = fs::read_to_string(json).map_err(|error| error.to_string());
+    match report.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())) {
+        Ok(report) => yielded.items = read(&report),
+        Err(error) => {
+            yielded.trouble.get_or_insert(format!("there is no report: {error}"));
+        }
+    }
+    yielded.tables = fs::read_to_string(&markdown).unwrap_or_default();
+    yielded
+}
+
+fn fuzz_targets(item: &str, targets: &[&str], seconds: u32) -> Yield {
+    let command = format!("cargo xtask fuzz --seconds {seconds} {}", targets.join(" "));
+    if let Some(missing) = fuzz::missing() {
+        return Yield { command, trouble: Some(missing), ..Yield::default() };
+    }
+    let mut items = Vec::new();
+    for (index, target) in targets.iter().enumerate() {
+        let (fuzzed, _) = fuzz::one(target, seconds);
+        let fuzz::Fuzzed { executions, coverage, trouble, .. } = fuzzed;
+        items.push(json!({
+            "item": format!("{item}.{} fuzz {target}", index + 1),
+            "figure": format!("{executions} executions, coverage {coverage}"),
+            "bound": format!("{seconds} s, clean"),
+            "n": executions,
+            "passed": trouble.is_none(),
+            "note": trouble,
+        }));
+    }
+    Yield { items, command, ..Yield::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_are_lines_of_json() {
+        let text =
+            "{\"item\": \"3.1 a\", \"passed\": false}\n\n{\"item\": \"3.1 a\", \"passed\": true}\n";
+        assert_eq!(items(text).unwrap(), [json!({"item": "3.1 a", "passed": true})]);
+        assert!(items("{\"item\": \"a\"}").is_err_and(|error| error.contains("`passed`")));
+        assert!(items("nonsense").is_err());
+    }
+
+    #[test]
+    fn the_summary_of_test_is_read() {
+        assert!(closing("12 passed, 0 failed, 3 skipped"));
+        assert!(!closing("test result: ok. 12 passed, 0 failed, 3 skipped"));
+        let line = "  123.4 s  cargo test       12 passed, 0 failed, 0 skipped";
+        assert_eq!(seconds_of(line, "cargo test"), Some(123.4));
+        assert_eq!(seconds_of(line, "build tests"), None);
+        assert_eq!(seconds_of("nothing", "cargo test"), None);
+    }
+}
