@@ -1,7 +1,7 @@
 //! What must hold whatever text the configuration reader is given. Shared by the fuzz target and by
 //! the replay of its corpus in `cargo test`.
 
-use eclusa_config::plan::{Plan, Program};
+use eclusa_config::plan::{Peek, Plan, Pool, Probe, Program};
 use eclusa_config::{Diagnostics, Mode, Severity};
 use std::net::SocketAddr;
 
@@ -79,6 +79,30 @@ fn plan_is_sane(plan: &Plan) {
         assert!(pool.endpoints.iter().all(|endpoint| (1..=256).contains(&endpoint.weight)));
         assert!(!pool.dial.timeout.is_zero() && pool.dial.tries > 0);
         assert!(pool.dial.hedge_after.is_none_or(|after| after < pool.dial.timeout));
-        assert!(!pool.probe.interval.is_zero() && pool.probe.rise > 0 && pool.probe.fall > 0);
+        pool_is_judged(pool);
     }
+    for listener in &plan.listeners {
+        let replays = listener.routes.iter().any(|route| plan.pools[route.pool].replay.is_some());
+        assert!(!replays || listener.peek == Peek::Tls);
+    }
+}
+
+fn pool_is_judged(pool: &Pool) {
+    let judge = &pool.judge;
+    assert!(!judge.checks.is_empty() && !judge.hello_within.is_zero());
+    assert!(!judge.fast_interval.is_zero() && judge.fast_interval <= judge.interval);
+    assert!(judge.rise > 0 && judge.fall > 0 && judge.confirm > 0 && judge.fresh_every > 0);
+    let Probe::Http(http) = &pool.probe else {
+        assert_eq!(judge.checks.len(), 1);
+        return;
+    };
+    assert!(http.checks.iter().map(|(check, _)| check).eq(&judge.checks));
+    assert!(http.checks.iter().all(|(_, path)| path.starts_with('/')));
+    assert!(judge.late_after > judge.hello_within && judge.late_after > judge.overdue_after);
+    assert!(!http.statuses.is_empty());
+    assert!(
+        http.statuses.iter().all(|(first, last)| 200 <= *first && first <= last && *last < 600)
+    );
+    let verified = http.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+    assert!(http.token_file.is_none() || verified, "a token for whoever answers");
 }

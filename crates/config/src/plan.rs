@@ -6,8 +6,11 @@
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
+use eclusa_policy::replay;
+use eclusa_policy::verdict::{self, Check};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,8 +169,14 @@ pub struct Pool {
     pub within: Option<Arc<[IpNet]>>,
     /// How endpoints are dialled.
     pub dial: Dial,
-    /// How endpoints are probed.
+    /// What the endpoints are asked.
     pub probe: Probe,
+    /// How what probes and traffic show is judged, and what follows.
+    pub judge: verdict::Settings,
+    /// First-flight replay; `None`: off.
+    pub replay: Option<replay::Settings>,
+    /// Sessions that an endpoint ends early weigh as load for a while.
+    pub early_ends_weigh: bool,
     /// How often names are resolved again.
     pub resolve_interval: Duration,
 }
@@ -219,6 +228,8 @@ pub struct ProxyTlvs {
     pub unique_id: bool,
     /// `PP2_TYPE_CRC32C`: checksum of the header.
     pub crc32c: bool,
+    /// `PP2_TYPE_NOOP`: padding that makes the header's length a multiple of this many bytes.
+    pub align: Option<NonZeroU8>,
 }
 
 /// How endpoints are dialled: bounded tries before the first byte.
@@ -233,33 +244,43 @@ pub struct Dial {
     pub hedge_after: Option<Duration>,
 }
 
-/// How endpoints are probed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// What is asked.
-    pub kind: ProbeKind,
-    /// From the start of one probe to the start of the next (± 10 % jitter).
-    pub interval: Duration,
-    /// A probe that has not succeeded by then has failed.
-    pub timeout: Duration,
-    /// Successes in a row that make a dead endpoint `up`; the first verdict needs one.
-    pub rise: u32,
-    /// Failures in a row that make an endpoint `dead`.
-    pub fall: u32,
-}
-
 /// What a probe asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeKind {
+pub enum Probe {
     /// Nothing: the endpoint always counts as `up`.
     None,
     /// Connect, then close.
     Tcp,
     /// Connect and complete a TLS handshake.
-    Tls {
-        /// Server name to send; `None`: none is sent for addresses, the name for names.
-        server_name: Option<Arc<str>>,
-        /// Bundle of CA certificates that must have signed the endpoint's; `None`: any will do.
-        ca: Option<PathBuf>,
-    },
+    Tls(TlsProbe),
+    /// HTTP requests, over TLS or not.
+    Http(HttpProbe),
+}
+
+/// The TLS of a probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsProbe {
+    /// Server name to send; `None`: none is sent for addresses, the name for names.
+    pub server_name: Option<Arc<str>>,
+    /// Bundle of CA certificates that must have signed the endpoint's; `None`: any will do.
+    pub ca: Option<PathBuf>,
+    /// The certificate that the probe shows, with its key (PEM).
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// The HTTP of a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// `None`: plain HTTP.
+    pub tls: Option<TlsProbe>,
+    /// The questions, each with its path; never empty.
+    pub checks: Vec<(Check, Arc<str>)>,
+    /// `GET`, `HEAD` or `OPTIONS`.
+    pub method: Arc<str>,
+    /// The `Host` to send; `None`: the server name, or the endpoint's address.
+    pub host: Option<Arc<str>>,
+    /// File with a bearer token, read anew for each connection.
+    pub token_file: Option<PathBuf>,
+    /// Statuses that count as good, as ranges.
+    pub statuses: Vec<(u16, u16)>,
 }

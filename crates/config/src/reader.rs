@@ -243,6 +243,9 @@ impl<'a> Reader<'a> {
             (Kind::Integer { .. } | Kind::Boolean, Data::String(_)) => {
                 "write it without quotes".to_owned()
             }
+            (Kind::Status, Data::Integer(Some(number))) if *number >= 0 => {
+                format!("write it in quotes: \"{number}\"")
+            }
             (Kind::Table(_), _) => format!("write a table: `{} = {{ ... }}`", key.name),
             (Kind::Named(_), _) => format!("write tables with names: `[{}.NAME]`", key.name),
             (Kind::Tables(_), _) => format!("write a list of tables: `{} = [{{ ... }}]`", key.name),

@@ -324,6 +324,92 @@ pub(crate) fn server_name(text: &str) -> Result<NamePattern, Mistake> {
     }
 }
 
+/// The longest request path that a probe sends.
+const REQUEST_PATH_MAX: usize = 1_024;
+
+/// The path of a request, with or without a query: `/readyz`, `/healthz?verbose`.
+pub(crate) fn request_path(text: &str) -> Result<Box<str>, Mistake> {
+    if let Some((_, rest)) = text.split_once("://") {
+        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        return mistake(
+            format!("{} is a URL", quoted(text)),
+            format!("write the path alone: \"{}\"", quoted(path).trim_matches('`')),
+        );
+    }
+    if !text.starts_with('/') {
+        return mistake(
+            format!("{} is no path", quoted(text)),
+            "begin with `/`, as in \"/healthz\"",
+        );
+    }
+    if text.len() > REQUEST_PATH_MAX {
+        return mistake(
+            "the path is too long",
+            format!("write at most {REQUEST_PATH_MAX} characters"),
+        );
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(text.into());
+    }
+    mistake(
+        format!("{} has a character that no request carries as it is", quoted(text)),
+        "write spaces, `#` and what is not ASCII percent-encoded: %20, %23",
+    )
+}
+
+/// The same, or `none`.
+pub(crate) fn request_path_or_none(text: &str) -> Result<Option<Box<str>>, Mistake> {
+    if text == "none" { Ok(None) } else { request_path(text).map(Some) }
+}
+
+/// What a request carries as `Host`.
+pub(crate) fn request_host(text: &str) -> Result<Box<str>, Mistake> {
+    let EndpointHost { host, port } = endpoint(text)?;
+    let mut shown = match host {
+        Host::Address(IpAddr::V6(address)) => format!("[{address}]"),
+        Host::Address(address) => address.to_string(),
+        Host::Name(name) => name.into(),
+    };
+    if let Some(port) = port {
+        shown.push_str(&format!(":{port}"));
+    }
+    Ok(shown.into())
+}
+
+/// `2xx`, `200-399`, `401`: the first status and the last.
+pub(crate) fn status(text: &str) -> Result<(u16, u16), Mistake> {
+    let number = |text: &str| {
+        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|_| digits)
+    };
+    let (first, last) = match text.split_once('-') {
+        Some((first, last)) => (number(first), number(last)),
+        None => match text.strip_suffix("xx") {
+            Some(class) => (number(&format!("{class}00")), number(&format!("{class}99"))),
+            None => (number(text), number(text)),
+        },
+    };
+    let (Some(first), Some(last)) = (first, last) else {
+        return mistake(
+            format!("{} is no status", quoted(text)),
+            "write a status (\"401\"), a class (\"2xx\") or a range (\"200-399\")",
+        );
+    };
+    if first > last {
+        return mistake(
+            format!("{} ends before it begins", quoted(text)),
+            format!("write \"{last}-{first}\""),
+        );
+    }
+    if first < 200 || last > 599 {
+        return mistake(
+            format!("{} holds statuses that end no request", quoted(text)),
+            "write statuses from 200 to 599",
+        );
+    }
+    Ok((first, last))
+}
+
 /// An absolute path.
 pub(crate) fn path(text: &str) -> Result<PathBuf, Mistake> {
     if text.contains('\0') {

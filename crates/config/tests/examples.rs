@@ -72,7 +72,7 @@ fn commented_keys_of_full_examples_are_right_too() {
             .lines()
             .map(|line| line.strip_prefix('#').filter(|key| !key.starts_with(' ')).unwrap_or(line))
             .collect();
-        let shown = shown.join("\n").replace("kind = \"tcp\"", "kind = \"tls\"");
+        let shown = shown.join("\n").replace("kind = \"tcp\"", "kind = \"https\"");
         let shown = shown.replace("peek = \"none\"", "peek = \"tls\"");
         let loaded = eclusa_config::parse(program_of(name), name, &shown, Mode::Offline);
         let warnings = loaded.unwrap_or_else(|errors| panic!("{errors}")).warnings;

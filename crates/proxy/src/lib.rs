@@ -13,6 +13,8 @@ mod preamble;
 mod probe;
 mod registry;
 mod relay;
+mod replay;
 mod resolve;
 pub mod run;
 mod session;
+mod signal;

@@ -35,11 +35,13 @@ pub(crate) struct Greeting {
     pub(crate) server_name: Option<Box<str>>,
     /// The first protocol that the client offers.
     pub(crate) alpn: Option<Box<[u8]>>,
+    /// Exactly one ClientHello and nothing after it, and no early data: sending it twice is safe.
+    pub(crate) replayable: bool,
 }
 
 impl From<Hello> for Greeting {
     fn from(hello: Hello) -> Self {
-        Self { hello, server_name: None, alpn: None }
+        Self { hello, server_name: None, alpn: None, replayable: false }
     }
 }
 
@@ -160,6 +162,7 @@ fn greeting_of(hello: &ClientHello) -> Greeting {
         hello: Hello::Complete,
         server_name: hello.host().map(Box::from),
         alpn: hello.alpn.iter().next().map(Box::from),
+        replayable: !hello.trailing && !hello.early_data,
     }
 }
 

@@ -3,11 +3,13 @@
 //! A session that relays costs no timer: traffic writes the current tick into its [`Watch`], and
 //! the wheel comes by every few seconds, wakes those that need a look, and leaves the others alone.
 
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{Key, Reason};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Coarse time: ticks since the worker began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +58,10 @@ pub(crate) struct Watch {
     owed: Cell<bool>,
     /// Without a byte for this long the session ends (idle, or half-closed).
     pub(crate) patience: Cell<Option<Duration>>,
+    /// The endpoint that it stands on.
+    endpoint: Cell<Option<Key>>,
+    /// It is over.
+    gone: Cell<bool>,
     /// What the session is to do when it is polled next.
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
@@ -70,6 +76,8 @@ pub(crate) enum Order {
     None,
     /// Look at your deadlines and peers.
     Check,
+    /// End: your endpoint is dead, for this reason.
+    Reset(Reason),
     /// End: the service stops.
     Stop,
 }
@@ -81,10 +89,23 @@ impl Watch {
             checked: Cell::new(now),
             owed: Cell::new(false),
             patience: Cell::new(None),
+            endpoint: Cell::new(None),
+            gone: Cell::new(false),
             order: Cell::new(Order::None),
             waker: RefCell::new(None),
             scheduled: Cell::new(now),
         }
+    }
+
+    /// Notes the endpoint that the session stands on.
+    pub(crate) fn stands_on(&self, endpoint: Key) {
+        self.endpoint.set(Some(endpoint));
+    }
+
+    /// Tells the session to end with its endpoint; says whether it was still there.
+    pub(crate) fn reset(&self, reason: Reason) -> bool {
+        self.give(Order::Reset(reason));
+        !self.gone.get()
     }
 
     /// Takes the standing order.
@@ -101,7 +122,8 @@ impl Watch {
     }
 
     fn give(&self, order: Order) {
-        if self.order.get() != Order::Stop {
+        // A check must not hide what ends the session.
+        if matches!(self.order.get(), Order::None | Order::Check) {
             self.order.set(order);
         }
         if let Some(waker) = &*self.waker.borrow() {
@@ -130,6 +152,9 @@ pub(crate) struct Registry {
     sessions: RefCell<Slab<Rc<Watch>>>,
     wheel: RefCell<[Vec<usize>; SLOTS]>,
     now: Cell<Tick>,
+    tick_time: Cell<Time>,
+    /// The start of the clock of `policy`.
+    began: Instant,
     stopping: Cell<bool>,
 }
 
@@ -142,11 +167,14 @@ pub(crate) struct Entry {
 }
 
 impl Registry {
-    pub(crate) fn new() -> Rc<Self> {
+    /// An empty one. `began`: the start of the engine.
+    pub(crate) fn new(began: Instant) -> Rc<Self> {
         Rc::new(Self {
             sessions: RefCell::default(),
             wheel: RefCell::new(std::array::from_fn(|_| Vec::new())),
             now: Cell::new(Tick(1)),
+            tick_time: Cell::new(Time::after_start(began.elapsed())),
+            began,
             stopping: Cell::new(false),
         })
     }
@@ -167,6 +195,23 @@ impl Registry {
         Entry { key, watch, registry: Rc::clone(self) }
     }
 
+    /// The sessions that stand on an endpoint.
+    pub(crate) fn on(&self, endpoint: Key) -> Vec<Rc<Watch>> {
+        let sessions = self.sessions.borrow();
+        let on = sessions.iter().filter(|(_, watch)| watch.endpoint.get() == Some(endpoint));
+        on.map(|(_, watch)| Rc::clone(watch)).collect()
+    }
+
+    /// The time at the last tick: coarse, and costs nothing.
+    pub(crate) fn tick_time(&self) -> Time {
+        self.tick_time.get()
+    }
+
+    /// The time.
+    pub(crate) fn time(&self) -> Time {
+        Time::after_start(self.began.elapsed())
+    }
+
     /// Tells every session to end, and every one that begins after this.
     pub(crate) fn stop_all(&self) {
         self.stopping.set(true);
@@ -179,6 +224,7 @@ impl Registry {
     pub(crate) fn tick(&self) {
         let now = Tick(self.now.get().0.saturating_add(1));
         self.now.set(now);
+        self.tick_time.set(self.time());
         let due = std::mem::take(&mut self.wheel.borrow_mut()[now.0 as usize % SLOTS]);
         for &key in &due {
             let sessions = self.sessions.borrow();
@@ -233,6 +279,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
+        self.watch.gone.set(true);
         self.registry.sessions.borrow_mut().try_remove(self.key);
     }
 }
@@ -249,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_session_at_rest_is_left_alone_and_one_past_its_patience_is_woken() {
-        let registry = Registry::new();
+        let registry = Registry::new(Instant::now());
         let entry = registry.enter();
         run(&registry, Duration::from_secs(6));
         assert_eq!(entry.watch().take_order(), Order::Check, "it was active since the last look");
@@ -262,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_owed_something_is_visited_every_second() {
-        let registry = Registry::new();
+        let registry = Registry::new(Instant::now());
         let entry = registry.enter();
         entry.set_owed(true);
         run(&registry, URGENT);
@@ -276,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_key_that_is_used_again_is_not_taken_for_the_old_session() {
-        let registry = Registry::new();
+        let registry = Registry::new(Instant::now());
         drop(registry.enter());
         run(&registry, Duration::from_secs(3));
         let entry = registry.enter();
@@ -290,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_stop_is_not_overwritten_by_a_check() {
-        let registry = Registry::new();
+        let registry = Registry::new(Instant::now());
         let entry = registry.enter();
         registry.stop_all();
         run(&registry, Duration::from_secs(6));

@@ -8,9 +8,13 @@ use crate::pool::{DialFailure, Dialled, FailureKind, Lease, Pool, dial};
 use crate::preamble::Preamble;
 use crate::registry::{Entry, Order, Watch};
 use crate::relay::{Finished, Relay, reason_of};
+use crate::replay::{Flight, Runner, first_byte};
 use eclusa_config::plan::{Peek, SendProxy};
 use eclusa_policy::access::Decision;
+use eclusa_policy::balance::EARLY;
 use eclusa_policy::condition::Facts;
+use eclusa_policy::replay;
+use eclusa_policy::verdict::Evidence;
 use eclusa_sys::socket::{local_address, reset_on_close};
 use eclusa_wire::proxy_protocol;
 use std::future::{Future, poll_fn};
@@ -38,10 +42,10 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
     };
     match set_up {
         Ok(established) => {
-            let (record, relay, lease) = session.into_relay(client, established, entry);
+            let (record, relay) = session.into_relay(client, established, entry);
             let carrier = worker.clone();
             let (record, stage) = (Some(record), Stage::Relaying(relay));
-            carrier.spawn(Carry { worker, record, stage, _lease: lease, _guards: guards });
+            carrier.spawn(Carry { worker, record, stage, _guards: guards });
         }
         Err(end) => session.refuse(client, end),
     }
@@ -66,7 +70,6 @@ struct Carry {
     worker: Rc<Worker>,
     record: Option<Box<Record>>,
     stage: Stage,
-    _lease: Lease,
     _guards: Guards,
 }
 
@@ -119,7 +122,26 @@ impl Carry {
     fn finish(&mut self, bytes: (u64, u64), end: End) {
         let Some(mut record) = self.record.take() else { return };
         (record.bytes_up, record.bytes_down) = bytes;
+        if end.who == Who::Endpoint {
+            tell_early_end(&self.worker, &record);
+        }
         finish(&self.worker, record, end);
+    }
+}
+
+/// An endpoint that ends sessions at once, or without a byte, gets fewer new ones for a while; one
+/// that never answered is suspected.
+fn tell_early_end(worker: &Worker, record: &Record) {
+    let (Some(pool), Some(endpoint)) = (&record.pool, &record.endpoint) else { return };
+    let answered = record.bytes_down > 0;
+    if answered && record.accepted.elapsed() >= EARLY {
+        return;
+    }
+    if pool.plan().early_ends_weigh {
+        worker.pickers().ended_early(pool.index(), endpoint, worker.time());
+    }
+    if !answered {
+        worker.signal(pool, endpoint, Evidence::EndedEarly { answered });
     }
 }
 
@@ -139,6 +161,8 @@ struct Session<'a> {
     record: Box<Record>,
     /// The step that it has reached.
     step: Step,
+    /// The client has said exactly one ClientHello, without early data.
+    replayable: bool,
 }
 
 /// What setting a session up yields: an endpoint, and what it has not taken yet of the first bytes.
@@ -174,6 +198,7 @@ impl<'a> Session<'a> {
             pool: None,
             endpoint: None,
             tries: 0,
+            replayed: false,
             accepted,
             preamble: Duration::ZERO,
             dial: Duration::ZERO,
@@ -183,15 +208,21 @@ impl<'a> Session<'a> {
             tcp: Default::default(),
             end: None,
         };
-        Self { worker, listener, record: Box::new(record), step: Step::Preamble }
+        Self { worker, listener, record: Box::new(record), step: Step::Preamble, replayable: false }
     }
 
     /// Everything before the relay.
     async fn set_up(&mut self, client: &mut TcpStream) -> Result<Established, End> {
         let first_flight = self.preamble(client).await?;
-        let (index, pool) = self.route()?;
-        let dialled = self.dial(&pool, index).await?;
-        Ok(self.first_bytes(&pool, dialled, first_flight))
+        let pool = self.route()?;
+        let dialled = self.dial(&pool).await?;
+        let may_replay = self.may_replay(&pool, &first_flight);
+        let hello = if may_replay { first_flight.clone() } else { Vec::new() };
+        let established = self.first_bytes(&pool, dialled, first_flight);
+        if may_replay && established.unsent.is_empty() {
+            return self.first_byte(&pool, client, established, &hello).await;
+        }
+        Ok(established)
     }
 
     /// Reads the PROXY header and the ClientHello, as far as the listener asks for them. The
@@ -215,6 +246,7 @@ impl<'a> Session<'a> {
             self.record.hello = greeting.hello;
             self.record.server_name = greeting.server_name;
             self.record.alpn = greeting.alpn;
+            self.replayable = greeting.replayable;
         }
         self.record.preamble = began.elapsed();
         Ok(preamble.into_first_flight())
@@ -233,7 +265,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn route(&mut self) -> Result<(usize, Arc<Pool>), End> {
+    fn route(&mut self) -> Result<Arc<Pool>, End> {
         let facts = Facts {
             source: self.record.client.ip(),
             // The port that was connected to, whatever a PROXY header says of the outer world.
@@ -241,8 +273,7 @@ impl<'a> Session<'a> {
             server_name: self.record.server_name.as_deref(),
         };
         let index = self.listener.routes().choose(&facts, &mut ());
-        let found = index.and_then(|index| Some((index, self.worker.pool(index)?)));
-        let Some((index, pool)) = found else {
+        let Some(pool) = index.and_then(|index| self.worker.pool(index)) else {
             let reason = match facts.server_name {
                 Some(name) => format!("no route takes server name {name}"),
                 None => "no route takes a connection without a server name".to_owned(),
@@ -250,13 +281,13 @@ impl<'a> Session<'a> {
             return Err(End::abort(Who::Proxy, Step::Route, reason));
         };
         self.record.pool = Some(pool.clone());
-        Ok((index, pool))
+        Ok(pool)
     }
 
-    async fn dial(&mut self, pool: &Pool, index: usize) -> Result<Dialled, End> {
+    async fn dial(&mut self, pool: &Pool) -> Result<Dialled, End> {
         self.step = Step::Dial;
         let began = Instant::now();
-        let dialled = dial(self.worker, pool, index).await;
+        let dialled = dial(self.worker, pool, self.record.client.ip(), Vec::new()).await;
         self.record.dial = began.elapsed();
         let (tries, lease) = match &dialled {
             Ok(dialled) => (dialled.tries, Some(&dialled.lease)),
@@ -265,6 +296,43 @@ impl<'a> Session<'a> {
         self.record.tries = tries;
         self.record.endpoint = lease.map(|lease| lease.endpoint().clone());
         dialled.map_err(|failure| end_of(&failure, pool))
+    }
+
+    /// Whether this first flight can be sent to a second endpoint.
+    fn may_replay(&self, pool: &Pool, first_flight: &[u8]) -> bool {
+        pool.plan().replay.is_some()
+            && self.replayable
+            && first_flight.len() <= replay::LONGEST
+            && self.record.tries < pool.plan().dial.tries
+    }
+
+    /// Waits for the endpoint's first byte, and lets another one try if none comes.
+    async fn first_byte(
+        &mut self,
+        pool: &Pool,
+        client: &TcpStream,
+        established: Established,
+        hello: &[u8],
+    ) -> Result<Established, End> {
+        let Established { endpoint, lease, unsent, .. } = established;
+        let header = || pool.plan().send_proxy.map_or_else(Vec::new, |how| self.proxy_header(how));
+        let flight = Flight {
+            worker: self.worker,
+            pool,
+            client,
+            source: self.record.client.ip(),
+            hello,
+            header: &header,
+            tries_left: pool.plan().dial.tries - self.record.tries,
+        };
+        let runner = Runner { stream: endpoint, lease, unsent, sent_at: Instant::now().into() };
+        let won = first_byte(&flight, runner).await?;
+        let Runner { stream, lease, unsent, .. } = won.runner;
+        self.record.tries += won.tries;
+        self.record.replayed = won.replayed;
+        self.record.endpoint = Some(lease.endpoint().clone());
+        let sent = hello.len().saturating_sub(unsent.len()) as u64;
+        Ok(Established { endpoint: stream, lease, unsent, sent })
     }
 
     /// Sends the PROXY header and what the client said so far, in one write.
@@ -301,7 +369,7 @@ impl<'a> Session<'a> {
             authority: record.server_name.as_deref().filter(|_| tlvs.authority),
             unique_id: Some(id.as_bytes()).filter(|_| tlvs.unique_id),
             crc32c: tlvs.crc32c,
-            align: None,
+            align: tlvs.align,
         };
         proxy_protocol::encode_v2(&mut header, &fields);
         header
@@ -312,11 +380,11 @@ impl<'a> Session<'a> {
         client: TcpStream,
         established: Established,
         entry: Entry,
-    ) -> (Box<Record>, Relay, Lease) {
+    ) -> (Box<Record>, Relay) {
         let Established { endpoint, lease, unsent, sent } = established;
         let (limits, buffers) = (self.listener.limits(), self.worker.buffers().clone());
-        let relay = Relay::new(client, endpoint, (unsent, sent), limits, buffers, entry);
-        (self.record, relay, lease)
+        let relay = Relay::new(client, endpoint, (unsent, sent), limits, buffers, (entry, lease));
+        (self.record, relay)
     }
 
     /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so

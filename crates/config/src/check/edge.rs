@@ -6,7 +6,10 @@ use super::overlap::Taken;
 use super::route::{Pools, Routed};
 use super::{endpoint, general, pool, route};
 use crate::diagnostic::Diagnostic;
-use crate::plan::{ListenAddress, Listener, Peek, Plan, Pool, ProbeKind, Program, Route};
+use crate::plan::{
+    Endpoint, EndpointAddress, HttpProbe, ListenAddress, Listener, Peek, Plan, Pool, Probe,
+    Program, Route,
+};
 use crate::reader::{Got, Reader};
 use crate::reference::table as keys;
 use crate::values;
@@ -73,10 +76,27 @@ fn pools(
         }
         taken.check_endpoints(top.report, &written, 0);
         let endpoints = endpoint::of_pool(top.report, &written, 0);
+        if policy.replay.is_some() {
+            check_replay(&reader, &endpoints);
+        }
         pools.push(policy.pool(&name.value, endpoints, bound.clone()));
         names.push(name);
     }
     (names, pools)
+}
+
+/// A replay needs somebody to replay to.
+fn check_replay(reader: &Reader<'_>, endpoints: &[Endpoint]) {
+    if let [Endpoint { address: EndpointAddress::Socket(_), .. }] = endpoints
+        && let Some(span) = reader.key_span(&keys::REPLAY)
+    {
+        reader.report.warning(
+            span,
+            "`replay` needs a second endpoint, and the pool has one",
+            "a pool of at least two endpoints",
+            "add an endpoint, or remove `replay`",
+        );
+    }
 }
 
 fn listen(reader: &Reader<'_>, taken: &mut Taken) -> Vec<ListenAddress> {
@@ -116,50 +136,51 @@ fn listener(
 /// What the listener waits for. Where nothing is written: the ClientHello, if something asks for
 /// what it says or a pool's endpoints are known to speak TLS.
 fn peek(reader: &Reader<'_>, routes: &[Routed], pools: &[Arc<Pool>]) -> Peek {
-    let asks = routes.iter().find(|routed| routed.when.needs_hello());
     let used = || routes.iter().filter_map(|routed| Some((routed, pools.get(routed.pool)?)));
+    let asks = routes.iter().find(|routed| routed.when.needs_hello());
+    let replays = used().find(|(_, pool)| pool.replay.is_some());
     let sends = used().find(|(_, pool)| {
         pool.send_proxy.is_some_and(|proxy| proxy.tlvs.alpn || proxy.tlvs.authority)
     });
     let Some(Got { value, span, .. }) = reader.choice(&keys::PEEK) else {
-        let speaks_tls =
-            || used().any(|(_, pool)| matches!(pool.probe.kind, ProbeKind::Tls { .. }));
-        return if asks.is_some() || sends.is_some() || speaks_tls() {
-            Peek::Tls
-        } else {
-            Peek::None
-        };
+        let wanted = asks.is_some() || replays.is_some() || sends.is_some();
+        let tls = wanted || used().any(|(_, pool)| speaks_tls(&pool.probe));
+        return if tls { Peek::Tls } else { Peek::None };
     };
     if value == "tls" {
         return Peek::Tls;
     }
+    let tell = |diagnostic: Diagnostic, routed: &Routed| {
+        reader.report.push(diagnostic.with_related(routed.span, "the route"));
+    };
+    let remedy = "write `peek = \"tls\"`, or leave `peek` out";
     if let Some(routed) = asks {
-        reader.report.push(
-            Diagnostic::error(
-                span,
-                "a route asks for `server_name`, which nobody knows without a ClientHello",
-                "`peek = \"tls\"`, or routes without `server_name`",
-                "write `peek = \"tls\"`, or leave `peek` out",
-            )
-            .with_related(routed.span, "the route"),
+        let message = "a route asks for `server_name`, which nobody knows without a ClientHello";
+        let expected = "`peek = \"tls\"`, or routes without `server_name`";
+        tell(Diagnostic::error(span, message, expected, remedy), routed);
+    }
+    if let Some((routed, pool)) = replays {
+        let message = format!(
+            "the pool `{}` has `replay = true`, and without waiting for the ClientHello there is \
+             nothing to replay",
+            pool.name
         );
+        let expected = "`peek = \"tls\"`, or a pool without `replay`";
+        tell(Diagnostic::error(span, &message, expected, remedy), routed);
     }
     if let Some((routed, pool)) = sends {
-        reader.report.push(
-            Diagnostic::warning(
-                span,
-                &format!(
-                    "the pool `{}` sends `alpn` or `authority`, which nobody knows without a \
-                     ClientHello",
-                    pool.name
-                ),
-                "`peek = \"tls\"`, or a pool without these fields",
-                "write `peek = \"tls\"`, or leave `peek` out",
-            )
-            .with_related(routed.span, "the route"),
+        let message = format!(
+            "the pool `{}` sends `alpn` or `authority`, which nobody knows without a ClientHello",
+            pool.name
         );
+        let expected = "`peek = \"tls\"`, or a pool without these fields";
+        tell(Diagnostic::warning(span, &message, expected, remedy), routed);
     }
     Peek::None
+}
+
+fn speaks_tls(probe: &Probe) -> bool {
+    matches!(probe, Probe::Tls(_) | Probe::Http(HttpProbe { tls: Some(_), .. }))
 }
 
 /// Tells of routes that ask for ports on which nobody listens.

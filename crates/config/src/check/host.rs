@@ -6,8 +6,8 @@ use crate::plan::Plan;
 use crate::reader::{Got, Report};
 use ipnet::IpNet;
 use rustix::fs::Access;
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
@@ -22,24 +22,86 @@ const RESOLVE: Duration = Duration::from_secs(2);
 
 /// A CA bundle can be read and has a certificate in it.
 pub(super) fn ca(report: &Report, path: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
-        return;
-    }
-    let shown = quoted(&path.value.display().to_string());
-    let problem = match crate::read(&path.value) {
-        Err(error) => format!("{shown} cannot be read: {error}"),
-        Ok(text) => match CertificateDer::pem_slice_iter(&text).collect::<Result<Vec<_>, _>>() {
-            Err(error) => format!("{shown} is broken: {error}"),
-            Ok(found) if found.is_empty() => format!("there is no certificate in {shown}"),
-            Ok(_) => return,
-        },
-    };
-    report.error(
-        path.span,
-        &problem,
+    file(
+        report,
+        path,
+        certificates,
         "a file with at least one PEM certificate that the service's user can read",
         "copy the CA's certificate there (kubeadm has it in /etc/kubernetes/pki/ca.crt)",
     );
+}
+
+/// A certificate to show can be read.
+pub(super) fn certificate(report: &Report, path: &Got<PathBuf>) {
+    file(
+        report,
+        path,
+        certificates,
+        "a file with a PEM certificate that the service's user can read",
+        "put the certificate there, then those between it and its CA",
+    );
+}
+
+/// A private key can be read and is one.
+pub(super) fn private_key(report: &Report, path: &Got<PathBuf>) {
+    file(
+        report,
+        path,
+        |text| match PrivateKeyDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>() {
+            Err(error) => Some(format!("is broken: {error}")),
+            Ok(found) => match found.len() {
+                0 => Some("has no private key in it that could be read".to_owned()),
+                1 => None,
+                count => Some(format!("has {count} private keys in it")),
+            },
+        },
+        "a file with one PEM private key, not encrypted, that the service's user can read",
+        "put the key of `certificate` there, and let nobody but that user read it",
+    );
+}
+
+/// A bearer token can be read, and a request can carry it.
+pub(super) fn token(report: &Report, path: &Got<PathBuf>) {
+    file(
+        report,
+        path,
+        |text| match text.trim_ascii() {
+            [] => Some("is empty".to_owned()),
+            token if token.iter().all(u8::is_ascii_graphic) => None,
+            _ => Some("holds more than one word, or what is not ASCII".to_owned()),
+        },
+        "a file with nothing but a bearer token that the service's user can read",
+        "write the token there, alone: `kubectl create token NAME` makes one",
+    );
+}
+
+fn certificates(text: &[u8]) -> Option<String> {
+    match CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>() {
+        Err(error) => Some(format!("is broken: {error}")),
+        Ok(found) if found.is_empty() => Some("has no certificate in it".to_owned()),
+        Ok(_) => None,
+    }
+}
+
+/// A file that can be read, and in which `problem` finds none.
+fn file(
+    report: &Report,
+    path: &Got<PathBuf>,
+    problem: impl Fn(&[u8]) -> Option<String>,
+    expected: &str,
+    remedy: &str,
+) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let problem = match crate::read(&path.value) {
+        Err(error) => Some(format!("cannot be read: {error}")),
+        Ok(text) => problem(&text),
+    };
+    if let Some(problem) = problem {
+        let shown = quoted(&path.value.display().to_string());
+        report.error(path.span, &format!("{shown} {problem}"), expected, remedy);
+    }
 }
 
 /// The log can be opened for writing.

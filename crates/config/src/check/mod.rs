@@ -6,6 +6,7 @@ mod edge;
 mod endpoint;
 mod general;
 mod host;
+mod judge;
 mod listener;
 mod overlap;
 mod pool;

@@ -1,14 +1,18 @@
 //! Pools: balance, PROXY header, source addresses, dialling; the same for both programs.
 
-use super::{host, probe};
+use super::{host, judge, probe};
 use crate::document::Data;
-use crate::plan::{Dial, Endpoint, Pool, Probe, ProxyTlvs, SendProxy};
+use crate::plan::{Dial, Endpoint, Pool, Probe, Program, ProxyTlvs, SendProxy};
 use crate::reader::Reader;
+use crate::reference::Key;
 use crate::reference::table as keys;
 use crate::values::{self, Mistake};
 use eclusa_policy::balance::Algorithm;
+use eclusa_policy::replay;
+use eclusa_policy::verdict::Settings;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +23,9 @@ pub(super) struct Policy {
     pub(super) source: Vec<IpAddr>,
     pub(super) dial: Dial,
     pub(super) probe: Probe,
+    pub(super) judge: Settings,
+    pub(super) replay: Option<replay::Settings>,
+    pub(super) early_ends_weigh: bool,
     pub(super) resolve_interval: Duration,
 }
 
@@ -38,6 +45,9 @@ impl Policy {
             within,
             dial: self.dial,
             probe: self.probe.clone(),
+            judge: self.judge.clone(),
+            replay: self.replay,
+            early_ends_weigh: self.early_ends_weigh,
             resolve_interval: self.resolve_interval,
         })
     }
@@ -50,12 +60,18 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
     for address in &source {
         host::source(reader.report, address);
     }
+    let probed = probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION));
+    let judge = judge::read(reader, &probed);
+    let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
     Policy {
         balance: balance.unwrap_or(Algorithm::RoundRobin),
         send_proxy: send_proxy(reader),
         source: super::listener::plain(source),
         dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
-        probe: probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION)),
+        probe: probed.probe,
+        judge,
+        replay: replay.then(replay::Settings::default),
+        early_ends_weigh: reader.report.program == Program::Apiserver,
         resolve_interval: reader.duration(&keys::RESOLVE_INTERVAL).value,
     }
 }
@@ -78,26 +94,30 @@ fn send_proxy(reader: &Reader<'_>) -> Option<SendProxy> {
 
 fn send_proxy_table(reader: &Reader<'_>) -> Option<SendProxy> {
     let version = reader.integer(&keys::VERSION);
-    let flag = |key| {
-        let flag = reader.boolean(key);
-        if let (Some(flag), Some(version)) = (&flag, &version)
-            && flag.value
-            && version.value == 1
-        {
+    let sendable = |key: &Key, span| {
+        if version.as_ref().is_some_and(|version| version.value == 1) {
             reader.report.error(
-                reader.key_span(key).unwrap_or(flag.span),
+                reader.key_span(key).unwrap_or(span),
                 &format!("`{}` cannot be sent: version 1 has no additional fields", key.name),
                 "`version = 2` with additional fields, or version 1 without",
                 &format!("write `version = 2`, or remove `{}`", key.name),
             );
         }
-        flag.is_some_and(|got| got.value)
     };
+    let flag = |key| {
+        let flag = reader.boolean(key).filter(|got| got.value);
+        flag.inspect(|flag| sendable(key, flag.span)).is_some()
+    };
+    let align = reader.integer(&keys::ALIGN);
+    if let Some(align) = &align {
+        sendable(&keys::ALIGN, align.span);
+    }
     let tlvs = ProxyTlvs {
         alpn: flag(&keys::ALPN),
         authority: flag(&keys::AUTHORITY),
         unique_id: flag(&keys::UNIQUE_ID),
         crc32c: flag(&keys::CRC32C),
+        align: align.and_then(|got| NonZeroU8::new(u8::try_from(got.value).ok()?)),
     };
     Some(SendProxy { version: u8::try_from(version?.value).ok()?, tlvs })
 }

@@ -1,28 +1,134 @@
-//! Probes: the kind, and which keys go with it.
+//! Probes: the kind, which keys go with it, and the numbers by which what they see is judged.
 
 use super::host;
-use crate::plan::{Probe, ProbeKind};
-use crate::reader::Reader;
+use crate::document::Span;
+use crate::plan::{HttpProbe, Probe, Program, TlsProbe};
+use crate::reader::{Got, Reader};
 use crate::reference::Key;
 use crate::reference::table as keys;
 use crate::values;
+use eclusa_policy::verdict::{Check, Settings};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-pub(super) fn read(reader: &Reader<'_>) -> Probe {
-    let kind = reader.choice(&keys::PROBE_KIND).map_or("tcp", |got| got.value);
+const PROBING: &[&str] = &["tcp", "tls", "http", "https"];
+const WITH_TLS: &[&str] = &["tls", "https"];
+pub(super) const WITH_HTTP: &[&str] = &["http", "https"];
+
+/// The keys that do not go with every kind, and the kinds that they go with.
+static KINDS: [(&Key, &[&str]); 17] = [
+    (&keys::INTERVAL, PROBING),
+    (&keys::FAST_INTERVAL, PROBING),
+    (&keys::PROBE_TIMEOUT, PROBING),
+    (&keys::LATE_AFTER, WITH_HTTP),
+    (&keys::RISE, PROBING),
+    (&keys::FALL, PROBING),
+    (&keys::FRESH_EVERY, WITH_HTTP),
+    (&keys::PROBE_PATH, WITH_HTTP),
+    (&keys::LIVE_PATH, WITH_HTTP),
+    (&keys::METHOD, WITH_HTTP),
+    (&keys::PROBE_HOST, WITH_HTTP),
+    (&keys::STATUS, WITH_HTTP),
+    (&keys::PROBE_SERVER_NAME, WITH_TLS),
+    (&keys::CA, WITH_TLS),
+    (&keys::CERTIFICATE, WITH_TLS),
+    (&keys::PRIVATE_KEY, WITH_TLS),
+    (&keys::TOKEN_FILE, &["https"]),
+];
+
+/// What the endpoints of a pool are asked, and the preset by which it is judged, with what the
+/// table of the probe says otherwise.
+pub(super) struct Probed {
+    /// As the document calls it; `None` where what it says is no kind.
+    pub(super) kind: Option<&'static str>,
+    pub(super) probe: Probe,
+    pub(super) judge: Settings,
+}
+
+pub(super) fn read(reader: &Reader<'_>) -> Probed {
+    let got = reader.choice(&keys::PROBE_KIND);
+    let kind = got.as_ref().map_or("tcp", |got| got.value);
+    // One that is written and wrong says nothing about the other keys.
+    let certain = got.is_some_and(|got| got.written) || !reader.has(&keys::PROBE_KIND);
+    if certain {
+        for (key, kinds) in KINDS.iter().filter(|(_, kinds)| !kinds.contains(&kind)) {
+            meaningless(reader, key, kind, kinds);
+        }
+    }
+    let tls = tls(reader, kind);
+    let http = http(reader, kind);
+    let mut judge = preset(reader.report.program, kind);
+    if let Some(http) = &http {
+        judge.checks = http.checks.iter().map(|(check, _)| *check).collect();
+    }
+    timing(reader, kind, &mut judge);
+    let probe = match (kind, http) {
+        ("none", _) => Probe::None,
+        ("tls", _) => Probe::Tls(tls),
+        ("https", Some(http)) => Probe::Http(HttpProbe { tls: Some(tls), ..http }),
+        ("http", Some(http)) => Probe::Http(http),
+        _ => Probe::Tcp,
+    };
+    Probed { kind: certain.then_some(kind), probe, judge }
+}
+
+fn preset(program: Program, kind: &str) -> Settings {
+    let http = WITH_HTTP.contains(&kind);
+    match program {
+        Program::Apiserver if http => Settings::apiserver(),
+        Program::Apiserver => Settings { checks: vec![Check::Connect], ..Settings::apiserver() },
+        Program::Edge if http => Settings::edge(),
+        Program::Edge => Settings::edge_tcp(),
+    }
+}
+
+fn timing(reader: &Reader<'_>, kind: &str, judge: &mut Settings) {
+    let number = |key, preset| reader.integer(key).map_or(preset, |got| got.value);
+    let interval = reader.duration(&keys::INTERVAL);
+    let fast = reader.duration(&keys::FAST_INTERVAL);
+    if fast.written && fast.value > interval.value {
+        reader.report.error(
+            fast.span,
+            "`fast_interval` is longer than `interval`",
+            "at most the `interval` of this table",
+            "shorten `fast_interval`, or lengthen `interval`",
+        );
+    }
+    let timeout = reader.duration(&keys::PROBE_TIMEOUT);
+    let late = reader.duration(&keys::LATE_AFTER);
+    if WITH_HTTP.contains(&kind) && late.value <= timeout.value && (late.written || timeout.written)
+    {
+        let span = if late.written { late.span } else { timeout.span };
+        reader.report.error(
+            span,
+            "`late_after` is not longer than `timeout`: every answer that is waited for is late",
+            "a `late_after` that is longer than the `timeout` of this table",
+            "lengthen `late_after`, or shorten `timeout`",
+        );
+    }
+    judge.interval = interval.value;
+    // A short interval leaves no room for the default.
+    judge.fast_interval = fast.value.min(interval.value);
+    judge.hello_within = timeout.value;
+    judge.overdue_after = timeout.value;
+    judge.late_after = late.value;
+    judge.rise = number(&keys::RISE, judge.rise);
+    judge.fall = number(&keys::FALL, judge.fall);
+    judge.fresh_every = number(&keys::FRESH_EVERY, judge.fresh_every);
+    if !WITH_HTTP.contains(&kind) {
+        // Without answers connections are all that can fail.
+        judge.confirm = judge.fall;
+    }
+}
+
+fn tls(reader: &Reader<'_>, kind: &str) -> TlsProbe {
     let server_name = reader.text(&keys::PROBE_SERVER_NAME, values::probe_name);
     let ca = reader.path_of(&keys::CA);
     if let Some(ca) = &ca {
         host::ca(reader.report, ca);
     }
-    let timing = [&keys::INTERVAL, &keys::PROBE_TIMEOUT, &keys::RISE, &keys::FALL];
-    let tls = [&keys::PROBE_SERVER_NAME, &keys::CA];
-    match kind {
-        "none" => timing.iter().chain(&tls).for_each(|key| meaningless(reader, key, kind)),
-        "tcp" => tls.iter().for_each(|key| meaningless(reader, key, kind)),
-        _ => {}
-    }
     if let Some(ca) = &ca
-        && kind == "tls"
+        && WITH_TLS.contains(&kind)
         && !reader.has(&keys::PROBE_SERVER_NAME)
     {
         reader.report.error(
@@ -33,31 +139,123 @@ pub(super) fn read(reader: &Reader<'_>) -> Probe {
              another name of the certificate",
         );
     }
-    let kind = match kind {
-        "none" => ProbeKind::None,
-        "tls" => ProbeKind::Tls {
-            server_name: server_name.map(|got| got.value.into()),
-            ca: ca.map(|got| got.value),
-        },
-        _ => ProbeKind::Tcp,
-    };
-    Probe {
-        kind,
-        interval: reader.duration(&keys::INTERVAL).value,
-        timeout: reader.duration(&keys::PROBE_TIMEOUT).value,
-        rise: reader.integer(&keys::RISE).map_or(1, |got| got.value),
-        fall: reader.integer(&keys::FALL).map_or(1, |got| got.value),
+    TlsProbe {
+        server_name: server_name.map(|got| got.value.into()),
+        ca: ca.map(|got| got.value),
+        client: client(reader),
     }
 }
 
-fn meaningless(reader: &Reader<'_>, key: &'static Key, kind: &str) {
-    let Some(span) = reader.key_span(key) else { return };
-    let tls_only = matches!(key.name, "server_name" | "ca");
-    let wanted = if tls_only { "`kind = \"tls\"`" } else { "`kind = \"tcp\"` or \"tls\"" };
+/// The certificate that the probe shows, and its key.
+fn client(reader: &Reader<'_>) -> Option<(PathBuf, PathBuf)> {
+    let (certificate, key) =
+        (reader.path_of(&keys::CERTIFICATE), reader.path_of(&keys::PRIVATE_KEY));
+    if let Some(certificate) = &certificate {
+        host::certificate(reader.report, certificate);
+    }
+    if let Some(key) = &key {
+        host::private_key(reader.report, key);
+    }
+    let pair = [(&keys::CERTIFICATE, &keys::PRIVATE_KEY), (&keys::PRIVATE_KEY, &keys::CERTIFICATE)];
+    for (one, other) in pair {
+        if let Some(span) = reader.key_span(one)
+            && !reader.has(other)
+        {
+            reader.report.error(
+                span,
+                &format!("`{}` does nothing without `{}`", one.name, other.name),
+                "both, or neither",
+                &format!(
+                    "add `{} = {}`, or remove `{}`",
+                    other.name,
+                    other.kind.example(),
+                    one.name
+                ),
+            );
+        }
+    }
+    Some((certificate?.value, key?.value))
+}
+
+/// The requests of a probe; `None` where it makes none.
+fn http(reader: &Reader<'_>, kind: &str) -> Option<HttpProbe> {
+    let path = reader.text(&keys::PROBE_PATH, values::request_path);
+    let live = reader.text(&keys::LIVE_PATH, values::request_path_or_none);
+    let method = reader.choice(&keys::METHOD).map_or("GET", |got| got.value);
+    let host = reader.text(&keys::PROBE_HOST, values::request_host);
+    let statuses = reader.texts(&keys::STATUS, values::status);
+    let token_file = token_file(reader, kind);
+    if !WITH_HTTP.contains(&kind) {
+        return None;
+    }
+    let mut checks = Vec::with_capacity(2);
+    if let (Some(path), Some(Got { value: Some(live), span, written })) = (&path, &live)
+        && path.value == *live
+    {
+        let span = if *written { *span } else { path.span };
+        same_path(reader, span);
+    }
+    checks.extend(path.map(|path| (Check::Ready, Arc::from(path.value))));
+    // One that is written and wrong is a question all the same: nobody shall be told that it lacks.
+    let wrong = live.as_ref().is_some_and(|live| !live.written) && reader.has(&keys::LIVE_PATH);
+    let live = live.and_then(|live| live.value).or_else(|| wrong.then(|| "/".into()));
+    checks.extend(live.map(|live| (Check::Live, Arc::from(live))));
+    Some(HttpProbe {
+        tls: None,
+        checks,
+        method: method.into(),
+        host: host.map(|got| got.value.into()),
+        token_file,
+        statuses: super::listener::plain(statuses.map(|got| got.value).unwrap_or_default()),
+    })
+}
+
+fn same_path(reader: &Reader<'_>, span: Span) {
     reader.report.error(
         span,
-        &format!("`{}` says nothing to a probe of kind \"{kind}\"", key.name),
-        &format!("{wanted} beside it"),
-        &format!("write {wanted}, or remove `{}`", key.name),
+        "`path` and `live_path` are the same: an endpoint that is only not ready would be sick",
+        "two different paths, or one",
+        "write `live_path = \"none\"`, or the path of another question",
     );
+}
+
+fn token_file(reader: &Reader<'_>, kind: &str) -> Option<PathBuf> {
+    let token = reader.path_of(&keys::TOKEN_FILE)?;
+    host::token(reader.report, &token);
+    if kind == "https" && !reader.has(&keys::CA) {
+        reader.report.error(
+            reader.key_span(&keys::TOKEN_FILE).unwrap_or(token.span),
+            "without `ca` the token goes to whoever answers at the endpoint's address",
+            "`ca` and `server_name` beside `token_file`",
+            "add `ca = \"/etc/kubernetes/pki/ca.crt\"` and `server_name = \"kubernetes\"`, or \
+             remove `token_file`",
+        );
+    }
+    Some(token.value)
+}
+
+fn meaningless(reader: &Reader<'_>, key: &Key, kind: &str, kinds: &[&str]) {
+    let Some(span) = reader.key_span(key) else { return };
+    let wanted = one_of(kinds);
+    let message = match kind {
+        "http" if key.name == keys::TOKEN_FILE.name => {
+            "a probe of kind \"http\" would show the token to the whole network".to_owned()
+        }
+        _ => format!("`{}` says nothing to a probe of kind \"{kind}\"", key.name),
+    };
+    let remedy = format!("write {wanted}, or remove `{}`", key.name);
+    reader.report.error(span, &message, &format!("{wanted} beside it"), &remedy);
+}
+
+/// ``kind = "tcp"` or "tls"`.
+pub(super) fn one_of(kinds: &[&str]) -> String {
+    let mut text = String::new();
+    for (index, kind) in kinds.iter().enumerate() {
+        text.push_str(&match index {
+            0 => format!("`kind = \"{kind}\"`"),
+            _ if index + 1 == kinds.len() => format!(" or \"{kind}\""),
+            _ => format!(", \"{kind}\""),
+        });
+    }
+    text
 }

@@ -48,6 +48,13 @@ pub enum Default {
         /// The value in `eclusa-edge`.
         edge: &'static str,
     },
+    /// A value in `eclusa-apiserver`; in `eclusa-edge` it depends on other keys.
+    EdgeInWords {
+        /// The value in `eclusa-apiserver`.
+        apiserver: &'static str,
+        /// What holds in `eclusa-edge`, in words.
+        edge: &'static str,
+    },
 }
 
 impl Default {
@@ -55,9 +62,14 @@ impl Default {
     #[must_use]
     pub fn value(self, program: Program) -> Option<&'static str> {
         match (self, program) {
-            (Self::Required | Self::Words(_), _) => None,
+            (Self::Required | Self::Words(_), _) | (Self::EdgeInWords { .. }, Program::Edge) => {
+                None
+            }
             (Self::Value(text), _)
-            | (Self::ByProgram { apiserver: text, .. }, Program::Apiserver)
+            | (
+                Self::ByProgram { apiserver: text, .. } | Self::EdgeInWords { apiserver: text, .. },
+                Program::Apiserver,
+            )
             | (Self::ByProgram { edge: text, .. }, Program::Edge) => Some(text),
         }
     }
@@ -108,6 +120,14 @@ pub enum Kind {
     HostName,
     /// An absolute path, such as this.
     Path(&'static str),
+    /// The path of a request.
+    RequestPath,
+    /// The same, or `"none"`.
+    RequestPathOrNone,
+    /// What a request may carry as `Host`.
+    RequestHost,
+    /// A status of HTTP, or several.
+    Status,
     /// `"stderr"` or an absolute path.
     LogTarget,
     /// The name of something that stands elsewhere in the document, as said.
@@ -159,6 +179,12 @@ impl Kind {
             Self::ServerName => "a name such as \"shop.example.com\" or \"*.example.com\"".into(),
             Self::HostName => "a host name".to_owned(),
             Self::Path(_) => "an absolute path".to_owned(),
+            Self::RequestPath => "the path of a request, such as \"/healthz\"".to_owned(),
+            Self::RequestPathOrNone => {
+                "the path of a request, such as \"/livez\", or \"none\"".to_owned()
+            }
+            Self::RequestHost => "a name or address, with or without a port".to_owned(),
+            Self::Status => "a status (\"401\"), a class (\"2xx\") or a range (\"200-399\")".into(),
             Self::LogTarget => "\"stderr\", or the absolute path of a file".to_owned(),
             Self::Name(what) => format!("the name of {what}"),
             Self::SendProxy(_) => "\"v1\", \"v2\", or a table".to_owned(),
@@ -189,6 +215,10 @@ impl Kind {
             Self::ServerName => "\"shop.example.com\"",
             Self::HostName => "\"kubernetes\"",
             Self::Path(example) => return format!("\"{example}\""),
+            Self::RequestPath => "\"/healthz\"",
+            Self::RequestPathOrNone => "\"/livez\"",
+            Self::RequestHost => "\"shop.example.com\"",
+            Self::Status => "\"2xx\"",
             Self::LogTarget => "\"stderr\"",
             Self::Name(_) => "\"web\"",
             Self::SendProxy(_) => "\"v2\"",

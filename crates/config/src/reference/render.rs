@@ -50,7 +50,9 @@ fn render_section(page: &mut String, program: Program, path: &str, section: &'st
 fn default(key: &Key, program: Program) -> String {
     match (key.default, key.default.value(program)) {
         (_, Some(value)) => format!("`{value}`"),
-        (Default::Words(words), None) => words.to_owned(),
+        (Default::Words(words) | Default::EdgeInWords { edge: words, .. }, None) => {
+            words.to_owned()
+        }
         _ => "required".to_owned(),
     }
 }

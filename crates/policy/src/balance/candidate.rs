@@ -3,6 +3,7 @@
 use super::slow_start::{FULL, Ramp};
 use crate::time::Time;
 use crate::verdict::Tier;
+use std::collections::BTreeMap;
 
 /// An endpoint that may be picked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,23 +60,31 @@ impl Default for Standing {
     }
 }
 
-/// The endpoints that may take new sessions, given all of a pool in order: those of the best tier
-/// that is not empty, and of those the ones of the lowest priority number.
+/// The endpoints that may take new sessions, given all of a pool in order: in groups, the best tier
+/// first, within a tier the lowest priority number first. A session is given to the first group;
+/// the others are for what cannot be placed there: a session must not fail while any endpoint can
+/// take it.
 #[must_use]
-pub fn candidates(pool: &[Standing]) -> Vec<Candidate> {
-    let usable = pool.iter().filter(|standing| standing.tier != Tier::Closed);
-    let Some(best) = usable.map(|standing| (standing.tier, standing.priority)).min() else {
-        return Vec::new();
-    };
-    (0..)
-        .zip(pool)
-        .filter(|(_, standing)| (standing.tier, standing.priority) == best)
-        .map(|(slot, standing)| Candidate {
+pub fn groups(pool: &[Standing]) -> Vec<Vec<Candidate>> {
+    let mut groups: BTreeMap<(Tier, u8), Vec<Candidate>> = BTreeMap::new();
+    for (slot, standing) in (0..).zip(pool) {
+        if standing.tier == Tier::Closed {
+            continue;
+        }
+        let candidate = Candidate {
             slot,
             weight: standing.weight.max(1),
             identity: standing.identity,
             ramp: standing.ramp,
             limit: standing.limit,
-        })
-        .collect()
+        };
+        groups.entry((standing.tier, standing.priority)).or_default().push(candidate);
+    }
+    groups.into_values().collect()
+}
+
+/// The first of the [`groups`]: who takes the next session.
+#[must_use]
+pub fn candidates(pool: &[Standing]) -> Vec<Candidate> {
+    groups(pool).into_iter().next().unwrap_or_default()
 }

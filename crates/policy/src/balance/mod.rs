@@ -16,7 +16,7 @@ mod source_hash;
 mod tests;
 mod two_choices;
 
-pub use candidate::{Candidate, Standing, candidates};
+pub use candidate::{Candidate, Standing, candidates, groups};
 pub use early_end::{EARLY, EarlyEnds, WEIGHS_FOR};
 pub use hash::identity_of;
 pub use pick::Pick;

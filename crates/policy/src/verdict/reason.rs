@@ -18,9 +18,9 @@ pub enum Reason {
     Reset,
     /// No ServerHello, and no byte from it since.
     Silent,
-    /// Its readiness check answers this status.
+    /// Its readiness check answers this status; 0: its connection ends without an answer.
     NotReady(u16),
-    /// Its liveness check answers this status.
+    /// Its liveness check answers this status; 0: its connection ends without an answer.
     Sick(u16),
     /// It answers late, but it answers.
     Slow,
@@ -84,6 +84,8 @@ impl fmt::Display for Reason {
             Self::Refused => f.write_str("fresh connections are refused"),
             Self::Reset => f.write_str("fresh connections are reset"),
             Self::Silent => f.write_str("no ServerHello in time, and no byte since"),
+            Self::NotReady(0) => f.write_str("the readiness check gets no answer"),
+            Self::Sick(0) => f.write_str("the liveness check gets no answer"),
             Self::NotReady(status) => write!(f, "the readiness check answers {status}"),
             Self::Sick(status) => write!(f, "the liveness check answers {status}"),
             Self::Slow => f.write_str("it answers late"),

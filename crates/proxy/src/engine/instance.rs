@@ -106,7 +106,11 @@ fn run_directory(wanted: Option<&Path>) -> Result<PathBuf, InstanceError> {
 fn probe_writable(directory: &Path) -> io::Result<()> {
     let path = directory.join(format!(".probe-{}", std::process::id()));
     File::create(&path)?;
-    fs::remove_file(path)
+    match fs::remove_file(path) {
+        // Another engine of this process asks at the same time.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn lock(

@@ -15,8 +15,11 @@ use crate::listener::Listener;
 use crate::observe::{Event, Logger, Writer};
 use crate::pool::Pool;
 use crate::relay::PIPES;
+use crate::signal::{COMMANDS, Command, SIGNALS, Signal};
 use crate::{probe, resolve};
-use eclusa_config::plan::{Listener as ListenerPlan, Plan};
+use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{Evidence, Key};
 use eclusa_sys::limits::raise_descriptors;
 use eclusa_sys::socket::{Keepalive, listen};
 use std::fmt;
@@ -27,8 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Descriptors that are nobody's session: logs, probes, rival dials, the reactors'.
 const RESERVED: u64 = 256;
@@ -79,6 +81,9 @@ pub(crate) struct Shared {
     pub(crate) logger: Logger,
     permits: Arc<Semaphore>,
     pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) program: Program,
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
     gauges: Box<[Gauge]>,
     /// When it was last told that this host lacks something, and that `sessions_max` is reached:
     /// each at most once a second.
@@ -87,9 +92,26 @@ pub(crate) struct Shared {
     began: Instant,
     /// Workers that have closed their listeners.
     closed: AtomicUsize,
+    signals: mpsc::Sender<Signal>,
 }
 
 impl Shared {
+    /// The time, for everything in `policy`.
+    pub(crate) fn time(&self) -> Time {
+        self.time_of(Instant::now())
+    }
+
+    /// The same moment on the clock of `policy`.
+    pub(crate) fn time_of(&self, instant: Instant) -> Time {
+        Time::after_start(instant.saturating_duration_since(self.began))
+    }
+
+    /// Tells the probes' thread what traffic saw of an endpoint of the pool at `pool`. When it does
+    /// not keep up the signal is dropped: traffic brings more.
+    pub(crate) fn signal(&self, pool: usize, key: Key, evidence: Evidence) {
+        let _ = self.signals.try_send(Signal { pool, key, evidence });
+    }
+
     /// Seconds since the engine began, from 1.
     fn seconds(&self) -> u32 {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
@@ -146,17 +168,25 @@ impl Engine {
         let listeners: Vec<_> = plan.listeners.iter().flat_map(Listener::prepare).collect();
         let locks = instance::claim(plan, &listeners).map_err(StartError::Taken)?;
         let sockets = bind(plan, workers, &logger)?;
-        let pools: Vec<_> =
-            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), workers))).collect();
+        let pools: Vec<_> = plan
+            .pools
+            .iter()
+            .enumerate()
+            .map(|(i, p)| Arc::new(Pool::new(i, p.clone(), workers)))
+            .collect();
+        let (signals, signalled) = mpsc::channel(SIGNALS);
         let shared = Arc::new(Shared {
             run: fastrand::u64(..),
             permits: Arc::new(Semaphore::new(sessions_max(plan, &logger))),
             pools,
+            program: plan.program,
+            addresses: sockets.iter().map(|(address, _)| *address).collect(),
             gauges: (0..workers).map(|_| Gauge::default()).collect(),
             short: AtomicU32::new(0),
             full: AtomicU32::new(0),
             began: Instant::now(),
             closed: AtomicUsize::new(0),
+            signals,
             logger,
         });
         let (orders, _) = watch::channel(Order::Run);
@@ -171,16 +201,22 @@ impl Engine {
             locks,
             stop_deadline: plan.stop_deadline,
         };
-        engine.start_helpers(probers)?;
-        engine.start_workers(workers, &listeners, sockets)?;
+        let commands = engine.start_workers(workers, &listeners, sockets)?;
+        engine.start_helpers(probers, signalled, commands)?;
         engine.announce();
         Ok(engine)
     }
 
-    fn start_helpers(&mut self, probers: Vec<probe::Prober>) -> Result<(), StartError> {
+    fn start_helpers(
+        &mut self,
+        probers: Vec<probe::Prober>,
+        signals: mpsc::Receiver<Signal>,
+        commands: Vec<mpsc::Sender<Command>>,
+    ) -> Result<(), StartError> {
         let orders = self.orders.subscribe();
         let shared = self.shared.clone();
-        self.helpers.push(spawn("probe", move || probe::run(shared, probers, orders))?);
+        let probing = move || probe::run(shared, probers, signals, commands, orders);
+        self.helpers.push(spawn("probe", probing)?);
         if self.shared.pools.iter().any(|pool| resolve::has_names(pool)) {
             let (orders, shared) = (self.orders.subscribe(), self.shared.clone());
             self.helpers.push(spawn("resolve", move || resolve::run(&shared, orders))?);
@@ -193,9 +229,10 @@ impl Engine {
         workers: usize,
         listeners: &[Arc<Listener>],
         mut sockets: Vec<(SocketAddr, Vec<OwnedFd>)>,
-    ) -> Result<(), StartError> {
+    ) -> Result<Vec<mpsc::Sender<Command>>, StartError> {
         let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| tokio::sync::mpsc::channel(HANDOVER_QUEUE)).unzip();
+            (0..workers).map(|_| mpsc::channel(HANDOVER_QUEUE)).unzip();
+        let mut commands = Vec::new();
         for (index, receiver) in receivers.into_iter().enumerate() {
             let mut own = Vec::new();
             for (address, sockets) in &mut sockets {
@@ -204,18 +241,21 @@ impl Engine {
                     own.push((listener.clone(), socket));
                 }
             }
+            let (commander, commanded) = mpsc::channel(COMMANDS);
+            commands.push(commander);
             let setup = worker::Setup {
                 index,
                 shared: self.shared.clone(),
                 listeners: own,
                 handed_over: receiver,
                 others: senders.clone(),
+                commands: commanded,
                 orders: self.orders.subscribe(),
             };
             let thread = spawn(&format!("worker-{index}"), move || worker::run(setup))?;
             self.workers.push(thread);
         }
-        Ok(())
+        Ok(commands)
     }
 
     fn announce(&self) {

@@ -5,10 +5,14 @@
 use super::Shared;
 use crate::listener::{Listener, accept_loop, accept_the_rest};
 use crate::observe::{Event, Logger, SessionId};
-use crate::pool::{Pickers, Pool};
-use crate::registry::{Registry, Tick};
+use crate::pool::{Endpoint, Pickers, Pool};
+use crate::registry::{Registry, Tick, Watch};
 use crate::relay::Buffers;
+use crate::replay::Replays;
 use crate::session;
+use crate::signal::Command;
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{Evidence, Pacer, Reason};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -81,6 +85,7 @@ pub(super) struct Setup {
     pub(super) listeners: Vec<(Arc<Listener>, OwnedFd)>,
     pub(super) handed_over: mpsc::Receiver<Accepted>,
     pub(super) others: Vec<mpsc::Sender<Accepted>>,
+    pub(super) commands: mpsc::Receiver<Command>,
     pub(super) orders: watch::Receiver<Order>,
 }
 
@@ -90,6 +95,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     others: Vec<mpsc::Sender<Accepted>>,
     pickers: Pickers,
+    replays: Replays,
     registry: Rc<Registry>,
     buffers: Rc<Buffers>,
     sessions: Cell<u64>,
@@ -119,11 +125,13 @@ pub(super) fn run(setup: Setup) {
 }
 
 async fn work(setup: Setup) {
-    let Setup { index, shared, listeners, mut handed_over, others, mut orders } = setup;
-    let registry = Registry::new();
+    let Setup { index, shared, listeners, mut handed_over, others, mut commands, mut orders } =
+        setup;
+    let registry = Registry::new(shared.began);
     let worker = Rc::new(Worker {
         index,
         pickers: Pickers::new(index, shared.pools.len()),
+        replays: Replays::new(&shared.pools, others.len()),
         buffers: Buffers::new(registry.clone(), others.len()),
         registry,
         shared,
@@ -137,6 +145,7 @@ async fn work(setup: Setup) {
     loop {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
+            Some(command) = commands.recv() => worker.obey(command),
             _ = ticks.tick() => worker.registry.tick(),
             changed = orders.changed() => {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
@@ -157,6 +166,28 @@ async fn work(setup: Setup) {
     let until = Instant::now() + LAST_WORDS;
     while worker.shared.gauges[index].0.load(Ordering::Relaxed) > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Resets sessions in the rhythm of `pacer`, as long as the order stands.
+async fn reset(
+    registry: Rc<Registry>,
+    sessions: Vec<Rc<Watch>>,
+    mut pacer: Pacer,
+    endpoint: Arc<Endpoint>,
+    (order, reason): (u64, Reason),
+) {
+    let mut left = sessions.into_iter();
+    loop {
+        let due = if endpoint.reset_order() == order { pacer.due(registry.time()) } else { return };
+        for _ in 0..due {
+            // Those that ended by themselves meanwhile are no use of the pace, and none is owed.
+            let _ = left.find(|session| session.reset(reason));
+        }
+        if left.len() == 0 || pacer.is_done() {
+            return;
+        }
+        tokio::time::sleep(Pacer::TURN).await;
     }
 }
 
@@ -260,6 +291,33 @@ impl Worker {
 
     fn start(self: &Rc<Self>, accepted: Accepted) {
         self.clone().spawn(session::run(self.clone(), accepted));
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        match command {
+            Command::Reset { endpoint, order, reason, pace } => {
+                let sessions = self.registry.on(endpoint.key());
+                let pacer =
+                    Pacer::new(pace, sessions.len().try_into().unwrap_or(u32::MAX), self.time());
+                let registry = self.registry.clone();
+                self.clone().spawn(reset(registry, sessions, pacer, endpoint, (order, reason)));
+            }
+        }
+    }
+
+    /// The time, for everything in `policy`.
+    pub(crate) fn time(&self) -> Time {
+        self.shared.time()
+    }
+
+    /// Tells the probes what traffic saw of an endpoint of `pool`.
+    pub(crate) fn signal(&self, pool: &Pool, endpoint: &Endpoint, evidence: Evidence) {
+        self.shared.signal(pool.index(), endpoint.key(), evidence);
+    }
+
+    /// The first-flight replays of a pool, as this worker sees them.
+    pub(crate) fn replays(&self) -> &Replays {
+        &self.replays
     }
 
     /// Runs a task on this worker.

@@ -55,6 +55,8 @@ enum Manner {
     Timeout,
     /// This host lacked something: descriptors, ports, memory.
     Shortage,
+    /// The endpoint was found dead.
+    EndpointDown,
 }
 
 /// How a session ended.
@@ -82,6 +84,12 @@ impl End {
         Self { who, step, manner: Manner::Timeout, reason: reason.into() }
     }
 
+    /// We ended it because its endpoint was found dead.
+    pub(crate) fn endpoint_down(reason: impl Into<Cow<'static, str>>) -> Self {
+        let reason = reason.into();
+        Self { who: Who::Proxy, step: Step::Data, manner: Manner::EndpointDown, reason }
+    }
+
     /// This host lacked something.
     pub(crate) fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
@@ -95,6 +103,7 @@ impl End {
             (Manner::Timeout, Who::Client) => b'c',
             (Manner::Timeout, _) => b's',
             (Manner::Shortage, _) => b'R',
+            (Manner::EndpointDown, _) => b'D',
             (Manner::Abort, Who::Client) => b'C',
             (Manner::Abort, Who::Endpoint) => b'S',
             (Manner::Abort, Who::Proxy) => b'P',
@@ -124,5 +133,6 @@ mod tests {
         assert_eq!(letters(End::abort(Who::Proxy, Step::Access, "denied")), "PR");
         assert_eq!(letters(End::shortage(Step::Dial, "ports")), "RC");
         assert_eq!(letters(End::abort(Who::Operator, Step::Data, "stop")), "KD");
+        assert_eq!(letters(End::endpoint_down("silent")), "DD");
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Record {
     pub(crate) pool: Option<Arc<Pool>>,
     pub(crate) endpoint: Option<Arc<Endpoint>>,
     pub(crate) tries: u32,
+    /// Its first flight was sent to a second endpoint.
+    pub(crate) replayed: bool,
     pub(crate) accepted: Instant,
     pub(crate) preamble: Duration,
     pub(crate) dial: Duration,
@@ -103,6 +105,8 @@ struct Json<'a> {
     reason: &'a str,
     letters: &'a str,
     tries: u32,
+    #[serde(skip_serializing_if = "is_false")]
+    replayed: bool,
     ms: Milliseconds,
     bytes: Bytes,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,6 +167,7 @@ impl Record {
             reason: end.map_or("", |end| &end.reason),
             letters: self.letters(),
             tries: self.tries,
+            replayed: self.replayed,
             ms: Milliseconds {
                 preamble: milliseconds(self.preamble),
                 dial: milliseconds(self.dial),
@@ -175,9 +180,9 @@ impl Record {
 
     fn letters(&self) -> &'static str {
         // The letters are two of a small alphabet; a table keeps them static.
-        const KNOWN: [&str; 20] = [
+        const KNOWN: [&str; 21] = [
             "--", "CR", "CC", "CD", "SR", "SC", "SD", "PR", "PC", "PD", "KR", "KC", "KD", "cR",
-            "cC", "cD", "sR", "sC", "sD", "RC",
+            "cC", "cD", "sR", "sC", "sD", "RC", "DD",
         ];
         let letters = self.end.as_ref().map_or(*b"--", End::letters);
         KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")
@@ -187,6 +192,11 @@ impl Record {
         let [client, endpoint] = self.tcp;
         (client.is_some() || endpoint.is_some()).then_some(Tcp { client, endpoint })
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Milliseconds with three digits behind the point.

@@ -1,7 +1,8 @@
 //! Dialling: bounded tries on endpoints of a pool, before the first byte.
 
-use super::{Lease, Pool};
+use super::{Lease, Pool, Wanted};
 use crate::engine::Worker;
+use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
 use std::future::poll_fn;
 use std::io;
@@ -62,18 +63,21 @@ enum Event {
 /// A refused or unreachable endpoint is left at once for another; while none answers, one more is
 /// dialled beside the others every `hedge_after`, and the first connection that stands wins. All
 /// within the pool's budget of time and tries.
+///
+/// None of `excluded` is dialled: a first flight that is sent again goes somewhere else.
 pub(crate) async fn dial(
     worker: &Worker,
     pool: &Pool,
-    index: usize,
+    source: IpAddr,
+    excluded: Vec<SocketAddr>,
 ) -> Result<Dialled, DialFailure> {
     let mut dialler = Dialler {
         worker,
         pool,
-        index,
+        source,
         deadline: Instant::now() + pool.plan().dial.timeout,
         tries: 0,
-        excluded: Vec::new(),
+        excluded,
         skipped: Vec::new(),
         running: [const { None }; AT_ONCE],
         rival_at: None,
@@ -86,7 +90,8 @@ pub(crate) async fn dial(
 struct Dialler<'a> {
     worker: &'a Worker,
     pool: &'a Pool,
-    index: usize,
+    /// The client.
+    source: IpAddr,
     deadline: Instant,
     /// Endpoints dialled so far.
     tries: u32,
@@ -118,6 +123,12 @@ impl Dialler<'_> {
                 }
                 Event::Failed(lease, error) => {
                     lease.count_failure();
+                    let fault = match error.kind() {
+                        io::ErrorKind::ConnectionRefused => DialFault::Refused,
+                        io::ErrorKind::ConnectionReset => DialFault::Reset,
+                        _ => DialFault::TimedOut,
+                    };
+                    self.tell(&lease, fault);
                     self.failed = Some((lease, error));
                     self.start_next();
                 }
@@ -132,7 +143,9 @@ impl Dialler<'_> {
         self.rival_at = None;
         while self.tries < self.pool.plan().dial.tries {
             let Some(free) = self.running.iter().position(Option::is_none) else { return };
-            let picked = self.worker.pickers().pick(self.pool, self.index, &self.excluded);
+            let wanted =
+                Wanted { source: self.source, excluded: &self.excluded, now: self.worker.time() };
+            let picked = self.worker.pickers().pick(self.pool, self.pool.index(), wanted);
             let Some(lease) = picked else { return };
             let address = lease.endpoint().address();
             self.excluded.push(address);
@@ -218,6 +231,10 @@ impl Dialler<'_> {
         timeout_at(until, race).await.unwrap_or(Event::TimeIsUp)
     }
 
+    fn tell(&self, lease: &Lease, fault: DialFault) {
+        self.worker.signal(self.pool, lease.endpoint(), Evidence::DialFailed(fault));
+    }
+
     fn nobody_left(&mut self) -> DialFailure {
         let tries = self.tries;
         match self.failed.take() {
@@ -231,6 +248,7 @@ impl Dialler<'_> {
     fn time_is_up(&mut self) -> DialFailure {
         for attempt in self.running.iter().flatten() {
             attempt.lease.count_failure();
+            self.tell(&attempt.lease, DialFault::TimedOut);
         }
         let lease = self.running.iter_mut().find_map(Option::take).map(|attempt| attempt.lease);
         DialFailure { tries: self.tries, lease, kind: FailureKind::TimedOut }

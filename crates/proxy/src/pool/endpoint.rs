@@ -1,23 +1,31 @@
 //! An endpoint at run time, and the lease on it.
 
+use arc_swap::ArcSwap;
 use eclusa_config::plan;
-use eclusa_policy::balance::{Standing, identity_of};
-use eclusa_policy::verdict::Verdict;
+use eclusa_policy::balance::{Ramp, Standing, identity_of};
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{Key, Onward, Reason, Report, Tier, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// One address that traffic can go to, with its live numbers. Outlives a change of the pool's set
 /// as long as its address stays.
 #[derive(Debug)]
 pub struct Endpoint {
+    key: Key,
     name: Arc<str>,
     host: Option<Arc<str>>,
     index: usize,
     address: SocketAddr,
     weight: u16,
     backup: bool,
-    verdict: AtomicU8,
+    report: ArcSwap<Report>,
+    /// Something speaks against it: bytes from it are noted to the millisecond.
+    doubted: AtomicBool,
+    /// Its sessions are being reset; which order, 0: none.
+    reset_order: AtomicU64,
     cells: Box<[Cell]>,
 }
 
@@ -29,6 +37,8 @@ struct Cell {
     sessions: AtomicU32,
     picks: AtomicU64,
     failures: AtomicU64,
+    /// When a byte last came from it, in milliseconds since the start.
+    heard: AtomicU64,
 }
 
 impl Endpoint {
@@ -39,8 +49,9 @@ impl Endpoint {
         workers: usize,
         probed: bool,
     ) -> Self {
-        let verdict = if probed { Verdict::Unknown } else { Verdict::Up };
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
+            key: Key(NEXT.fetch_add(1, Ordering::Relaxed)),
             name: written.name.clone(),
             host: match &written.address {
                 plan::EndpointAddress::Name { host, .. } => Some(host.clone()),
@@ -50,9 +61,17 @@ impl Endpoint {
             address,
             weight: written.weight,
             backup: written.backup,
-            verdict: AtomicU8::new(verdict as u8),
+            report: ArcSwap::from_pointee(first_report(probed)),
+            doubted: AtomicBool::new(false),
+            reset_order: AtomicU64::new(0),
             cells: (0..workers).map(|_| Cell::default()).collect(),
         }
+    }
+
+    /// What the judge of its pool knows it by.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
     }
 
     /// Its name in the configuration.
@@ -78,24 +97,26 @@ impl Endpoint {
         self.address
     }
 
-    /// What probes show of it.
+    /// What probes and traffic show of it, and what follows.
     #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        Verdict::from_u8(self.verdict.load(Ordering::Acquire))
+    pub fn report(&self) -> Report {
+        **self.report.load()
     }
 
-    /// Sets the verdict and returns the one before.
-    pub(super) fn set_verdict(&self, verdict: Verdict) -> Verdict {
-        Verdict::from_u8(self.verdict.swap(verdict as u8, Ordering::AcqRel))
+    pub(super) fn publish(&self, report: Report) {
+        self.doubted.store(report.verdict != Verdict::Up, Ordering::Relaxed);
+        self.report.store(Arc::new(report));
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn standing(&self, slow_start: Duration) -> Standing {
+        let report = self.report();
         Standing {
-            tier: self.verdict().tier(),
+            tier: report.tier,
             weight: self.weight,
             priority: u8::from(self.backup),
             identity: identity_of(self.address),
-            ..Standing::default()
+            ramp: report.risen.map(|from| Ramp { from, length: slow_start }),
+            limit: None,
         }
     }
 
@@ -116,6 +137,42 @@ impl Endpoint {
     pub fn failures(&self) -> u64 {
         self.cells.iter().map(|cell| cell.failures.load(Ordering::Relaxed)).sum()
     }
+
+    /// When traffic last heard a byte from it. While nothing speaks against it the time is that of
+    /// the worker's last tick; then it is exact.
+    #[must_use]
+    pub fn heard(&self) -> Option<Time> {
+        let latest = self.cells.iter().map(|cell| cell.heard.load(Ordering::Relaxed)).max()?;
+        (latest > 0).then(|| Time::from_millis(latest))
+    }
+
+    /// Begins (a number) or ends (0) the reset of its sessions.
+    pub(crate) fn set_reset_order(&self, order: u64) {
+        self.reset_order.store(order, Ordering::Release);
+    }
+
+    /// The reset order in force; 0: none.
+    pub(crate) fn reset_order(&self) -> u64 {
+        self.reset_order.load(Ordering::Acquire)
+    }
+}
+
+fn first_report(probed: bool) -> Report {
+    let (verdict, reason, tier) = if probed {
+        (Verdict::Unknown, Reason::NotProbed, Tier::Unprobed)
+    } else {
+        (Verdict::Up, Reason::NotProbed, Tier::Up)
+    };
+    Report {
+        verdict,
+        reason,
+        since: Time::START,
+        blind: false,
+        correlated: false,
+        tier,
+        onward: Onward::GoOn,
+        risen: None,
+    }
 }
 
 /// The right to use one endpoint once, taken by a worker; dropped = released.
@@ -127,10 +184,10 @@ pub(crate) struct Lease {
 
 impl Lease {
     pub(super) fn take(endpoint: Arc<Endpoint>, worker: usize) -> Self {
-        let cell = &endpoint.cells[worker];
-        cell.sessions.fetch_add(1, Ordering::Relaxed);
-        cell.picks.fetch_add(1, Ordering::Relaxed);
-        Self { endpoint, worker }
+        let lease = Self { endpoint, worker };
+        lease.cell().sessions.fetch_add(1, Ordering::Relaxed);
+        lease.cell().picks.fetch_add(1, Ordering::Relaxed);
+        lease
     }
 
     pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
@@ -138,12 +195,24 @@ impl Lease {
     }
 
     pub(super) fn count_failure(&self) {
-        self.endpoint.cells[self.worker].failures.fetch_add(1, Ordering::Relaxed);
+        self.cell().failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a byte came from the endpoint: `tick` is the worker's coarse time; `now` is asked
+    /// only while something speaks against the endpoint.
+    pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time) {
+        let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
+        let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
+        self.cell().heard.store(millis, Ordering::Relaxed);
+    }
+
+    fn cell(&self) -> &Cell {
+        &self.endpoint.cells[self.worker]
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.endpoint.cells[self.worker].sessions.fetch_sub(1, Ordering::Relaxed);
+        self.cell().sessions.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -7,11 +7,11 @@ mod pick;
 pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Lease;
-pub(crate) use pick::Pickers;
+pub(crate) use pick::{Pickers, Wanted};
 
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
-use eclusa_policy::verdict::Verdict;
+use eclusa_policy::verdict::Report;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,8 @@ use tokio::sync::watch;
 /// A pool: its plan and the endpoints that it has at this moment.
 #[derive(Debug)]
 pub struct Pool {
+    /// Its place among the pools of the engine.
+    index: usize,
     plan: Arc<plan::Pool>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
     /// Changes whenever the set of endpoints or a verdict does; pickers are rebuilt by it.
@@ -32,8 +34,9 @@ pub struct Pool {
 impl Pool {
     /// A pool of which the endpoints given by address exist already; names come with
     /// [`Pool::set_resolved`].
-    pub(crate) fn new(plan: Arc<plan::Pool>, workers: usize) -> Self {
+    pub(crate) fn new(index: usize, plan: Arc<plan::Pool>, workers: usize) -> Self {
         let pool = Self {
+            index,
             plan,
             endpoints: ArcSwap::default(),
             epoch: AtomicU64::new(1),
@@ -42,6 +45,11 @@ impl Pool {
         };
         pool.rebuild(|_| None);
         pool
+    }
+
+    /// Its place among the pools of the engine.
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// What the configuration says of the pool.
@@ -74,13 +82,10 @@ impl Pool {
         self.changed.subscribe()
     }
 
-    /// Gives `endpoint` a verdict; says whether that changed anything.
-    pub(crate) fn set_verdict(&self, endpoint: &Endpoint, verdict: Verdict) -> bool {
-        let changed = endpoint.set_verdict(verdict) != verdict;
-        if changed {
-            self.epoch.fetch_add(1, Ordering::Release);
-        }
-        changed
+    /// Makes known what is held of an endpoint.
+    pub(crate) fn publish(&self, endpoint: &Endpoint, report: Report) {
+        endpoint.publish(report);
+        self.epoch.fetch_add(1, Ordering::Release);
     }
 
     /// Takes in what names resolve to: `addresses(index)` of the plan's endpoint at `index`, or
@@ -106,7 +111,7 @@ impl Pool {
             for address in addresses {
                 let same = |e: &&Arc<Endpoint>| e.index() == index && e.address() == address;
                 let endpoint = known.iter().find(same).cloned().unwrap_or_else(|| {
-                    let probed = self.plan.probe.kind != plan::ProbeKind::None;
+                    let probed = self.plan.probe != plan::Probe::None;
                     Arc::new(Endpoint::new(written, index, address, self.workers, probed))
                 });
                 next.push(endpoint);

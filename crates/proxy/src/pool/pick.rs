@@ -1,9 +1,12 @@
 //! A worker's pickers: one per pool, rebuilt when the pool's endpoints or verdicts change.
 
 use super::{Endpoint, Lease, Pool};
-use eclusa_policy::balance::{Balance, Pick, candidates, picker};
+use eclusa_policy::balance::{Balance, EarlyEnds, Pick, groups, picker};
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::Key;
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub(crate) struct Pickers {
@@ -11,36 +14,62 @@ pub(crate) struct Pickers {
     pickers: RefCell<Vec<Picker>>,
 }
 
+#[derive(Default)]
 struct Picker {
     /// The pool's epoch that this picker was built for; 0: not built yet.
     epoch: u64,
     endpoints: Arc<Vec<Arc<Endpoint>>>,
-    balance: Option<Box<dyn Balance>>,
+    /// One for each group of endpoints, the best first.
+    groups: Vec<Box<dyn Balance>>,
+    /// What this worker saw of endpoints that end sessions early; the others see the same.
+    early: HashMap<Key, EarlyEnds>,
+}
+
+/// The circumstances of a pick.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// The client.
+    pub(crate) source: IpAddr,
+    /// Endpoints that are not to be picked.
+    pub(crate) excluded: &'a [SocketAddr],
+    pub(crate) now: Time,
 }
 
 impl Pickers {
     pub(crate) fn new(worker: usize, pools: usize) -> Self {
-        let empty = || Picker { epoch: 0, endpoints: Arc::default(), balance: None };
-        Self { worker, pickers: RefCell::new((0..pools).map(|_| empty()).collect()) }
+        Self { worker, pickers: RefCell::new((0..pools).map(|_| Picker::default()).collect()) }
     }
 
-    /// A lease on an endpoint of `pool` (the one at `index`) that is none of `excluded`; `None`
-    /// where no other can take a session.
-    pub(crate) fn pick(&self, pool: &Pool, index: usize, excluded: &[SocketAddr]) -> Option<Lease> {
+    /// A lease on an endpoint of `pool` (the one at `index`); `None` where no other can take a
+    /// session.
+    pub(crate) fn pick(&self, pool: &Pool, index: usize, wanted: Wanted<'_>) -> Option<Lease> {
         let mut pickers = self.pickers.borrow_mut();
         let picker = pickers.get_mut(index)?;
         let epoch = pool.epoch();
         if picker.epoch != epoch {
             picker.rebuild(pool, epoch, self.worker);
         }
-        let endpoints = &picker.endpoints;
-        let load = |slot: u32| endpoints.get(slot as usize).map_or(u32::MAX, |e| e.sessions());
-        let excluded = slots_of(excluded, endpoints);
-        // The client's address, slow start and limits come with the verdict engine's wiring.
-        let pick = Pick { excluded: &excluded, ..Pick::by_load(&load) };
-        let slot = picker.balance.as_mut()?.pick(&pick)?;
+        let Picker { endpoints, groups, early, .. } = picker;
+        let load = |slot: u32| {
+            let endpoint = endpoints.get(slot as usize);
+            endpoint.map_or(u32::MAX, |endpoint| {
+                let early = early.get(&endpoint.key()).map_or(0, |early| early.load(wanted.now));
+                endpoint.sessions().saturating_add(early)
+            })
+        };
+        let excluded = slots_of(wanted.excluded, endpoints);
+        let pick =
+            Pick { load: &load, excluded: &excluded, source: Some(wanted.source), now: wanted.now };
+        let slot = groups.iter_mut().find_map(|group| group.pick(&pick))?;
         let endpoint = endpoints.get(slot as usize)?.clone();
         Some(Lease::take(endpoint, self.worker))
+    }
+
+    /// An endpoint of the pool at `index` ended a session early: that weighs as load for a while.
+    pub(crate) fn ended_early(&self, index: usize, endpoint: &Endpoint, now: Time) {
+        if let Some(picker) = self.pickers.borrow_mut().get_mut(index) {
+            picker.early.entry(endpoint.key()).or_default().count(now);
+        }
     }
 }
 
@@ -57,10 +86,12 @@ impl Picker {
     fn rebuild(&mut self, pool: &Pool, epoch: u64, worker: usize) {
         self.epoch = epoch;
         self.endpoints = pool.endpoints();
-        let standings: Vec<_> = self.endpoints.iter().map(|endpoint| endpoint.standing()).collect();
-        let candidates = candidates(&standings);
+        let slow_start = pool.plan().judge.slow_start;
+        let standings: Vec<_> = self.endpoints.iter().map(|e| e.standing(slow_start)).collect();
         let seed = fastrand::u64(..).wrapping_add(worker as u64);
-        self.balance =
-            (!candidates.is_empty()).then(|| picker(pool.plan().balance, &candidates, seed));
+        let algorithm = pool.plan().balance;
+        self.groups = groups(&standings).iter().map(|g| picker(algorithm, g, seed)).collect();
+        let endpoints = &self.endpoints;
+        self.early.retain(|key, _| endpoints.iter().any(|endpoint| endpoint.key() == *key));
     }
 }

@@ -1,195 +1,119 @@
-//! Probes: a thread that does nothing else asks every endpoint of every pool, again and again.
+//! Probes: a thread that does nothing else asks every endpoint of every pool, again and again,
+//! and hands what it sees (and what traffic saw) to the judge of the pool.
 //!
-//! A kind is a file with its code and tests; adding one is a line in [`Kind::prepare`].
+//! | file | concern |
+//! |---|---|
+//! | `watch` | one pool: its judge, its endpoints, what follows from evidence |
+//! | `drive` | one endpoint: when the next probe is due; the probes under way |
+//! | `fresh` | a fresh connection: silence, hello, set-up, and what each failure means |
+//! | `connect`, `first_byte` | the connection itself, over the way that traffic takes |
+//! | `tls`, `certificate` | its TLS; what the certificate tells |
+//! | `http`, `kept` | the questions over a connection that is set up, and its keeping |
+//! | `announce`, `resets` | what the log is told; orders to the workers |
 
-mod tcp;
+mod announce;
+mod certificate;
+mod connect;
+mod drive;
+mod first_byte;
+mod fresh;
+mod http;
+mod kept;
+mod resets;
 mod tls;
+mod watch;
 
 use crate::engine::{Order, Shared, reactor};
-use crate::observe::{Event, Logger};
-use crate::pool::{Endpoint, Pool, source_for};
-use crate::relay::reason_of;
-use eclusa_config::plan::{self, ProbeKind};
-use eclusa_policy::verdict::{RiseFall, Verdict};
-use eclusa_sys::socket::{connect, is_local_trouble};
-use eclusa_wire::proxy_protocol;
+use crate::observe::Event;
+use crate::pool::Pool;
+use crate::signal::{Command, Signal};
+use eclusa_config::plan;
 use std::collections::HashMap;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, spawn_local};
-use tokio::time::{Instant, sleep_until, timeout};
-
-/// Pause between probes while a verdict is about to change.
-const HURRY: Duration = Duration::from_millis(300);
-/// A probe whose own timer fired this late says nothing of the endpoint: this process did not run.
-const LATE: Duration = Duration::from_millis(100);
+use tokio::sync::{mpsc, watch as tokio_watch};
+use tokio::task::spawn_local;
 
 /// What asks the endpoints of one pool.
 pub(crate) struct Prober {
     pool: Arc<Pool>,
+    /// Index of the pool.
+    index: usize,
     kind: Kind,
 }
 
-#[derive(Clone)]
+/// What is asked; a kind is a file with its code, and a line in [`Kind::prepare`].
 enum Kind {
+    /// Whether it connects.
     Tcp,
-    Tls(tls::Probe),
+    /// Whether it completes a TLS handshake.
+    Tls(tls::Tls),
+    /// What it answers to HTTP requests.
+    Http(http::Http),
 }
 
 impl Kind {
-    fn prepare(kind: &ProbeKind) -> Result<Option<Self>, String> {
-        match kind {
-            ProbeKind::None => Ok(None),
-            ProbeKind::Tcp => Ok(Some(Self::Tcp)),
-            ProbeKind::Tls { server_name, ca } => {
-                let probe = tls::Probe::new(server_name.as_deref(), ca.as_deref())?;
-                Ok(Some(Self::Tls(probe)))
-            }
+    fn prepare(probe: &plan::Probe) -> Result<Option<Self>, String> {
+        Ok(match probe {
+            plan::Probe::None => None,
+            plan::Probe::Tcp => Some(Self::Tcp),
+            plan::Probe::Tls(probe) => Some(Self::Tls(tls::Tls::prepare(probe, &[])?)),
+            plan::Probe::Http(probe) => Some(Self::Http(http::Http::prepare(probe)?)),
+        })
+    }
+
+    fn tls(&self) -> Option<&tls::Tls> {
+        match self {
+            Self::Tcp => None,
+            Self::Tls(tls) => Some(tls),
+            Self::Http(http) => http.tls(),
         }
     }
 }
 
-/// Loads what the probes need. Errors are for the operator.
+/// Loads what the probes need. Errors are for the operator: the file, and the remedy.
 pub(crate) fn prepare(shared: &Shared) -> Result<Vec<Prober>, String> {
     let mut probers = Vec::new();
-    for pool in &shared.pools {
-        if let Some(kind) = Kind::prepare(&pool.plan().probe.kind)? {
-            probers.push(Prober { pool: pool.clone(), kind });
+    for (index, pool) in shared.pools.iter().enumerate() {
+        if let Some(kind) = Kind::prepare(&pool.plan().probe)? {
+            probers.push(Prober { pool: pool.clone(), index, kind });
         }
     }
     Ok(probers)
 }
 
 /// The body of the probes' thread.
-pub(crate) fn run(shared: Arc<Shared>, probers: Vec<Prober>, mut orders: watch::Receiver<Order>) {
+pub(crate) fn run(
+    shared: Arc<Shared>,
+    probers: Vec<Prober>,
+    signals: mpsc::Receiver<Signal>,
+    commands: Vec<mpsc::Sender<Command>>,
+    mut orders: tokio_watch::Receiver<Order>,
+) {
     let Ok(runtime) = reactor() else {
         return shared.logger.event(Event::new("warning", "the probes cannot start"));
     };
     runtime.block_on(async move {
+        let resets = Rc::new(resets::Resets::new(commands));
+        let mut watches = HashMap::new();
         for prober in probers {
-            spawn_local(watch_pool(Rc::new(prober), shared.logger.clone()));
+            let index = prober.index;
+            let watch = watch::Watch::new(shared.clone(), prober, resets.clone());
+            spawn_local(watch.clone().follow());
+            spawn_local(watch.clone().turns());
+            watches.insert(index, watch);
         }
+        spawn_local(hear(signals, watches));
         // An engine that is gone without a word wants an end, too.
         let _ = orders.wait_for(|order| *order == Order::Stop).await;
     });
 }
 
-/// Keeps a task for each endpoint that the pool has.
-async fn watch_pool(prober: Rc<Prober>, logger: Logger) {
-    let mut changes = prober.pool.changes();
-    let mut tasks: HashMap<*const Endpoint, AbortHandle> = HashMap::new();
-    loop {
-        let endpoints = prober.pool.endpoints();
-        tasks.retain(|known, task| {
-            let stays = endpoints.iter().any(|endpoint| Arc::as_ptr(endpoint) == *known);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
-        for endpoint in endpoints.iter() {
-            tasks.entry(Arc::as_ptr(endpoint)).or_insert_with(|| {
-                let watching = watch_endpoint(prober.clone(), endpoint.clone(), logger.clone());
-                spawn_local(watching).abort_handle()
-            });
-        }
-        if changes.changed().await.is_err() {
-            return;
+/// Hands what traffic saw to the judges. Of a pool without probes nothing is judged.
+async fn hear(mut signals: mpsc::Receiver<Signal>, watches: HashMap<usize, Rc<watch::Watch>>) {
+    while let Some(signal) = signals.recv().await {
+        if let Some(watch) = watches.get(&signal.pool) {
+            watch.observe(signal.key, &signal.evidence);
         }
     }
-}
-
-/// Probes one endpoint until it is gone.
-async fn watch_endpoint(prober: Rc<Prober>, endpoint: Arc<Endpoint>, logger: Logger) {
-    let plan = &prober.pool.plan().probe;
-    let mut counter = RiseFall::new(plan.rise, plan.fall);
-    loop {
-        let began = Instant::now();
-        match prober.probe(&endpoint).await {
-            Outcome::Void => {}
-            Outcome::Success => {
-                note(&prober.pool, &endpoint, counter.observe(true), "answered", &logger)
-            }
-            Outcome::Failure(reason) => {
-                note(&prober.pool, &endpoint, counter.observe(false), &reason, &logger);
-            }
-        }
-        let jitter = 0.9 + 0.2 * fastrand::f64();
-        let interval = if counter.is_changing() { plan.interval.min(HURRY) } else { plan.interval };
-        sleep_until(began + interval.mul_f64(jitter)).await;
-    }
-}
-
-fn note(pool: &Pool, endpoint: &Endpoint, verdict: Option<Verdict>, reason: &str, logger: &Logger) {
-    let Some(verdict) = verdict.filter(|verdict| pool.set_verdict(endpoint, *verdict)) else {
-        return;
-    };
-    let (pool, name) = (&*pool.plan().name, endpoint.name());
-    let event =
-        Event::new("verdict", format!("{name} of pool {pool} is {}: {reason}", verdict.name()))
-            .about("pool", pool)
-            .about("endpoint", name)
-            .about("address", endpoint.address().to_string())
-            .about("verdict", verdict.name())
-            .about("reason", reason);
-    logger.event(event);
-}
-
-/// What one probe showed.
-enum Outcome {
-    Success,
-    Failure(String),
-    /// Nothing: this host was in trouble itself.
-    Void,
-}
-
-impl Prober {
-    async fn probe(&self, endpoint: &Endpoint) -> Outcome {
-        let plan = self.pool.plan();
-        let deadline = Instant::now() + plan.probe.timeout;
-        let result = timeout(plan.probe.timeout, self.ask(endpoint)).await;
-        match result {
-            Ok(Ok(())) => Outcome::Success,
-            Ok(Err(error)) if is_local_trouble(&error) => Outcome::Void,
-            Ok(Err(error)) => Outcome::Failure(reason_of(&error).into_owned()),
-            Err(_) if Instant::now() > deadline + LATE => Outcome::Void,
-            Err(_) => Outcome::Failure(format!("no answer within {:?}", plan.probe.timeout)),
-        }
-    }
-
-    /// Asks over the way that traffic takes: same source address, same PROXY header.
-    async fn ask(&self, endpoint: &Endpoint) -> io::Result<()> {
-        let (plan, address) = (self.pool.plan(), endpoint.address());
-        if !self.pool.admits(address.ip()) {
-            return Err(io::Error::other("the address is not in `upstreams_within`"));
-        }
-        let source = source_for(&plan.source, address, 0);
-        let mut stream = TcpStream::from_std(connect(address, source)?.into())?;
-        stream.writable().await?;
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        if let Some(send_proxy) = plan.send_proxy {
-            stream.write_all(&local_header(send_proxy)).await?;
-        }
-        match &self.kind {
-            Kind::Tcp => tcp::finish(stream),
-            Kind::Tls(probe) => probe.handshake(stream, endpoint.host(), address.ip()).await,
-        }
-    }
-}
-
-/// A PROXY header that says: the balancer itself speaks.
-fn local_header(send_proxy: plan::SendProxy) -> Vec<u8> {
-    if send_proxy.version == 1 {
-        return b"PROXY UNKNOWN\r\n".to_vec();
-    }
-    let mut header = Vec::new();
-    proxy_protocol::encode_v2_local(&mut header);
-    header
 }

@@ -1,71 +1,113 @@
-//! The TLS probe: a complete handshake, closed in order, so that the endpoint's log stays clean.
+//! The TLS of probes: which CA is believed, which certificate is shown, which name is sent.
 
+use super::first_byte::Noted;
+use crate::pool::Endpoint;
+use eclusa_config::plan::TlsProbe;
+use eclusa_policy::verdict::TlsFault;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use std::fmt::Display;
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-#[derive(Clone)]
-pub(super) struct Probe {
+/// The TLS of a pool's probes.
+pub(super) struct Tls {
     connector: TlsConnector,
     /// Sent, and checked against the certificate where there is a CA; `None`: the endpoint's own.
     name: Option<ServerName<'static>>,
 }
 
-impl Probe {
-    /// Prepares a probe that sends `server_name` (none: the endpoint's host name, if the
-    /// configuration knows it by one) and accepts certificates that a CA
-    /// of the bundle `ca` signed (none: any).
-    pub(super) fn new(server_name: Option<&str>, ca: Option<&Path>) -> Result<Self, String> {
+impl Tls {
+    /// Loads what the plan names. `protocols`: offered by ALPN, best first.
+    pub(super) fn prepare(plan: &TlsProbe, protocols: &[&str]) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS of the probes: {error}"))?;
-        let mut config = match ca {
-            Some(path) => builder.with_root_certificates(roots(path)?).with_no_client_auth(),
+        let builder = match &plan.ca {
+            Some(path) => builder.with_root_certificates(roots(path)?),
             None => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-                .with_no_client_auth(),
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+        };
+        let mut config = match &plan.client {
+            Some((certificate, key)) => client_certificate(builder, certificate, key)?,
+            None => builder.with_no_client_auth(),
         };
         // Each probe asks for the whole handshake; a resumed one would prove less.
         config.resumption = rustls::client::Resumption::disabled();
-        let name = server_name.map(|name| {
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let name = plan.server_name.as_deref().map(|name| {
             ServerName::try_from(name.to_owned())
                 .map_err(|error| format!("server name {name} of a probe: {error}"))
         });
-        let name = name.transpose()?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name: name.transpose()? })
     }
 
-    /// A handshake with the endpoint at `address`, known as `host` if by a name.
+    /// A handshake with `endpoint` over `stream`.
     pub(super) async fn handshake(
         &self,
-        stream: TcpStream,
-        host: Option<&str>,
-        address: IpAddr,
-    ) -> io::Result<()> {
+        stream: Noted,
+        endpoint: &Endpoint,
+    ) -> io::Result<TlsStream<Noted>> {
         let own = || {
-            let host = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+            let host = endpoint.host().map(str::to_owned);
+            let host = host.and_then(|host| ServerName::try_from(host).ok());
             // An address is checked against the certificate, and no SNI is sent for it.
-            host.unwrap_or_else(|| ServerName::IpAddress(address.into()))
+            host.unwrap_or_else(|| ServerName::IpAddress(endpoint.address().ip().into()))
         };
         let name = self.name.clone().unwrap_or_else(own);
-        let mut tls = self.connector.connect(name, stream).await?;
-        tls.shutdown().await
+        self.connector.connect(name, stream).await
     }
 }
 
+/// Why a set-up failed, if TLS is the reason.
+pub(super) fn fault_of(error: &io::Error) -> Option<TlsFault> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    Some(match error {
+        Error::InvalidCertificate(_) | Error::NoCertificatesPresented => TlsFault::Certificate,
+        _ => TlsFault::Protocol,
+    })
+}
+
+/// The certificate that the probe shows, with its key.
+fn client_certificate(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    certificate: &Path,
+    key: &Path,
+) -> Result<ClientConfig, String> {
+    let of_certificate = |error: &dyn Display| {
+        let path = certificate.display();
+        format!("client certificate {path} of a probe: {error} (it must be PEM, readable by us)")
+    };
+    let of_key = |error: &dyn Display| {
+        let path = key.display();
+        format!("key {path} of a probe's client certificate: {error} (PEM, readable by us)")
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
+        .map_err(|error| of_certificate(&error))?
+        .collect();
+    let chain = chain.map_err(|error| of_certificate(&error))?;
+    if chain.is_empty() {
+        return Err(of_certificate(&"no certificate in it"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&error))?;
+    builder.with_client_auth_cert(chain, private).map_err(|error| of_key(&error))
+}
+
 fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("CA bundle {}: {error}", path.display());
+    let failed = |error: &dyn Display| {
+        format!("CA bundle {}: {error} (it must be PEM, readable by us)", path.display())
+    };
     let mut roots = RootCertStore::empty();
     let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
     for certificate in certificates {

@@ -90,6 +90,11 @@ impl Buffers {
         self.registry.now()
     }
 
+    /// Who tells the time.
+    pub(super) fn clock(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Lends the copy buffer; never across an await, for there is only one.
     pub(crate) fn with_copy<T>(&self, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
         use_it(&mut self.copy.borrow_mut())

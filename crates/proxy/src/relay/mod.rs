@@ -12,6 +12,7 @@ mod peer;
 pub(crate) use buffers::{Buffers, PIPES};
 
 use crate::observe::{End, Step, TcpSide, Who};
+use crate::pool::Lease;
 use crate::registry::{Entry, Order};
 use direction::{Direction, Flow};
 use eclusa_config::plan::DeadPeer;
@@ -53,6 +54,7 @@ pub(crate) struct Relay {
     limits: Arc<Limits>,
     buffers: Rc<Buffers>,
     entry: Entry,
+    lease: Lease,
 }
 
 // What a session at rest costs is a promise (SPECIFICATION.md).
@@ -92,9 +94,10 @@ impl Relay {
         first: (Vec<u8>, u64),
         limits: Arc<Limits>,
         buffers: Rc<Buffers>,
-        entry: Entry,
+        (entry, lease): (Entry, Lease),
     ) -> Self {
         entry.touch();
+        entry.watch().stands_on(lease.endpoint().key());
         entry.watch().patience.set(limits.idle);
         Self {
             client: Peer::new(client),
@@ -107,6 +110,7 @@ impl Relay {
             limits,
             buffers,
             entry,
+            lease,
         }
     }
 
@@ -156,6 +160,10 @@ impl Relay {
     fn after(&mut self, flow: Flow, from: Who) -> Option<Finished> {
         if matches!(flow, Flow::Moved | Flow::Ended) {
             self.entry.touch();
+            if from == Who::Endpoint {
+                let clock = self.buffers.clock();
+                self.lease.heard(clock.tick_time(), || clock.time());
+            }
         }
         match flow {
             Flow::Idle | Flow::Moved => None,
@@ -323,6 +331,10 @@ impl Future for Relay {
                 if let Some(finished) = relay.check() {
                     return Poll::Ready(finished);
                 }
+            }
+            Order::Reset(reason) => {
+                let end = End::endpoint_down(format!("the endpoint is {}", reason.word()));
+                return Poll::Ready(cut(end));
             }
             Order::Stop => {
                 let end = End::abort(Who::Operator, Step::Data, "the service stops");

@@ -3,10 +3,11 @@
 
 use eclusa_config::plan::{
     DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget, Peek, Plan,
-    Pool, Probe, ProbeKind, Program, Route,
+    Pool, Probe, Program, Route,
 };
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
+use eclusa_policy::verdict::Settings;
 use eclusa_proxy::engine::Engine;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -32,6 +33,7 @@ impl Balancer {
         let mut plan = plan(address, endpoints, log.clone());
         change(&mut plan);
         let engine = Engine::start(&plan).expect("the engine starts");
+        let address = engine.local_addresses()[0];
         Self { engine: Some(engine), address, log }
     }
 
@@ -50,6 +52,14 @@ impl Balancer {
     pub fn wait_for_sessions(&self, wanted: u32) {
         let count = || self.engine().status().sessions.iter().sum::<u32>();
         wait_until("the number of sessions", || count() == wanted);
+    }
+
+    /// The events of a kind that the log holds by now, in order.
+    pub fn events(&self, kind: &str) -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&self.log).expect("the log is there");
+        // The last line may be on its way.
+        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        lines.filter(|line: &serde_json::Value| line["event"] == kind).collect()
     }
 
     /// Stops the engine and returns the records of its sessions.
@@ -171,13 +181,10 @@ fn pool(endpoints: &[SocketAddr]) -> Pool {
         source: vec![],
         within: None,
         dial: Dial { timeout: Duration::from_secs(5), tries: 3, hedge_after: None },
-        probe: Probe {
-            kind: ProbeKind::None,
-            interval: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            rise: 3,
-            fall: 2,
-        },
+        probe: Probe::None,
+        judge: Settings::edge_tcp(),
+        replay: None,
+        early_ends_weigh: false,
         resolve_interval: Duration::from_secs(10),
     }
 }

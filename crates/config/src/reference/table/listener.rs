@@ -87,7 +87,7 @@ pub static PEEK: Key = Key {
     kind: Kind::Choice(&["tls", "none"]),
     default: Default::Words(
         "\"tls\" where a route asks for `server_name`, or a pool of this listener is probed by \
-         TLS or sends `alpn` or `authority`; else \"none\"",
+         `tls` or `https`, has `replay`, or sends `alpn` or `authority`; else \"none\"",
     ),
     help: "`tls`: wait for the ClientHello (the first byte that is no TLS, or 2 s) before an \
            endpoint is dialled; nothing is decrypted. `none`: dial at once, for protocols in which \

@@ -3,10 +3,12 @@
 mod general;
 mod listener;
 mod pool;
+mod probe;
 
 pub use general::*;
 pub use listener::*;
 pub use pool::*;
+pub use probe::*;
 
 use super::{Kind, Section};
 use std::time::Duration;
@@ -39,6 +41,11 @@ pub static APISERVER: Section = Section {
         &SEND_PROXY,
         &SOURCE,
         &BALANCE,
+        &SLOW_START,
+        &RESET_SILENT,
+        &RESET_SICK,
+        &FAIL_OPEN,
+        &REPLAY,
         &RESOLVE_INTERVAL,
         &IDLE_TIMEOUT,
         &HALF_CLOSED_TIMEOUT,
@@ -111,7 +118,20 @@ pub static CONDITION: Section = Section {
 /// `[pool.NAME]`
 pub static POOL_SECTION: Section = Section {
     help: "Interchangeable endpoints, how one is chosen, dialled and probed.",
-    keys: &[&ENDPOINTS, &BALANCE, &SEND_PROXY, &SOURCE, &RESOLVE_INTERVAL, &PROBE, &DIAL],
+    keys: &[
+        &ENDPOINTS,
+        &BALANCE,
+        &SEND_PROXY,
+        &SOURCE,
+        &SLOW_START,
+        &RESET_SILENT,
+        &RESET_SICK,
+        &FAIL_OPEN,
+        &REPLAY,
+        &RESOLVE_INTERVAL,
+        &PROBE,
+        &DIAL,
+    ],
 };
 
 /// A table instead of an endpoint's address.
@@ -123,13 +143,32 @@ pub static ENDPOINT: Section = Section {
 /// A table instead of a version.
 pub static SEND_PROXY_SECTION: Section = Section {
     help: "The PROXY header that endpoints get, with additional fields (TLVs; version 2 only).",
-    keys: &[&VERSION, &ALPN, &AUTHORITY, &UNIQUE_ID, &CRC32C],
+    keys: &[&VERSION, &ALPN, &AUTHORITY, &UNIQUE_ID, &CRC32C, &ALIGN],
 };
 
 /// `[probe]`, `[pool.NAME.probe]`
 pub static PROBE_SECTION: Section = Section {
     help: "How endpoints are probed.",
-    keys: &[&PROBE_KIND, &INTERVAL, &PROBE_TIMEOUT, &RISE, &FALL, &PROBE_SERVER_NAME, &CA],
+    keys: &[
+        &PROBE_KIND,
+        &INTERVAL,
+        &FAST_INTERVAL,
+        &PROBE_TIMEOUT,
+        &LATE_AFTER,
+        &RISE,
+        &FALL,
+        &FRESH_EVERY,
+        &PROBE_PATH,
+        &LIVE_PATH,
+        &METHOD,
+        &PROBE_HOST,
+        &STATUS,
+        &PROBE_SERVER_NAME,
+        &CA,
+        &CERTIFICATE,
+        &PRIVATE_KEY,
+        &TOKEN_FILE,
+    ],
 };
 
 /// `[dial]`, `[pool.NAME.dial]`

@@ -1,9 +1,14 @@
-//! Keys of pools, endpoints, probes and dialling.
+//! Keys of pools, endpoints and dialling.
 
 use super::{
     DAY, DIAL_SECTION, ENDPOINT, PROBE_SECTION, SEND_PROXY_SECTION, duration, milliseconds, seconds,
 };
 use crate::reference::{Default, Key, Kind};
+use eclusa_policy::balance::Algorithm;
+use std::time::Duration;
+
+const NEVER_TO_HOUR: Kind =
+    Kind::Duration { min: Duration::ZERO, max: seconds(3_600), never: true, whole: false };
 
 /// PROXY header to endpoints.
 pub static SEND_PROXY: Key = Key {
@@ -21,13 +26,25 @@ pub static SOURCE: Key = Key {
     help: "Addresses of this host that connections to endpoints come from, in turn.",
 };
 
+const ALGORITHMS: [&str; Algorithm::ALL.len()] = {
+    let mut names = [""; Algorithm::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Algorithm::ALL[index].0;
+        index += 1;
+    }
+    names
+};
+
 /// Algorithm.
 pub static BALANCE: Key = Key {
     name: "balance",
-    kind: Kind::Choice(&["round-robin", "two-choices"]),
+    kind: Kind::Choice(&ALGORITHMS),
     default: Default::ByProgram { apiserver: "\"two-choices\"", edge: "\"round-robin\"" },
     help: "`round-robin`: in turn, by weight. `two-choices`: of two random endpoints the one with \
-           fewer sessions for its weight, for long sessions.",
+           fewer sessions for its weight, for long sessions. `least-connections`: the one with the \
+           fewest sessions for its weight. `source-hash`: one client, one endpoint, on every host \
+           alike. `first`: the first in the order written that can take traffic.",
 };
 
 /// How often names are resolved.
@@ -118,69 +135,67 @@ pub static CRC32C: Key = Key {
     help: "Add a checksum of the header (PP2_TYPE_CRC32C).",
 };
 
+/// Padding.
+pub static ALIGN: Key = Key {
+    name: "align",
+    kind: Kind::Integer { min: 1, max: 255 },
+    default: Default::Words("no padding"),
+    help: "Pad the header so that its length is a multiple of this many bytes (PP2_TYPE_NOOP).",
+};
+
+/// What becomes of sessions on an endpoint that fell silent.
+pub static RESET_SILENT: Key = Key {
+    name: "reset_silent",
+    kind: NEVER_TO_HOUR,
+    default: Default::EdgeInWords {
+        apiserver: "\"0s\"",
+        edge: "\"10s\"; \"never\" where the probe is of kind \"http\" or \"https\"",
+    },
+    help: "Sessions on an endpoint that is `dead (silent)` for this long are reset towards both \
+           sides, a few at a time, unless the whole pool seems to have fallen.",
+};
+
+/// What becomes of sessions on an endpoint that is sick.
+pub static RESET_SICK: Key = Key {
+    name: "reset_sick",
+    kind: NEVER_TO_HOUR,
+    default: Default::ByProgram { apiserver: "\"10s\"", edge: "\"never\"" },
+    help: "The same for one that is `draining (sick)`: its `live_path` is answered, and badly, \
+           while most of the pool is well.",
+};
+
+/// Rather a bad endpoint than none.
+pub static FAIL_OPEN: Key = Key {
+    name: "fail_open",
+    kind: Kind::Boolean,
+    default: Default::ByProgram { apiserver: "true", edge: "false" },
+    help: "When all endpoints answer that they are not ready, go on giving them new sessions.",
+};
+
+/// A gentle return.
+pub static SLOW_START: Key = Key {
+    name: "slow_start",
+    kind: duration(Duration::ZERO, seconds(3_600)),
+    default: Default::Value("\"60s\""),
+    help: "An endpoint that came up reaches its full share of new sessions after this; \"0s\": at \
+           once.",
+};
+
+/// First-flight replay.
+pub static REPLAY: Key = Key {
+    name: "replay",
+    kind: Kind::Boolean,
+    default: Default::ByProgram { apiserver: "true", edge: "false" },
+    help: "A ClientHello that an endpoint leaves unanswered for long goes to a second one, too; the \
+           first byte wins. For endpoints that speak TLS.",
+};
+
 /// `[probe]`
 pub static PROBE: Key = Key {
     name: "probe",
     kind: Kind::Table(&PROBE_SECTION),
     default: Default::Words("the defaults of its keys"),
     help: "How endpoints are probed.",
-};
-
-/// What is asked.
-pub static PROBE_KIND: Key = Key {
-    name: "kind",
-    kind: Kind::Choice(&["tcp", "tls", "none"]),
-    default: Default::ByProgram { apiserver: "\"tls\"", edge: "\"tcp\"" },
-    help: "`tcp`: connect. `tls`: connect and complete a handshake. `none`: nothing; the endpoint \
-           always counts as up.",
-};
-
-/// Pace of probes.
-pub static INTERVAL: Key = Key {
-    name: "interval",
-    kind: duration(milliseconds(100), seconds(3_600)),
-    default: Default::Value("\"1s\""),
-    help: "From the start of one probe to the start of the next (± 10 %).",
-};
-
-/// Patience of probes.
-pub static PROBE_TIMEOUT: Key = Key {
-    name: "timeout",
-    kind: duration(milliseconds(10), seconds(60)),
-    default: Default::Value("\"2s\""),
-    help: "A probe that has not succeeded by then has failed.",
-};
-
-/// Successes.
-pub static RISE: Key = Key {
-    name: "rise",
-    kind: Kind::Integer { min: 1, max: 100 },
-    default: Default::Value("3"),
-    help: "Successes in a row that bring a dead endpoint back; the first verdict needs one.",
-};
-
-/// Failures.
-pub static FALL: Key = Key {
-    name: "fall",
-    kind: Kind::Integer { min: 1, max: 100 },
-    default: Default::Value("2"),
-    help: "Failures in a row after which an endpoint counts as dead.",
-};
-
-/// SNI of probes.
-pub static PROBE_SERVER_NAME: Key = Key {
-    name: "server_name",
-    kind: Kind::HostName,
-    default: Default::Words("none is sent"),
-    help: "Server name that a TLS probe sends, and that the certificate must have when `ca` is set.",
-};
-
-/// CA of probes.
-pub static CA: Key = Key {
-    name: "ca",
-    kind: Kind::Path("/etc/kubernetes/pki/ca.crt"),
-    default: Default::Words("any certificate will do"),
-    help: "PEM bundle of the CAs that must have signed the endpoint's certificate.",
 };
 
 /// `[dial]`

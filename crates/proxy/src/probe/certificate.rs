@@ -1,0 +1,99 @@
+//! What the certificate of an endpoint tells: until when it is valid, and whether the balancer's
+//! own addresses stand in its names (clients that reach the endpoint through the balancer verify
+//! the balancer's address against it).
+
+use eclusa_policy::verdict::HandshakeFacts;
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+/// A certificate that ends within this is worth telling.
+const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Reads the facts from a leaf certificate (DER). `ours`: addresses that clients of the balancer
+/// connect to; none: nobody can say whether they are covered.
+pub(super) fn facts(der: &[u8], ours: &[IpAddr]) -> HandshakeFacts {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+        return HandshakeFacts::default();
+    };
+    let covered = |address: &IpAddr| addresses(&certificate).contains(address);
+    HandshakeFacts {
+        not_after: Some(certificate.validity().not_after.timestamp()),
+        covers_us: (!ours.is_empty()).then(|| ours.iter().all(covered)),
+    }
+}
+
+fn addresses(certificate: &X509Certificate<'_>) -> Vec<IpAddr> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let address = |name: &GeneralName<'_>| match name {
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(IpAddr::from),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(IpAddr::from),
+            _ => None,
+        },
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(address).collect()
+}
+
+/// What is wrong with a certificate, as far as it is worth telling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Concern {
+    /// It ends soon, or has ended: when, in seconds since 1970.
+    pub(super) ends: Option<i64>,
+    /// The balancer's address does not stand in it.
+    pub(super) uncovered: bool,
+}
+
+impl Concern {
+    /// What is wrong at `now`.
+    pub(super) fn of(facts: HandshakeFacts, now: SystemTime) -> Self {
+        let soon = now.duration_since(UNIX_EPOCH).unwrap_or_default() + SOON;
+        let soon = i64::try_from(soon.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            ends: facts.not_after.filter(|&end| end < soon),
+            uncovered: facts.covers_us == Some(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eclusa_testkit::ca::Ca;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    fn der(names: &[&str], valid: Duration) -> Vec<u8> {
+        let leaf = Ca::new().leaf_until(names, SystemTime::now() + valid);
+        CertificateDer::from_pem_slice(leaf.pem.as_bytes()).unwrap().to_vec()
+    }
+
+    #[test]
+    fn addresses_are_looked_up_among_the_names() {
+        let certificate = der(&["kubernetes", "10.0.0.10", "fd00::1"], SOON * 2);
+        let covers = |ours: &[&str]| {
+            let ours: Vec<IpAddr> = ours.iter().map(|ip| ip.parse().unwrap()).collect();
+            facts(&certificate, &ours).covers_us
+        };
+        assert_eq!(covers(&[]), None, "only wildcard addresses: nobody can say");
+        assert_eq!(covers(&["10.0.0.10"]), Some(true));
+        assert_eq!(covers(&["10.0.0.10", "fd00::1"]), Some(true));
+        assert_eq!(covers(&["10.0.0.10", "10.0.0.11"]), Some(false));
+    }
+
+    #[test]
+    fn the_end_concerns_a_month_before() {
+        let now = SystemTime::now();
+        let concern = |valid| Concern::of(facts(&der(&["kubernetes"], valid), &[]), now);
+        assert_eq!(concern(SOON + Duration::from_secs(60)), Concern::default());
+        assert!(concern(SOON - Duration::from_secs(60)).ends.is_some());
+    }
+
+    #[test]
+    fn what_is_no_certificate_tells_nothing() {
+        assert_eq!(facts(b"no certificate", &[]), HandshakeFacts::default());
+    }
+}

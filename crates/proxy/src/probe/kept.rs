@@ -1,0 +1,330 @@
+//! HTTP over a connection that is set up: every question at once, and the keeping of the
+//! connection for the steady probes. HTTP/2 asks over streams of one connection; with HTTP/1.1
+//! each question has one of its own, dialled when it is needed.
+
+use super::Kind;
+use super::connect::{Connection, evidence_of, set_up};
+use super::drive::Probing;
+use super::http::{Http, is_status_object};
+use bytes::Bytes;
+use eclusa_policy::verdict::Evidence;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::HeaderValue;
+use hyper::rt::Executor;
+use hyper_util::rt::TokioIo;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::error::Error;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::{JoinSet, spawn_local};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long a connection may take to be closed in order.
+const CLOSING: Duration = Duration::from_secs(1);
+/// Bytes of an answer's body that are read.
+const BODY: usize = 64 * 1024;
+/// Status of an answer that did not come because the connection ended.
+const NO_ANSWER: u16 = 0;
+
+type Body = Empty<Bytes>;
+
+/// A connection that is kept (with HTTP/1.1: one for each question). Dropped: closed in order.
+pub(super) struct Kept {
+    born: Instant,
+    token: Option<HeaderValue>,
+    http2: OnceCell<http2::SendRequest<Body>>,
+    idle: RefCell<Vec<http1::SendRequest<Body>>>,
+    open: watch::Sender<()>,
+}
+
+/// Why there is no answer.
+enum Broken {
+    /// A connection of its own was needed and could not be set up; `None`: silence.
+    SetUp(Option<Evidence>),
+    /// The connection ended.
+    Ended,
+    /// The endpoint asked us to go away (GOAWAY): no failure.
+    GoneAway,
+}
+
+/// An answer.
+struct Answered {
+    status: u16,
+    took: Duration,
+    status_object: bool,
+}
+
+/// Asks every question over a fresh connection, which is kept from now on.
+pub(super) async fn begin(probing: Probing, connection: Connection) {
+    let Kind::Http(http) = probing.watch.kind() else { return };
+    let (token, trouble) = http.token();
+    if let Some(trouble) = trouble {
+        probing.watch.tell_trouble(trouble);
+    }
+    let kept = Rc::new(Kept {
+        born: Instant::now(),
+        token,
+        http2: OnceCell::new(),
+        idle: RefCell::default(),
+        open: watch::Sender::new(()),
+    });
+    let attached = kept.attach(&probing, connection).await;
+    if let Ok(Some(sender)) = attached {
+        kept.idle.borrow_mut().push(sender);
+    }
+    probing.member.kept.replace(Some(kept.clone()));
+    ask_all(probing, kept, true).await;
+}
+
+/// Asks every question over the connection that is kept.
+pub(super) async fn probe(probing: Probing, kept: Rc<Kept>) {
+    ask_all(probing, kept, false).await;
+}
+
+async fn ask_all(probing: Probing, kept: Rc<Kept>, fresh: bool) {
+    let Kind::Http(http) = probing.watch.kind() else { return };
+    let overdue = Rc::new(Cell::new(false));
+    let mut questions = JoinSet::new();
+    for index in 0..http.count() {
+        let question = Question {
+            probing: probing.clone(),
+            kept: kept.clone(),
+            index,
+            fresh,
+            sent: Instant::now(),
+            overdue: overdue.clone(),
+        };
+        questions.spawn_local(question.ask());
+    }
+    drop(kept);
+    while questions.join_next().await.is_some() {}
+}
+
+/// One question under way.
+struct Question {
+    probing: Probing,
+    kept: Rc<Kept>,
+    index: usize,
+    /// Over a connection that is new.
+    fresh: bool,
+    sent: Instant,
+    /// Whether it was told that an answer of this probe is overdue.
+    overdue: Rc<Cell<bool>>,
+}
+
+impl Question {
+    async fn ask(self) {
+        let Kind::Http(http) = self.probing.watch.kind() else { return };
+        let settings = self.probing.watch.settings();
+        let (check, since) =
+            (http.check(self.index), self.probing.watch.shared.time_of(self.sent.into_std()));
+        let late_after = settings.late_after;
+        let deadlines = [settings.overdue_after.min(late_after), late_after, late_after * 2];
+        let (mut passed, mut stalled) = (0, false);
+        let mut answering = pin!(self.exchange(http));
+        let result = loop {
+            let until = self.sent + deadlines[passed];
+            tokio::select! {
+                biased;
+                result = &mut answering => break result,
+                () = sleep_until(until) => {
+                    let timer_late = until.elapsed();
+                    stalled |= timer_late > settings.timer_slack;
+                    match passed {
+                        0 if self.overdue.replace(true) => {}
+                        0 => self.probing.see(Evidence::Overdue { timer_late }),
+                        1 => self.probing.see(Evidence::Late { check, since, timer_late }),
+                        _ => return,
+                    }
+                    passed += 1;
+                }
+            }
+        };
+        match result {
+            Ok(Answered { status, took, status_object }) => {
+                // Lateness that our own timer did not see, or saw late, is ours.
+                let ours = stalled || passed < 2;
+                let took = if ours { took.min(late_after) } else { took };
+                let status = http.status(status);
+                self.probing.see(Evidence::Answer { check, status, took, status_object });
+            }
+            Err(broken) => self.broken(http, &broken),
+        }
+    }
+
+    fn broken(&self, http: &Http, broken: &Broken) {
+        match broken {
+            Broken::SetUp(Some(evidence)) => self.probing.see(evidence.clone()),
+            // The dials that follow tell of silence.
+            Broken::SetUp(None) => {}
+            Broken::Ended if self.fresh => {
+                self.kept.lost(&self.probing, false);
+                self.probing.see(Evidence::Answer {
+                    check: http.check(self.index),
+                    status: NO_ANSWER,
+                    took: self.sent.elapsed(),
+                    status_object: false,
+                });
+            }
+            Broken::Ended | Broken::GoneAway => self.kept.lost(&self.probing, !self.fresh),
+        }
+    }
+
+    async fn exchange(&self, http: &Http) -> Result<Answered, Broken> {
+        let endpoint = &self.probing.member.endpoint;
+        let is_http2 = self.kept.http2.get().is_some();
+        let request = http.request(self.index, endpoint, is_http2, self.kept.token.as_ref());
+        let request = request.map_err(|_| Broken::Ended)?;
+        let (response, sender) = if let Some(sender) = self.kept.http2.get() {
+            let mut sender = sender.clone();
+            (sender.send_request(request).await, None)
+        } else {
+            let mut sender = self.kept.sender(&self.probing).await?;
+            (sender.send_request(request).await, Some(sender))
+        };
+        let response = response.map_err(|error| broken_by(&error))?;
+        let (status, took) = (response.status().as_u16(), self.sent.elapsed());
+        let draining = drain(self.kept.clone(), response, sender, self.patience());
+        let status_object = if matches!(status, 401 | 403) {
+            draining.await.is_some_and(|body| is_status_object(&body))
+        } else {
+            spawn_local(draining);
+            false
+        };
+        Ok(Answered { status, took, status_object })
+    }
+
+    fn patience(&self) -> Duration {
+        self.probing.watch.settings().late_after
+    }
+}
+
+/// Reads an answer's body and gives back the connection; the body, if it came whole.
+async fn drain(
+    kept: Rc<Kept>,
+    response: Response<Incoming>,
+    sender: Option<http1::SendRequest<Body>>,
+    patience: Duration,
+) -> Option<Bytes> {
+    let body = Limited::new(response.into_body(), BODY);
+    let body = timeout(patience, body.collect()).await.ok()?.ok()?;
+    if let Some(mut sender) = sender
+        && sender.ready().await.is_ok()
+    {
+        kept.idle.borrow_mut().push(sender);
+    }
+    Some(body.to_bytes())
+}
+
+fn broken_by(error: &hyper::Error) -> Broken {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>()
+            && error.is_go_away()
+            && error.reason() == Some(h2::Reason::NO_ERROR)
+        {
+            return Broken::GoneAway;
+        }
+        cause = error.source();
+    }
+    Broken::Ended
+}
+
+impl Kept {
+    /// Begins HTTP on a connection; with HTTP/1.1 returns what sends its requests.
+    async fn attach(
+        self: &Rc<Self>,
+        probing: &Probing,
+        connection: Connection,
+    ) -> Result<Option<http1::SendRequest<Body>>, hyper::Error> {
+        let is_http2 = connection.is_http2();
+        let stream = TokioIo::new(connection);
+        if is_http2 {
+            let (sender, connection) = http2::handshake(Local, stream).await?;
+            self.carry(probing, connection);
+            // It is the first and only one.
+            let _ = self.http2.set(sender);
+            return Ok(None);
+        }
+        let (sender, connection) = http1::handshake(stream).await?;
+        self.carry(probing, connection);
+        Ok(Some(sender))
+    }
+
+    /// What sends a request over HTTP/1.1: a connection that is idle, or one more.
+    async fn sender(
+        self: &Rc<Self>,
+        probing: &Probing,
+    ) -> Result<http1::SendRequest<Body>, Broken> {
+        let idle = {
+            let mut idle = self.idle.borrow_mut();
+            idle.retain(|sender| !sender.is_closed());
+            idle.pop()
+        };
+        if let Some(sender) = idle {
+            return Ok(sender);
+        }
+        let setting_up = set_up(&probing.watch, &probing.member.endpoint, Rc::default());
+        let connection = setting_up.await.map_err(|error| Broken::SetUp(evidence_of(&error)))?;
+        match self.attach(probing, connection).await {
+            Ok(Some(sender)) => Ok(sender),
+            _ => Err(Broken::Ended),
+        }
+    }
+
+    /// Carries a connection until it ends or is no longer kept.
+    fn carry<E>(
+        self: &Rc<Self>,
+        probing: &Probing,
+        connection: impl Future<Output = Result<(), E>> + 'static,
+    ) {
+        let (probing, kept, mut open) =
+            (probing.clone(), Rc::downgrade(self), self.open.subscribe());
+        spawn_local(async move {
+            let mut connection = pin!(connection);
+            tokio::select! {
+                biased;
+                // How it ended makes no difference: GOAWAY, FIN and RST are no failures here.
+                _ = &mut connection => if let Some(kept) = kept.upgrade() {
+                    kept.lost(&probing, false);
+                },
+                _ = open.changed() => {
+                    // A peer that does not take the end in order loses the connection all the same.
+                    let _ = timeout(CLOSING, connection).await;
+                }
+            }
+        });
+    }
+
+    /// The connection has ended. Told to the judge, which then dials at once, if it has served a
+    /// while (`tell`: in any case): an endpoint that closes after each answer must not be dialled
+    /// without a pause.
+    fn lost(self: &Rc<Self>, probing: &Probing, tell: bool) {
+        let is_kept = |kept: &Rc<Self>| Rc::ptr_eq(kept, self);
+        if !probing.member.kept.borrow().as_ref().is_some_and(is_kept) {
+            return;
+        }
+        probing.member.kept.take();
+        if tell || self.born.elapsed() >= probing.watch.settings().interval / 2 {
+            probing.see(Evidence::KeptEnded);
+        }
+    }
+}
+
+/// Runs hyper's tasks on this thread.
+#[derive(Clone, Copy)]
+struct Local;
+
+impl<F: Future + 'static> Executor<F> for Local {
+    fn execute(&self, task: F) {
+        spawn_local(async move {
+            task.await;
+        });
+    }
+}

@@ -1,0 +1,59 @@
+//! Orders to the workers to reset the sessions of an endpoint. Never waited for: what finds no
+//! place is given again at the next turn, unless it is revoked by then.
+
+use crate::pool::Endpoint;
+use crate::signal::Command;
+use eclusa_policy::verdict::{Pace, Reason};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// The orders of all pools.
+pub(super) struct Resets {
+    workers: Vec<mpsc::Sender<Command>>,
+    /// Number of the last order; 0 means none.
+    last: Cell<u64>,
+    /// Commands that found no place, with their worker.
+    waiting: RefCell<Vec<(usize, Command)>>,
+}
+
+impl Resets {
+    pub(super) fn new(workers: Vec<mpsc::Sender<Command>>) -> Self {
+        Self { workers, last: Cell::new(0), waiting: RefCell::default() }
+    }
+
+    /// Orders the reset of every session that stands on `endpoint`.
+    pub(super) fn order(&self, endpoint: &Arc<Endpoint>, reason: Reason, pace: Pace) {
+        let order = self.last.get() + 1;
+        self.last.set(order);
+        endpoint.set_reset_order(order);
+        for worker in 0..self.workers.len() {
+            let endpoint = endpoint.clone();
+            self.send(worker, Command::Reset { endpoint, order, reason, pace });
+        }
+    }
+
+    /// Whether an order waits for a place.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.borrow().is_empty()
+    }
+
+    /// Gives again what found no place, as far as it still stands.
+    pub(super) fn retry(&self) {
+        for (worker, command) in self.waiting.take() {
+            let Command::Reset { endpoint, order, .. } = &command;
+            if endpoint.reset_order() == *order {
+                self.send(worker, command);
+            }
+        }
+    }
+
+    fn send(&self, worker: usize, command: Command) {
+        // A worker that has ended has no sessions left.
+        if let Err(mpsc::error::TrySendError::Full(command)) =
+            self.workers[worker].try_send(command)
+        {
+            self.waiting.borrow_mut().push((worker, command));
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! One pool: its judge, its endpoints, and what follows from evidence.
+
+use super::certificate::Concern;
+use super::drive;
+use super::kept::Kept;
+use super::resets::Resets;
+use super::tls::Tls;
+use super::{Kind, Prober};
+use crate::engine::Shared;
+use crate::pool::{Endpoint, Pool};
+use eclusa_policy::verdict::{Event, Evidence, Judge, Key, Next, Pacer, Settings, Way};
+use std::cell::{Cell, RefCell};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep_until};
+
+/// Between two turns at least: a deadline that has passed must not make us spin.
+const TURN_AT_LEAST: Duration = Duration::from_millis(20);
+
+/// One pool that is probed.
+pub(super) struct Watch {
+    pub(super) shared: Arc<Shared>,
+    prober: Prober,
+    judge: RefCell<Judge>,
+    members: RefCell<Vec<Rc<Member>>>,
+    resets: Rc<Resets>,
+    /// Something happened that can bring the next turn forward.
+    happened: Notify,
+    /// Addresses that clients of the balancer connect to, as far as the plan names them.
+    own_addresses: Vec<IpAddr>,
+    /// The last trouble of our own that was told.
+    pub(super) trouble: RefCell<Option<String>>,
+}
+
+/// One endpoint of the pool, or one that was removed while sessions stand on it.
+pub(super) struct Member {
+    pub(super) endpoint: Arc<Endpoint>,
+    retired: Cell<bool>,
+    /// Its next probe may have moved.
+    pub(super) moved: Notify,
+    /// The connection that serves the steady probes.
+    pub(super) kept: RefCell<Option<Rc<Kept>>>,
+    pub(super) under_way: drive::UnderWay,
+    /// What was last told of its certificate.
+    pub(super) told: Cell<Concern>,
+}
+
+impl Watch {
+    pub(super) fn new(shared: Arc<Shared>, prober: Prober, resets: Rc<Resets>) -> Rc<Self> {
+        let judge = Judge::new(prober.pool.plan().judge.clone(), fastrand::u64(..));
+        let specific = shared.addresses.iter().map(|address| address.ip().to_canonical());
+        let own_addresses = specific.filter(|address| !address.is_unspecified()).collect();
+        Rc::new(Self {
+            shared,
+            prober,
+            judge: RefCell::new(judge),
+            members: RefCell::default(),
+            resets,
+            happened: Notify::new(),
+            own_addresses,
+            trouble: RefCell::default(),
+        })
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.prober.pool
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.prober.kind
+    }
+
+    pub(super) fn tls(&self) -> Option<&Tls> {
+        self.prober.kind.tls()
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.prober.pool.plan().judge
+    }
+
+    pub(super) fn own_addresses(&self) -> &[IpAddr] {
+        &self.own_addresses
+    }
+
+    /// Keeps the members as the pool has them. The resolver's word (`Evidence::Unresolved`,
+    /// `Evidence::Resolved`) is to come in here, with [`Watch::observe`] for each endpoint of the
+    /// name.
+    pub(super) async fn follow(self: Rc<Self>) {
+        let mut changes = self.pool().changes();
+        loop {
+            self.adopt();
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn adopt(self: &Rc<Self>) {
+        let now = self.shared.time();
+        let endpoints = self.pool().endpoints();
+        for endpoint in endpoints.iter() {
+            let key = endpoint.key();
+            match self.member(key) {
+                Some(member) if !member.retired.replace(false) => {}
+                Some(_) => self.judge.borrow_mut().add(key, now),
+                None => self.begin(endpoint),
+            }
+        }
+        for member in &*self.members.borrow() {
+            let key = member.endpoint.key();
+            let stays = endpoints.iter().any(|endpoint| endpoint.key() == key);
+            if !stays && !member.retired.replace(true) {
+                self.judge.borrow_mut().retire(key, now);
+                member.moved.notify_one();
+            }
+        }
+        self.settle(None);
+    }
+
+    fn begin(self: &Rc<Self>, endpoint: &Arc<Endpoint>) {
+        let member = Rc::new(Member {
+            endpoint: endpoint.clone(),
+            retired: Cell::new(false),
+            moved: Notify::new(),
+            kept: RefCell::default(),
+            under_way: drive::UnderWay::default(),
+            told: Cell::default(),
+        });
+        self.members.borrow_mut().push(member.clone());
+        self.judge.borrow_mut().add(endpoint.key(), self.shared.time());
+        spawn_local(drive::drive(self.clone(), member));
+    }
+
+    fn member(&self, key: Key) -> Option<Rc<Member>> {
+        self.members.borrow().iter().find(|member| member.endpoint.key() == key).cloned()
+    }
+
+    /// Forgets an endpoint that was removed, once no session stands on it; says whether it did.
+    pub(super) fn forget_if_idle(&self, member: &Member) -> bool {
+        if !member.retired.get() || member.endpoint.sessions() > 0 {
+            return false;
+        }
+        let key = member.endpoint.key();
+        self.members.borrow_mut().retain(|member| member.endpoint.key() != key);
+        self.judge.borrow_mut().forget(key, self.shared.time());
+        self.settle(None);
+        true
+    }
+
+    /// When and how the endpoint is to be probed next.
+    pub(super) fn next_probe(&self, key: Key) -> Option<Next> {
+        self.judge.borrow().next_probe(key)
+    }
+
+    /// A probe begins.
+    pub(super) fn started(&self, key: Key, way: Way) {
+        self.judge.borrow_mut().started(key, way, self.shared.time());
+    }
+
+    /// Takes in what was seen of an endpoint.
+    pub(super) fn observe(&self, key: Key, evidence: &Evidence) {
+        // Bytes beat probes: what traffic heard is told before what would speak against it.
+        match evidence {
+            Evidence::Silent { .. } => self.tell_heard(|_| true),
+            Evidence::Unanswered { .. } => self.tell_heard(|other| other == key),
+            _ => {}
+        }
+        self.judge.borrow_mut().observe(key, evidence, self.shared.time());
+        // Others are asked for a witness of silence.
+        self.settle(Some(key).filter(|_| !matches!(evidence, Evidence::Silent { .. })));
+        if let Evidence::Handshake(facts) = evidence {
+            self.tell_certificate(key, *facts);
+        }
+    }
+
+    /// Tells the judge what traffic heard of the endpoints.
+    fn tell_heard(&self, of: impl Fn(Key) -> bool) {
+        let now = self.shared.time();
+        let mut judge = self.judge.borrow_mut();
+        for member in &*self.members.borrow() {
+            let key = member.endpoint.key();
+            if let Some(at) = member.endpoint.heard().filter(|_| of(key)) {
+                judge.heard(key, at, now);
+            }
+        }
+    }
+
+    /// Lets time pass for the judge: holds expire, resets become due, and while sessions are being
+    /// reset one byte from the endpoint stops that.
+    pub(super) async fn turns(self: Rc<Self>) {
+        let mut last = Instant::now();
+        loop {
+            // As moments, not as pauses: what happens meanwhile must not put a turn off.
+            let next = self.next_turn(last);
+            tokio::select! {
+                biased;
+                () = sleep_until(next.unwrap_or(last)), if next.is_some() => {
+                    last = Instant::now();
+                    self.tell_heard(|_| true);
+                    self.judge.borrow_mut().tick(self.shared.time());
+                    self.resets.retry();
+                    self.settle(None);
+                }
+                () = self.happened.notified() => {}
+            }
+        }
+    }
+
+    fn next_turn(&self, last: Instant) -> Option<Instant> {
+        let resetting = |member: &Rc<Member>| member.endpoint.reset_order() != 0;
+        let busy = self.resets.is_waiting() || self.members.borrow().iter().any(resetting);
+        let deadline = self.judge.borrow().next_deadline();
+        let deadline = deadline.map(|at| Instant::now() + at.since(self.shared.time()));
+        let deadline = deadline.map(|at| at.max(last + TURN_AT_LEAST));
+        deadline.into_iter().chain(busy.then_some(last + Pacer::TURN)).min()
+    }
+
+    /// Does what the judge says after anything that can have changed its mind; `of`: the one
+    /// endpoint that it concerns, as far as is known.
+    fn settle(&self, of: Option<Key>) {
+        let (events, pace) = {
+            let mut judge = self.judge.borrow_mut();
+            (judge.take_events(), judge.settings().pace)
+        };
+        // When a verdict changes the brakes can move the others.
+        let all = of.is_none() || !events.is_empty();
+        for event in events {
+            match event {
+                Event::Changed { key, before, report } => {
+                    if let Some(member) = self.member(key) {
+                        let known = member.endpoint.report();
+                        self.pool().publish(&member.endpoint, report);
+                        self.tell_verdict(&member.endpoint, known, before, report);
+                    }
+                }
+                Event::Reset { key, reason } => {
+                    if let Some(member) = self.member(key) {
+                        self.resets.order(&member.endpoint, reason, pace);
+                        self.tell_resets(&member.endpoint, Some(reason));
+                    }
+                }
+                Event::StopReset { key } => {
+                    if let Some(member) = self.member(key) {
+                        member.endpoint.set_reset_order(0);
+                        self.tell_resets(&member.endpoint, None);
+                    }
+                }
+                Event::Correlated(begins) => self.tell_correlated(begins),
+                Event::Panic(begins) => self.tell_panic(begins),
+            }
+        }
+        for member in &*self.members.borrow() {
+            if all || Some(member.endpoint.key()) == of {
+                member.moved.notify_one();
+            }
+        }
+        self.happened.notify_one();
+    }
+
+    /// Tells of the certificate of an endpoint what changed for the worse.
+    fn tell_certificate(&self, key: Key, facts: eclusa_policy::verdict::HandshakeFacts) {
+        let Some(member) = self.member(key) else { return };
+        let concern = Concern::of(facts, std::time::SystemTime::now());
+        let before = member.told.replace(concern);
+        if self.is_apiserver() && before != concern {
+            self.announce_certificate(&member.endpoint, before, concern);
+        }
+    }
+}
