@@ -88,6 +88,18 @@ impl Schedule {
         }
     }
 
+    /// Whether the next fresh probe follows a failure or a doubt, not the steady round.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.fresh_wanted
+    }
+
+    /// Another endpoint is dialled in doubt: this one is asked soon, as a witness.
+    pub(super) fn bear_witness(&mut self, now: Time, settings: &Settings) {
+        let soon = now + settings.witness_after + settings.witness_after / 2;
+        let at = soon.max(self.last_start + settings.fast_interval);
+        self.next_at = self.next_at.min(at);
+    }
+
     /// The next probe starts no later than the fast interval after the last.
     pub(super) fn hasten(&mut self, settings: &Settings) {
         self.next_at = self.next_at.min(self.last_start + settings.fast_interval);
