@@ -1,1 +1,6 @@
-//! End-to-end tests: runs the real binaries.
+//! End-to-end tests: what they share. They run the real programs, each as its shipped unit would,
+//! in the cluster of namespaces, and record what they have shown.
+
+pub mod plain;
+pub mod product;
+pub mod proof;
