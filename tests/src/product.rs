@@ -188,17 +188,21 @@ impl Product {
         self.sessions_where(wanted)
     }
 
-    /// Waits for the record of the session whose client is `client`.
+    /// Waits for the record of the session of `client` at the listener called `listener`; of several
+    /// the last. (A client has the same port at two listeners now and then.)
     ///
     /// # Panics
     /// It does not come.
+    #[must_use]
     #[track_caller]
-    pub fn session_of(&self, client: std::net::SocketAddr) -> Value {
+    pub fn session_of(&self, client: std::net::SocketAddr, listener: &str) -> Value {
         let client = client.to_string();
+        let is_it = |record: &Value| {
+            let peer = record.get("peer").unwrap_or(&record["client"]);
+            record["listener"] == listener && *peer == client.as_str()
+        };
         wait_for(PATIENCE, &format!("the record of {client}"), || {
-            self.running.sessions().into_iter().find(|record| {
-                record["client"] == client.as_str() || record["peer"] == client.as_str()
-            })
+            self.running.sessions().into_iter().rfind(is_it)
         })
     }
 

@@ -179,6 +179,7 @@ impl Document {
         let root = table(parsed.get_ref(), Span::default());
         let mut diagnostics = Diagnostics::new(source.clone());
         let mut doubtful_from = None;
+        let mut twice: Option<Span> = None;
         let unclosed = errors.iter().position(|error| error.message().starts_with("unclosed"));
         for (index, error) in errors.iter().enumerate() {
             // What follows such a bracket is understood as a part of it: one mistake, not hundreds.
@@ -187,6 +188,18 @@ impl Document {
                 doubtful_from = Some(at.start);
                 diagnostics.push(unclosed_bracket(&source, at));
                 break;
+            }
+            let span = error.span().map_or(Span::default(), Span::from);
+            if error.message() == DUPLICATE {
+                // Below a header that is there twice its keys are, too.
+                if let Some(seen) = &mut twice
+                    && is_below(&source, *seen, span)
+                {
+                    // The next look begins here: none goes over the same text again.
+                    seen.end = span.end;
+                    continue;
+                }
+                twice = is_header(&source, span).then_some(span);
             }
             diagnostics.push(syntax_error(&source, error));
         }
@@ -252,6 +265,20 @@ pub(crate) fn value(parsed: &Spanned<DeValue<'_>>) -> Value {
     Value { span, data }
 }
 
+/// The parser's words for a key or table that is there already.
+const DUPLICATE: &str = "duplicate key";
+
+fn is_header(source: &Source, span: Span) -> bool {
+    source.place(span.start).text.trim_start().starts_with('[')
+}
+
+/// Whether no other header stands between what was seen and the key.
+fn is_below(source: &Source, seen: Span, key: Span) -> bool {
+    let between = source.text().get(seen.end..key.start).unwrap_or("");
+    !between.lines().skip(1).any(|line| line.trim_start().starts_with('['))
+        && !is_header(source, key)
+}
+
 fn is_inside_brackets(error: &toml::de::Error) -> bool {
     let message = error.message();
     ["missing comma", "unclosed array", "unclosed inline table"]
@@ -281,7 +308,7 @@ fn syntax_error(source: &Source, error: &toml::de::Error) -> Diagnostic {
         Some((message, expected)) => (message, expected.to_owned()),
         None => (error.message(), "TOML 1.1 (https://toml.io)".to_owned()),
     };
-    if message == "duplicate key" {
+    if message == DUPLICATE {
         let name = source.text().get(span.start..span.end).unwrap_or("");
         let unquoted = quoted(name.trim_matches(['"', '\'']));
         return Diagnostic::error(

@@ -169,8 +169,9 @@ impl<'a> Reader<'a> {
         let expected = format!("one of {}", known.join(", "));
         let program = self.report.program;
         let hint = || nearest(&key.name, known.iter().copied());
+        let useless = "remove it; docs/configuration.md lists all keys".to_owned();
         let remedy = if self.report.is_full() {
-            String::new()
+            useless
         } else if let Some(places) = places(program, &key.name) {
             format!("`{}` belongs {places}", key.name)
         } else if let Some(hint) = hint() {
@@ -178,7 +179,7 @@ impl<'a> Reader<'a> {
         } else if let Some(places) = places(other(program), &key.name).filter(|_| self.is_top()) {
             format!("`{}` is a key of {}: {places}", key.name, other(program).name())
         } else {
-            "remove it; docs/configuration.md lists all keys".to_owned()
+            useless
         };
         self.report.error(key.span, &message, &expected, &remedy);
     }

@@ -19,6 +19,11 @@ fn mistake<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T
     Err(Mistake { message: message.into(), remedy: remedy.into() })
 }
 
+/// A text of the document as a part of a remedy: cut, and safe to print.
+fn safe(text: &str) -> String {
+    quoted(text).trim_matches('`').to_owned()
+}
+
 /// `500ms`, `30s`, `5m`, `1h`, `2d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, Mistake> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -156,6 +161,7 @@ pub(crate) fn listen(text: &str) -> Result<SocketAddr, Mistake> {
         return mistake(format!("{} has no port", quoted(text)), format!("write \"{example}\""));
     }
     if let Some(port) = text.strip_prefix(':').or_else(|| text.strip_prefix("*:")) {
+        let port = safe(port);
         return mistake(
             format!("{} has no address", quoted(text)),
             format!("write \"0.0.0.0:{port}\" and \"[::]:{port}\" for all addresses"),
@@ -208,10 +214,10 @@ pub(crate) enum Host {
 /// `10.0.0.11`, `10.0.0.12:6443`, `master1.example:6443`, `[fd00::1]:6443`.
 pub(crate) fn endpoint(text: &str) -> Result<EndpointHost, Mistake> {
     if let Some((scheme, rest)) = text.split_once("://") {
-        let host = rest.split('/').next().unwrap_or("");
+        let (scheme, host) = (safe(scheme), safe(rest.split('/').next().unwrap_or("")));
         return mistake(
             format!("{} is a URL", quoted(text)),
-            format!("leave `{}://` and the path out: \"{host}\"", quoted(scheme).trim_matches('`')),
+            format!("leave `{scheme}://` and the path out: \"{host}\""),
         );
     }
     if let Ok(address) = unbracketed(text).parse::<IpAddr>() {
@@ -434,4 +440,68 @@ pub(crate) fn label(text: &str) -> Result<Box<str>, Mistake> {
         format!("{} cannot be a name", quoted(text)),
         "use 1 to 64 letters, digits, `-`, `_`, `.`, `:`",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_one_unit() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("0s", 0), ("30s", 30_000), ("5m", 300_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+            assert_eq!(show_duration(Duration::from_millis(milliseconds)), text);
+        }
+        let wrong = ["", "s", "30", "1.5s", "-1s", "+1s", "1h30m", "1 s", "1S", "1µs"];
+        for text in wrong.into_iter().chain(["18446744073709551615d", "99999999999999999999s"]) {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_end_at_their_prefix() {
+        for (text, expected) in [
+            ("10.0.0.0/22", "10.0.0.0/22"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("fd00::/8", "fd00::/8"),
+        ] {
+            assert_eq!(network(text).unwrap().to_string(), expected);
+        }
+        let mistake = network("10.0.3.7/22").unwrap_err();
+        assert!(mistake.remedy.contains("\"10.0.0.0/22\""), "{mistake:?}");
+    }
+
+    #[test]
+    fn endpoints_are_addresses_or_names() {
+        let address = |text: &str| Host::Address(text.parse().unwrap());
+        for (text, host, port) in [
+            ("10.0.0.11", address("10.0.0.11"), None),
+            ("10.0.0.12:6443", address("10.0.0.12"), Some(6443)),
+            ("Master1.example:6443", Host::Name("master1.example".into()), Some(6443)),
+            ("master1.example.", Host::Name("master1.example".into()), None),
+            ("fd00::1", address("fd00::1"), None),
+            ("[fd00::1]", address("fd00::1"), None),
+            ("[fd00::1]:6443", address("fd00::1"), Some(6443)),
+            ("[::ffff:10.0.0.1]:6443", address("10.0.0.1"), Some(6443)),
+        ] {
+            assert_eq!(endpoint(text), Ok(EndpointHost { host, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn listeners_have_addresses() {
+        let plain = |text: &str| listen(text).map(|address| address.to_string());
+        for text in ["0.0.0.0:443", "[::]:443", "127.0.0.1:65535"] {
+            assert_eq!(plain(text).as_deref(), Ok(text));
+        }
+        assert_eq!(plain("[::ffff:10.0.0.1]:443").as_deref(), Ok("10.0.0.1:443"));
+        for text in ["::", "[::]"] {
+            let any = ListenHost { address: "::".parse().unwrap(), port: None };
+            assert_eq!(listen_host(text), Ok(any));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use eclusa_config::plan;
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
 use eclusa_sys::reactor::watch_readable;
-use eclusa_sys::socket::{accept, is_lost_before_accept};
+use eclusa_sys::socket::{accept, hear_again, is_lost_before_accept};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -113,7 +113,11 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, soc
 pub(crate) fn accept_the_rest(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: &OwnedFd) {
     while let Some(permit) = worker.permit_now() {
         match accept(socket.as_fd()) {
-            Ok(connection) => worker.place(taken(worker, listener, connection, permit)),
+            Ok(connection) => {
+                // Fails only on a socket that is already gone.
+                let _ = hear_again(connection.0.as_fd());
+                worker.place(taken(worker, listener, connection, permit));
+            }
             Err(error) if is_lost_before_accept(&error) => {}
             Err(_) => return,
         }

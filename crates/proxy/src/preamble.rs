@@ -102,22 +102,31 @@ impl<'a> Preamble<'a> {
     pub(crate) async fn client_hello(&mut self) -> Result<Greeting, End> {
         let silent_at = (Instant::now() + SILENCE).min(self.deadline);
         loop {
+            let mut undecided = false;
             match client_hello::peek(&self.read) {
                 Peek::Complete(hello) => return Ok(greeting_of(&hello)),
-                Peek::NotTls if begins_proxy_header(&self.read) => {
-                    let reason = "a PROXY header from a network that is not in `proxy_from`";
-                    return Err(End::abort(Who::Client, Step::Preamble, reason));
-                }
-                Peek::NotTls => return Ok(Hello::NotTls.into()),
+                Peek::NotTls => match begins_proxy_header(&self.read) {
+                    Some(true) => {
+                        let reason = "a PROXY header from a network that is not in `proxy_from`";
+                        return Err(End::abort(Who::Client, Step::Preamble, reason));
+                    }
+                    Some(false) => return Ok(Hello::NotTls.into()),
+                    // However a header is cut into packets, it ends the same.
+                    None => undecided = true,
+                },
                 Peek::TooLarge => return Ok(Hello::Oversized.into()),
                 Peek::Malformed(why) => return Ok(Hello::Malformed(why).into()),
                 Peek::Incomplete { .. } => {}
             }
-            let until = if self.read.is_empty() { silent_at } else { self.deadline };
-            match self.more(until).await {
+            let waits = undecided || self.read.is_empty();
+            match self.more(if waits { silent_at } else { self.deadline }).await {
                 Ok(true) => {}
+                Ok(false) if undecided => return Ok(Hello::NotTls.into()),
                 // A half-close before the hello: the endpoint may still have something to say.
                 Ok(false) => return Ok(Hello::Silent.into()),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut && undecided => {
+                    return Ok(Hello::NotTls.into());
+                }
                 Err(error) if error.kind() == io::ErrorKind::TimedOut && self.read.is_empty() => {
                     return Ok(Hello::Silent.into());
                 }
@@ -152,9 +161,15 @@ impl<'a> Preamble<'a> {
     }
 }
 
-/// Whether the bytes are the beginning of a PROXY header, of either version (section 2).
-fn begins_proxy_header(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PROXY ") || bytes.starts_with(b"\r\n\r\n\0\r\nQUIT\n")
+/// Whether the bytes begin a PROXY header, of either version (section 2); `None`: they are too few
+/// to tell.
+fn begins_proxy_header(bytes: &[u8]) -> Option<bool> {
+    const BEGINNINGS: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
+    if BEGINNINGS.iter().any(|beginning| bytes.starts_with(beginning)) {
+        return Some(true);
+    }
+    let undecided = BEGINNINGS.iter().any(|beginning| beginning.starts_with(bytes));
+    (!undecided).then_some(false)
 }
 
 fn greeting_of(hello: &ClientHello) -> Greeting {

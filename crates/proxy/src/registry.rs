@@ -142,7 +142,10 @@ impl Watch {
             return now.plus(URGENT);
         }
         let busy = now.elapsed_since(self.active.get()) < BUSY;
-        now.plus(if busy { BUSY } else { QUIET })
+        let usual = now.plus(if busy { BUSY } else { QUIET });
+        // The end of the session's patience is met, not noticed some rounds later.
+        let end = self.patience.get().map(|patience| self.active.get().plus(patience));
+        end.map_or(usual, |end| end.max(now.plus(URGENT)).min(usual))
     }
 }
 
@@ -305,6 +308,18 @@ mod tests {
         entry.watch().patience.set(Some(Duration::from_secs(70)));
         run(&registry, Duration::from_secs(20));
         assert_eq!(entry.watch().take_order(), Order::Check);
+    }
+
+    #[test]
+    fn the_end_of_patience_is_met() {
+        let registry = Registry::new(Instant::now());
+        let entry = registry.enter();
+        entry.watch().patience.set(Some(Duration::from_secs(30)));
+        run(&registry, Duration::from_secs(30) - Tick::LENGTH);
+        assert_eq!(entry.watch().take_order(), Order::Check, "the look after the first bytes");
+        assert_eq!(entry.watch().take_order(), Order::None);
+        run(&registry, Tick::LENGTH);
+        assert_eq!(entry.watch().take_order(), Order::Check, "and at the end of its patience");
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl Race<'_> {
         if let Some(runner) = &self.runners[index] {
             let (took, now) = (runner.sent_at.elapsed(), worker.time());
             let slot = worker.replays().slot(pool, runner.lease.endpoint());
-            runner.lease.heard(now, || now);
+            runner.lease.heard(now, || now, false);
             worker.replays().with(pool, |replay| {
                 replay.first_byte(slot, took, now);
                 if self.replayed {

@@ -16,9 +16,9 @@ fn hello() -> Vec<u8> {
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.extend([0, 0, 2, 0x13, 0x01, 1, 0]);
-    let mut message = vec![1, 0, 0, u8::try_from(body.len()).unwrap()];
+    let mut message = vec![1, 0, 0, u8::try_from(body.len()).expect("short")];
     message.extend(&body);
-    let mut record = vec![0x16, 3, 1, 0, u8::try_from(message.len()).unwrap()];
+    let mut record = vec![0x16, 3, 1, 0, u8::try_from(message.len()).expect("short")];
     record.extend(&message);
     record
 }
@@ -36,8 +36,8 @@ fn answering(name: &'static [u8]) -> SocketAddr {
 
 /// An endpoint that accepts and never says anything.
 fn frozen() -> (SocketAddr, TcpListener) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    (listener.local_addr().unwrap(), listener)
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    (listener.local_addr().expect("an address"), listener)
 }
 
 fn start(endpoints: &[SocketAddr]) -> Balancer {
@@ -49,8 +49,8 @@ fn start(endpoints: &[SocketAddr]) -> Balancer {
 
 fn ask(balancer: &Balancer) -> (TcpStream, std::io::Result<Vec<u8>>) {
     let mut client = balancer.connect();
-    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    client.write_all(&hello()).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    client.write_all(&hello()).expect("it is connected");
     let mut got = vec![0; 5];
     let read = client.read_exact(&mut got).map(|()| got);
     (client, read)

@@ -7,6 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+/// Of `linux/in6.h`; libc does not have it.
+const IPV6_MINHOPCOUNT: libc::c_int = 73;
+
 /// How the kernel looks for peers that vanished while nothing is on its way (tcp(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {
@@ -63,6 +66,36 @@ pub fn try_exclusive(address: SocketAddr) -> io::Result<()> {
 fn stream(address: SocketAddr) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
+}
+
+/// Lets a listening socket answer no SYN any more, while handshakes that have begun still complete:
+/// the accept queue can then be emptied for good. Whoever connects meanwhile asks again after a
+/// second, and finds the address closed or somebody else's.
+///
+/// The means is a hop limit that no packet meets (`IP_MINTTL`, `IPV6_MINHOPCOUNT`); a packet filter
+/// would be plainer, but not every kernel grants one to an unprivileged program. Accepted sockets
+/// inherit it and hear nothing either, until [`hear_again`] is called for them.
+///
+/// # Errors
+/// None that is known for a listening TCP socket.
+pub fn hear_no_more(listener: BorrowedFd<'_>) -> io::Result<()> {
+    set_least_hops(listener, 255)
+}
+
+/// Undoes for an accepted socket what it inherits from a listener after [`hear_no_more`]. What was
+/// not heard is sent again by the peer's kernel.
+///
+/// # Errors
+/// None that is known for a TCP socket.
+pub fn hear_again(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set_least_hops(socket, 0)
+}
+
+fn set_least_hops(socket: BorrowedFd<'_>, least: libc::c_int) -> io::Result<()> {
+    match SockRef::from(&socket).domain()? {
+        Domain::IPV6 => set_option(socket, libc::IPPROTO_IPV6, IPV6_MINHOPCOUNT, least),
+        _ => set_option(socket, libc::IPPROTO_IP, libc::IP_MINTTL, least),
+    }
 }
 
 /// Takes one connection from a listening socket, non-blocking and closed on exec.
@@ -202,6 +235,29 @@ mod tests {
 
     fn loopback() -> SocketAddr {
         "127.0.0.1:0".parse().unwrap()
+    }
+
+    #[test]
+    fn a_listener_that_hears_no_more_keeps_what_it_has() {
+        use std::io::{Read, Write};
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = listen(address.parse().unwrap(), 16, KEEPALIVE) else {
+                assert!(address.starts_with('['), "only IPv6 may be missing");
+                continue;
+            };
+            let address = local_address(listener.as_fd()).unwrap();
+            let mut early = std::net::TcpStream::connect(address).unwrap();
+            hear_no_more(listener.as_fd()).unwrap();
+            let late = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300));
+            assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            let (taken, _) = accept(listener.as_fd()).unwrap();
+            hear_again(taken.as_fd()).unwrap();
+            early.write_all(b"?").unwrap();
+            let mut taken = std::net::TcpStream::from(taken);
+            taken.set_nonblocking(false).unwrap();
+            taken.read_exact(&mut [0]).unwrap();
+            assert_eq!(accept(listener.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
     }
 
     #[test]

@@ -1,5 +1,19 @@
 //! A pseudo-random stream of bytes that anyone with its seed can make or check at any offset,
-//! and a 64-bit checksum. Fast enough for a gigabyte in a debug build; no cryptography.
+//! and a 64-bit checksum. Fast enough for gigabytes in a debug build (bytes are copied from a
+//! table, not computed); no cryptography.
+
+use std::sync::OnceLock;
+
+/// Bytes of the stream that stand together in the table.
+const BLOCK: usize = 4096;
+/// Bytes of the table: so many that two neighbours hardly ever show the same part of it.
+const TABLE: usize = 1024 * 1024;
+
+/// Pseudo-random bytes, the same in every process.
+fn table() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| (0..TABLE as u64 / 8).flat_map(|word| mix(!word).to_le_bytes()).collect())
+}
 
 /// Bytes that follow from a seed: the byte at each offset is known without those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,28 +46,24 @@ impl Stream {
         Self { seed: mix(seed ^ 0x5bd1_e995_c0de_cafe) }
     }
 
-    /// The eight bytes at offset `8 * index`.
-    fn word(self, index: u64) -> [u8; 8] {
-        mix(self.seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))).to_le_bytes()
+    /// The bytes from `offset` to the end of its block.
+    fn rest_of_block(self, offset: u64) -> &'static [u8] {
+        let block = offset / BLOCK as u64;
+        let place = mix(self.seed.wrapping_add(block)) % (TABLE - BLOCK) as u64;
+        let start = place as usize;
+        &table()[start + (offset % BLOCK as u64) as usize..start + BLOCK]
     }
 
     /// Fills `buffer` with the bytes from `offset` on.
-    pub fn fill(self, offset: u64, buffer: &mut [u8]) {
-        let skip = (offset % 8) as usize;
-        let mut index = offset / 8;
-        let (head, body) =
-            buffer.split_at_mut(if skip == 0 { 0 } else { (8 - skip).min(buffer.len()) });
-        if skip != 0 {
-            head.copy_from_slice(&self.word(index)[skip..skip + head.len()]);
-            index += 1;
+    pub fn fill(self, mut offset: u64, mut buffer: &mut [u8]) {
+        while !buffer.is_empty() {
+            let bytes = self.rest_of_block(offset);
+            let length = bytes.len().min(buffer.len());
+            let (part, rest) = buffer.split_at_mut(length);
+            part.copy_from_slice(&bytes[..length]);
+            offset += length as u64;
+            buffer = rest;
         }
-        let mut words = body.chunks_exact_mut(8);
-        for chunk in &mut words {
-            chunk.copy_from_slice(&self.word(index));
-            index += 1;
-        }
-        let rest = words.into_remainder();
-        rest.copy_from_slice(&self.word(index)[..rest.len()]);
     }
 
     /// The `length` bytes from `offset` on.
@@ -69,13 +79,20 @@ impl Stream {
     /// # Errors
     /// The first [`Difference`].
     pub fn check(self, offset: u64, received: &[u8]) -> Result<(), Difference> {
-        let expected = self.bytes(offset, received.len());
-        if expected == received {
-            return Ok(());
+        let (mut offset, mut received) = (offset, received);
+        while !received.is_empty() {
+            let expected = self.rest_of_block(offset);
+            let length = expected.len().min(received.len());
+            let (part, rest) = received.split_at(length);
+            if part != &expected[..length] {
+                let at = expected.iter().zip(part).take_while(|(a, b)| a == b).count();
+                let (expected, received) = (expected[at], part[at]);
+                return Err(Difference { offset: offset + at as u64, expected, received });
+            }
+            offset += length as u64;
+            received = rest;
         }
-        let at = expected.iter().zip(received).take_while(|(a, b)| a == b).count();
-        let (expected, received) = (expected[at], received[at]);
-        Err(Difference { offset: offset + at as u64, expected, received })
+        Ok(())
     }
 
     /// The checksum of the first `length` bytes.
@@ -182,9 +199,9 @@ mod tests {
     #[test]
     fn any_part_of_the_stream_is_the_same_bytes() {
         let stream = Stream::new(7);
-        let whole = stream.bytes(0, 100);
-        for start in 0..40 {
-            for length in 0..40 {
+        let whole = stream.bytes(0, 3 * BLOCK);
+        for start in (0..40).chain(BLOCK as u64 - 20..BLOCK as u64 + 20) {
+            for length in (0..40).chain(BLOCK - 20..BLOCK + 20) {
                 assert_eq!(stream.bytes(start, length), whole[start as usize..][..length]);
             }
         }
@@ -192,14 +209,26 @@ mod tests {
     }
 
     #[test]
+    fn a_shift_a_loss_and_a_swap_show() {
+        let stream = Stream::new(2);
+        let bytes = stream.bytes(0, 10 * BLOCK);
+        for shift in [1, 8, 64, BLOCK as u64, 2 * BLOCK as u64] {
+            let difference = stream.check(shift, &bytes[..BLOCK]).unwrap_err();
+            assert!(difference.offset - shift < 4, "shifted by {shift}: {difference}");
+        }
+        let lost = [&bytes[..5000], &bytes[5001..]].concat();
+        assert!((5000..5004).contains(&stream.check(0, &lost).unwrap_err().offset));
+    }
+
+    #[test]
     fn the_first_wrong_byte_is_named() {
         let stream = Stream::new(1);
-        let mut bytes = stream.bytes(1000, 500);
-        assert_eq!(stream.check(1000, &bytes), Ok(()));
+        let mut bytes = stream.bytes(4000, 500);
+        assert_eq!(stream.check(4000, &bytes), Ok(()));
         bytes[321] ^= 1;
         bytes[400] ^= 1;
-        let difference = stream.check(1000, &bytes).unwrap_err();
-        assert_eq!(difference.offset, 1321);
+        let difference = stream.check(4000, &bytes).unwrap_err();
+        assert_eq!(difference.offset, 4321);
         assert_eq!(difference.expected ^ 1, difference.received);
     }
 

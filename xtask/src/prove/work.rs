@@ -91,6 +91,16 @@ fn build_release() -> Option<String> {
         .map(|trouble| format!("the programs do not build: {trouble}"))
 }
 
+/// Builds the fakes that tests start as processes of their own, beside the tests.
+fn build_fakes() -> Option<String> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--locked", "-p", "eclusa-testkit"]);
+    command.args(["--no-default-features", "--bin", "eclusa-fake"]);
+    step::run(&mut command, BUILD)
+        .trouble
+        .map(|trouble| format!("the fakes do not build: {trouble}"))
+}
+
 fn fresh_clone(folder: &Path, all: (&str, u64), tests: (&str, u64)) -> Yield {
     let clone = folder.join("clone");
     let mut command = program("bash");
@@ -143,7 +153,7 @@ fn seconds_of(line: &str, step: &str) -> Option<f64> {
 }
 
 fn tests(package: &str, out: &Path, filter: Option<&str>, limit: Duration) -> Yield {
-    if let Some(trouble) = build_release() {
+    if let Some(trouble) = build_release().or_else(build_fakes) {
         return Yield { trouble: Some(trouble), ..Yield::default() };
     }
     if let Err(error) = fs::write(out, "") {

@@ -171,7 +171,9 @@ fn shared_versions(file: &File) -> Vec<Problem> {
         for (name, line) in dependencies(&file.text, section) {
             let text = lines[line - 1].split('#').next().unwrap_or_default().replace(' ', "");
             let is_table = text.starts_with('[');
-            if !is_table && !text.contains("workspace=true") {
+            // Ours have one version; a path also lets their default features be left out.
+            let is_ours = name.starts_with("eclusa-") && text.contains("path=");
+            if !is_table && !is_ours && !text.contains("workspace=true") {
                 problems.push(problem(
                     file,
                     line,
@@ -236,6 +238,9 @@ mod tests {
     #[test]
     fn versions_are_shared() {
         let text = format!("{LINTS}[dev-dependencies]\na = \"1\" # workspace = true\n");
+        let ours =
+            format!("{LINTS}[dependencies]\neclusa-testkit = {{ path = \"../crates/testkit\" }}\n");
+        assert_eq!(found("tests/Cargo.toml", &ours), []);
         only(&found("crates/wire/Cargo.toml", &text), 4, "`a` with a version of its own");
     }
 }

@@ -133,6 +133,10 @@ type EndpointKey = (Host, u16);
 
 /// Tells of each literal address that lies outside the networks.
 pub(super) fn check_within(report: &Report, written: &[Written], networks: &[Got<IpNet>]) {
+    if networks.is_empty() {
+        // Nothing of the list could be read, which is told already.
+        return;
+    }
     for one in written {
         let Host::Address(address) = &one.at.host else { continue };
         if networks.iter().any(|network| network.value.contains(address)) {

@@ -2,8 +2,9 @@
 //!
 //! Three of them look at the whole pool. *Correlation*: when half or more of it falls within 3 s,
 //! or nobody would be left, the falls are suspected to be this host's or its network's; they are
-//! marked and held. *Witness*: silence is only believed while some other endpoint was heard since
-//! it began; a host that hears nobody says nothing of anybody. *Hold*: an endpoint that is held
+//! marked and held. *Witness*: silence is only believed if some other endpoint was heard during
+//! each of the silent dials; a host that hears nobody says nothing of anybody, and two SYNs lost to
+//! one and the same gap of the network have no byte of anybody between them. *Hold*: an endpoint that is held
 //! goes back to `suspect` as soon as the others no longer fall, and its evidence starts anew.
 
 use super::member::{Fall, Hold, Member, Reset, State};
@@ -74,6 +75,17 @@ fn has_witness(members: &[Member], index: usize, since: Time) -> bool {
     others.into_iter().any(|(_, member)| member.silence.heard_since(since))
 }
 
+/// A dial of the endpoint at `index` was missed: was anybody else heard since `since`?
+pub(super) fn witness(members: &mut [Member], index: usize, since: Time) {
+    let heard_another = has_witness(members, index, since);
+    members[index].silence.witness(heard_another);
+}
+
+/// Whether its silence is believed.
+fn is_witnessed(member: &Member, settings: &Settings) -> bool {
+    member.silence.witnessed() >= settings.confirm
+}
+
 fn correlate(members: &mut [Member], index: usize, now: Time, settings: &Settings) {
     let State::Fallen(fallen) = members[index].state else { return };
     let recent = |member: &Member| match member.state {
@@ -93,8 +105,7 @@ fn correlate(members: &mut [Member], index: usize, now: Time, settings: &Setting
     if members.iter().filter(|member| sick(member)).count() >= threshold {
         members.iter_mut().filter(|member| sick(member)).for_each(|member| hold(member, now));
     }
-    let believed = fallen.reason != Reason::Silent
-        || has_witness(members, index, members[index].silence.begun());
+    let believed = fallen.reason != Reason::Silent || is_witnessed(&members[index], settings);
     if fallen.stood && (!believed || !anybody_left(members)) {
         hold(&mut members[index], now);
     }
@@ -121,7 +132,7 @@ fn hold(member: &mut Member, now: Time) {
 fn arm_reset(members: &mut [Member], index: usize, now: Time, settings: &Settings) {
     let State::Fallen(Fall { reason, at, hold: None, .. }) = members[index].state else { return };
     let from = match reason {
-        Reason::Silent if has_witness(members, index, members[index].silence.begun()) => {
+        Reason::Silent if is_witnessed(&members[index], settings) => {
             settings.reset_silent_after.map(|after| now + after)
         }
         Reason::Sick(_) => settings.reset_sick_after.map(|after| at + after),

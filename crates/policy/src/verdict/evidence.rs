@@ -61,6 +61,8 @@ pub enum Evidence {
     },
     /// No HTTP answer after `overdue_after`: no verdict, but a fresh dial beside it.
     Overdue {
+        /// When the request was sent.
+        since: Time,
         /// How late the prober's own timer fired.
         timer_late: Duration,
     },

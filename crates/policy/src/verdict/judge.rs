@@ -101,10 +101,13 @@ impl Judge {
     /// heard of the pool's endpoints: bytes beat probes.
     pub fn observe(&mut self, key: Key, evidence: &Evidence, now: Time) {
         let Some(index) = self.index(key) else { return };
-        let was_silent = is_silent(&self.members[index]);
+        let was_silent = self.members[index].is_silent();
         let finding = self.members[index].take(evidence, now, &self.settings);
         if was_silent && is_sign_of_life(evidence) {
             brakes::revive(&mut self.members[index], now);
+        }
+        if let Evidence::Silent { since, .. } = *evidence {
+            brakes::witness(&mut self.members, index, since + self.settings.witness_after);
         }
         match finding {
             Finding::Nothing => {}
@@ -114,17 +117,16 @@ impl Judge {
                 brakes::fall(&mut self.members, index, reason, alive, now, &self.settings);
             }
         }
-        if let Evidence::Silent { since, .. } = *evidence {
-            self.ask_the_others(index, since);
-        }
         self.settle(now);
     }
 
-    /// Traffic or a probe received a byte from the endpoint at `at`.
+    /// Traffic or a probe received a byte from the endpoint at `at`. Workers leave the time of the
+    /// last byte in a cell of their own; the probe thread passes the latest on before it reports
+    /// silence.
     pub fn heard(&mut self, key: Key, at: Time, now: Time) {
         let Some(index) = self.index(key) else { return };
         let member = &mut self.members[index];
-        let since_silence = is_silent(member) && at >= member.silence.begun();
+        let since_silence = member.is_silent() && at >= member.silence.begun();
         member.silence.byte(at);
         if since_silence {
             brakes::revive(member, now);
@@ -132,8 +134,27 @@ impl Judge {
         }
     }
 
-    /// Time has passed: lets holds expire and orders resets that are due.
+    /// A byte came at `at` on a session that has stood for 5 s or more. To be told a few times a
+    /// second: it shows which endpoints are busy, and the silence of a busy one is found sooner.
+    /// (Not so young sessions: when a first flight is replayed its late answer is never seen.)
+    pub fn heard_lasting(&mut self, key: Key, at: Time, now: Time) {
+        if let Some(member) = self.member_mut(key) {
+            member.silence.lasting_byte(at);
+        }
+        self.heard(key, at, now);
+    }
+
+    /// Time has passed: finds silence that has lasted long enough, lets holds expire and orders
+    /// resets that are due. Tell before what was heard.
     pub fn tick(&mut self, now: Time) {
+        for index in 0..self.members.len() {
+            let member = &self.members[index];
+            let due = member.silent_at(&self.settings).is_some_and(|at| now >= at);
+            if due && !member.is_silent() {
+                let reason = Reason::Silent;
+                brakes::fall(&mut self.members, index, reason, false, now, &self.settings);
+            }
+        }
         self.settle(now);
     }
 
@@ -150,7 +171,8 @@ impl Judge {
                 _ => None,
             };
             let hold = hold.map(|hold| hold.since + self.settings.hold);
-            reset.into_iter().chain(hold).min()
+            let silent = member.silent_at(&self.settings).filter(|_| !member.is_silent());
+            reset.into_iter().chain(hold).chain(silent).min()
         };
         self.members.iter().filter_map(of).min()
     }
@@ -165,10 +187,14 @@ impl Judge {
 
     /// A probe of the endpoint begins.
     pub fn started(&mut self, key: Key, way: Way, now: Time) {
-        if let Some(index) = self.index(key) {
-            let member = &mut self.members[index];
-            let changing = member.is_changing();
-            member.schedule.started(now, way, changing, &self.settings, &mut self.rng);
+        let Some(index) = self.index(key) else { return };
+        let member = &mut self.members[index];
+        let changing = member.is_changing();
+        let in_doubt = changing || member.schedule.is_in_doubt();
+        member.schedule.started(now, way, changing, &self.settings, &mut self.rng);
+        if way == Way::Fresh && in_doubt {
+            let others = self.members.iter_mut().filter(|member| member.key != key);
+            others.for_each(|other| other.schedule.bear_witness(now, &self.settings));
         }
     }
 
@@ -252,15 +278,6 @@ impl Judge {
         }
     }
 
-    /// Silence is believed only with a witness: those not heard since are asked soon.
-    fn ask_the_others(&mut self, index: usize, since: Time) {
-        for (other, member) in self.members.iter_mut().enumerate() {
-            if other != index && !member.silence.heard_since(since) {
-                member.schedule.hasten(&self.settings);
-            }
-        }
-    }
-
     /// Brings everything that depends on the whole pool up to date, and tells what changed.
     fn settle(&mut self, now: Time) {
         brakes::release(&mut self.members, now, &self.settings);
@@ -320,10 +337,6 @@ impl Judge {
             }
         }
     }
-}
-
-fn is_silent(member: &Member) -> bool {
-    matches!(member.state, State::Fallen(fall) if fall.reason == Reason::Silent)
 }
 
 /// Evidence that came as bytes from the endpoint. A failed handshake is left to its own finding.

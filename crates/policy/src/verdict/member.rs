@@ -26,8 +26,8 @@ pub(super) struct Member {
     pub(super) facts: Option<HandshakeFacts>,
     pub(super) reset: Reset,
     pub(super) published: Report,
-    answers: Answers,
-    resolved: bool,
+    pub(super) answers: Answers,
+    pub(super) resolved: bool,
     refusals: u32,
     tls_failures: u32,
     /// Good results in a row, per check.
@@ -36,7 +36,7 @@ pub(super) struct Member {
     fresh_good: bool,
     /// The last hello came in time.
     prompt: bool,
-    risen: Option<Time>,
+    pub(super) risen: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,21 +164,17 @@ impl Member {
                 self.bad(Outcome::Bad(Reason::Slow), now);
                 self.late(since, false)
             }
-            Evidence::Overdue { .. } | Evidence::KeptEnded => self.hurry(now),
-            Evidence::DialFailed(fault) => {
-                self.schedule.hurry(now);
-                Finding::Suspect(Reason::DialFailed(fault))
+            Evidence::Overdue { since, .. } => {
+                self.silence.asked(since);
+                self.hurry(now)
             }
-            Evidence::Unanswered { since } => {
-                self.schedule.hurry(now);
-                if self.silence.heard_since(since) {
-                    return Finding::Nothing;
-                }
-                Finding::Suspect(Reason::Unanswered)
+            Evidence::KeptEnded => {
+                self.silence.restart();
+                self.hurry(now)
             }
-            Evidence::EndedEarly { answered } => {
+            Evidence::DialFailed(_) | Evidence::Unanswered { .. } | Evidence::EndedEarly { .. } => {
                 self.schedule.hurry(now);
-                if answered { Finding::Nothing } else { Finding::Suspect(Reason::EndedEarly) }
+                self.met_by_traffic(evidence)
             }
             Evidence::Byte => {
                 self.silence.byte(now);
@@ -192,6 +188,20 @@ impl Member {
                 self.void(cause, now);
                 Finding::Nothing
             }
+        }
+    }
+
+    /// What sessions met: a suspicion at most.
+    fn met_by_traffic(&self, evidence: &Evidence) -> Finding {
+        match *evidence {
+            Evidence::DialFailed(fault) => Finding::Suspect(Reason::DialFailed(fault)),
+            // Not `asked`: the session may have been replayed and this half of it given up, so
+            // that its answer would never be seen.
+            Evidence::Unanswered { since } if !self.silence.heard_since(since) => {
+                Finding::Suspect(Reason::Unanswered)
+            }
+            Evidence::EndedEarly { answered: false } => Finding::Suspect(Reason::EndedEarly),
+            _ => Finding::Nothing,
         }
     }
 
@@ -213,13 +223,20 @@ impl Member {
 
     /// A hello; where it makes the endpoint slow, that finding.
     fn hello(&mut self, took: Duration, now: Time, settings: &Settings) -> Option<Finding> {
-        self.prompt = took <= settings.hello_within;
+        let sent = Time::after_start(now.since_start().saturating_sub(took));
         self.refusals = 0;
+        if took > settings.hello_within && self.silence.greeted_since(sent) {
+            // An old dial that was repeated late; a younger one was answered in time.
+            self.silence.byte(now);
+            return None;
+        }
+        self.prompt = took <= settings.hello_within;
         if self.prompt {
             self.silence.hello(now);
             return None;
         }
         let tardy = self.silence.tardy_hello(now);
+        self.bad(Outcome::Bad(Reason::Slow), now);
         (tardy >= settings.confirm).then_some(Finding::Fall { reason: Reason::Slow, alive: true })
     }
 
@@ -232,7 +249,7 @@ impl Member {
 
     fn refused(&mut self, reason: Reason, now: Time, settings: &Settings) -> Finding {
         self.schedule.dialled();
-        self.silence.interrupt();
+        self.silence.restart();
         self.refusals += 1;
         self.confirmed(reason, self.refusals, now, settings)
     }
@@ -251,9 +268,9 @@ impl Member {
     fn silent(&mut self, since: Time, now: Time, settings: &Settings) -> Finding {
         self.schedule.dialled();
         match self.silence.missed(since) {
-            Missed::InARow(count) => {
+            Missed::InARow(_) => {
                 self.bad(Outcome::Bad(Reason::Silent), now);
-                if count >= settings.confirm {
+                if self.silent_at(settings).is_some_and(|at| now >= at) {
                     return Finding::Fall { reason: Reason::Silent, alive: false };
                 }
                 self.schedule.hurry(now);
@@ -268,6 +285,20 @@ impl Member {
                 Finding::Suspect(Reason::Slow)
             }
         }
+    }
+
+    /// When it counts as silent, if nothing is heard until then: enough dials have failed, and only
+    /// the time is missing. One that is known to be slow gets a dial more: its hellos may take
+    /// longer than two.
+    pub(super) fn silent_at(&self, settings: &Settings) -> Option<Time> {
+        let slow = matches!(self.state, State::Fallen(fall) if fall.reason == Reason::Slow);
+        let enough = self.silence.run() >= settings.confirm + u32::from(slow);
+        self.silence.quiet_since().filter(|_| enough).map(|since| since + settings.silent_for)
+    }
+
+    /// Whether it was found silent.
+    pub(super) fn is_silent(&self) -> bool {
+        matches!(self.state, State::Fallen(fall) if fall.reason == Reason::Silent)
     }
 
     fn rules(&self, settings: &Settings) -> Rules {
@@ -397,58 +428,8 @@ impl Member {
     }
 
     /// On its way up: the last thing seen of it was good.
-    fn is_returning(&self) -> bool {
+    pub(super) fn is_returning(&self) -> bool {
         self.fresh_good && self.good.iter().any(|n| *n > 0)
-    }
-
-    /// The report as of now; `since` is the caller's.
-    pub(super) fn report(&self, settings: &Settings) -> Report {
-        let (verdict, reason, tier) = self.standing(settings);
-        let held = matches!(self.state, State::Fallen(Fall { hold: Some(_), .. }));
-        let onward = match self.reset {
-            Reset::From(at) | Reset::Ordered(at) if !held => Onward::ResetFrom(at),
-            _ => Onward::GoOn,
-        };
-        Report {
-            verdict,
-            reason,
-            since: self.published.since,
-            blind: self.state == State::Up && self.answers.is_blind(),
-            correlated: held,
-            tier: if self.retired { Tier::Closed } else { tier },
-            onward,
-            risen: self.risen,
-        }
-    }
-
-    fn standing(&self, settings: &Settings) -> (Verdict, Reason, Tier) {
-        match self.state {
-            State::Unprobed if !self.resolved => {
-                (Verdict::Unresolved, Reason::Unresolved, Tier::Unprobed)
-            }
-            State::Unprobed => (Verdict::Unknown, Reason::NotProbed, Tier::Unprobed),
-            State::Up if !self.resolved => (Verdict::Unresolved, Reason::Unresolved, Tier::Up),
-            State::Up if self.answers.is_blind() => (Verdict::Up, Reason::Blind, Tier::Up),
-            State::Up => (Verdict::Up, Reason::Answers, Tier::Up),
-            State::Suspect(reason) => (Verdict::Suspect, reason, Tier::Suspect),
-            State::Fallen(Fall { reason, hold, .. }) => {
-                let (verdict, tier) = match hold {
-                    Some(hold) if reason.is_deadly() && !hold.expired => {
-                        (hold.floor, Tier::LastResort)
-                    }
-                    Some(_) if !reason.is_deadly() => (Verdict::Draining, Tier::Up),
-                    _ if reason.is_deadly() => (Verdict::Dead, Tier::Closed),
-                    _ if reason == Reason::Slow || settings.fail_open => {
-                        (Verdict::Draining, Tier::Draining)
-                    }
-                    _ => (Verdict::Draining, Tier::Closed),
-                };
-                // It takes sessions again before all the others that are out: nobody must be
-                // turned away while an endpoint answers.
-                let tier = if self.is_returning() { tier.min(Tier::Draining) } else { tier };
-                (verdict, reason, tier)
-            }
-        }
     }
 }
 
@@ -456,7 +437,7 @@ impl Member {
 fn void_cause(evidence: &Evidence, settings: &Settings) -> Option<VoidCause> {
     match *evidence {
         Evidence::Silent { timer_late, .. }
-        | Evidence::Overdue { timer_late }
+        | Evidence::Overdue { timer_late, .. }
         | Evidence::Late { timer_late, .. } => {
             (timer_late > settings.timer_slack).then_some(VoidCause::Stalled)
         }

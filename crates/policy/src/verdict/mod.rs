@@ -12,10 +12,47 @@
 //! | `evidence`, `reason` | what can be seen, and how it is named |
 //! | `silence`, `answers` | the two kinds of evidence that need a memory |
 //! | `member` | one endpoint: evidence to finding |
+//! | `standing` | state to verdict, tier, fate of sessions |
 //! | `brakes` | correlation, witness, hold, resets |
 //! | `schedule` | when and how to probe next |
 //! | `judge`, `report` | the pool: entry points, events |
 //! | `pace` | resets spread over time |
+//!
+//! How it is driven, by the thread that owns it:
+//!
+//! ```
+//! use eclusa_policy::time::Time;
+//! use eclusa_policy::verdict::{Check, Event, Evidence, HandshakeFacts, Judge, Key, Settings};
+//! use std::time::Duration;
+//!
+//! let (mut judge, master) = (Judge::new(Settings::apiserver(), 7), Key(1));
+//! let now = Time::from_millis(0);
+//! judge.add(master, now);
+//! // The next probe is due at `at`, over a kept or a fresh connection.
+//! let next = judge.next_probe(master).unwrap();
+//! judge.started(master, next.way, now);
+//! // The probe tells what it saw and how long that took; it does not judge.
+//! let took = Duration::from_millis(4);
+//! judge.observe(master, &Evidence::Hello { took }, now);
+//! judge.observe(master, &Evidence::Handshake(HandshakeFacts::default()), now);
+//! for check in [Check::Ready, Check::Live] {
+//!     let answer = Evidence::Answer { check, status: 200, took, status_object: false };
+//!     judge.observe(master, &answer, now);
+//! }
+//! // Workers left the time of the last byte; pass it on before `tick` and before silence.
+//! judge.heard(master, now, now);
+//! judge.tick(now);
+//! for event in judge.take_events() {
+//!     match event {
+//!         Event::Changed { report, .. } => println!("{}: {}", report.verdict.name(), report.reason),
+//!         Event::Reset { .. } => { /* a `Pacer` over the endpoint's sessions */ }
+//!         Event::StopReset { .. } | Event::Correlated(_) | Event::Panic(_) => {}
+//!     }
+//! }
+//! // Ask again: evidence moves the next probe forward.
+//! let (probe, deadline) = (judge.next_probe(master), judge.next_deadline());
+//! # assert!(probe.is_some() && deadline.is_none());
+//! ```
 //!
 //! [`RiseFall`] is the plain counter for pools that are only asked whether they connect.
 
@@ -32,6 +69,7 @@ mod rise_fall;
 mod schedule;
 mod settings;
 mod silence;
+mod standing;
 #[cfg(test)]
 mod tests;
 

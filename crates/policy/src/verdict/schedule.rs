@@ -58,7 +58,8 @@ impl Schedule {
         rng: &mut Rng,
     ) {
         let interval = if changing { settings.fast_interval } else { settings.interval };
-        let jitter = 1.0 + (rng.f64() * 2.0 - 1.0) * f64::from(settings.jitter_percent) / 100.0;
+        // Never longer: the bounds on the time to a verdict count on the interval.
+        let jitter = 1.0 - rng.f64() * f64::from(settings.jitter_percent) / 100.0;
         self.next_at = now + interval.mul_f64(jitter);
         self.last_start = now;
         self.dialling = way == Way::Fresh;
@@ -86,6 +87,18 @@ impl Schedule {
             self.fresh_wanted = true;
             self.next_at = self.next_at.min(now);
         }
+    }
+
+    /// Whether the next fresh probe follows a failure or a doubt, not the steady round.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.fresh_wanted
+    }
+
+    /// Another endpoint is dialled in doubt: this one is asked soon, as a witness.
+    pub(super) fn bear_witness(&mut self, now: Time, settings: &Settings) {
+        let soon = now + settings.witness_after + settings.witness_after / 2;
+        let at = soon.max(self.last_start + settings.fast_interval);
+        self.next_at = self.next_at.min(at);
     }
 
     /// The next probe starts no later than the fast interval after the last.

@@ -33,6 +33,8 @@ pub enum Fault {
     Exhausted,
     /// This process does not run.
     Stall,
+    /// Every byte of all of them comes this late.
+    AllSlow(Duration),
     /// All of them at once, sick as above: etcd stands still.
     EtcdStall,
 }
@@ -71,6 +73,15 @@ pub struct Timeline {
     pub end: Time,
 }
 
+/// This process gets to run for a moment now and then only.
+fn starve(episodes: &mut Vec<Episode>, from: f64, rng: &mut Rng) {
+    for n in 1..30 {
+        let from = from + f64::from(n) * 0.5 + 0.3 * rng.f64();
+        let (from, to) = (seconds(from), seconds(from + 0.1 + 0.2 * rng.f64()));
+        episodes.push(Episode { from, to, endpoint: None, fault: Fault::Stall });
+    }
+}
+
 fn seconds(from: f64) -> Time {
     Time::after_start(Duration::from_secs_f64(from))
 }
@@ -83,7 +94,8 @@ impl Timeline {
             let endpoint = Some(rng.usize(0..endpoints));
             let from = 8.0 + 30.0 * rng.f64();
             let length = 1.0 + 11.0 * rng.f64();
-            let slow = Duration::from_millis(rng.u64(800..2000));
+            // Later than that, out of the blue, cannot be told from silence within 3.1 s.
+            let slow = Duration::from_millis(rng.u64(800..1800));
             let fault = match rng.u32(0..10) {
                 0 => Fault::Killed,
                 1 | 2 => Fault::Frozen,
@@ -109,11 +121,17 @@ impl Timeline {
         }
         if rng.u32(0..10) < 6 {
             let from = 60.0 + 5.0 * rng.f64();
-            let (fault, most) = match rng.u32(0..5) {
+            let slow_all = Duration::from_millis(rng.u64(600..2000));
+            let (fault, most) = match rng.u32(0..7) {
                 0 => (Fault::Outage, 8.0),
                 1 => (Fault::NoRoute, 8.0),
                 2 => (Fault::Exhausted, 8.0),
                 3 => (Fault::Stall, 6.0),
+                4 => (Fault::AllSlow(slow_all), 8.0),
+                5 => {
+                    starve(&mut episodes, from, rng);
+                    (Fault::Stall, 0.5)
+                }
                 _ => (Fault::EtcdStall, 8.0),
             };
             let (from, to) = (seconds(from), seconds(from + 0.3 + most * rng.f64()));
@@ -135,10 +153,18 @@ impl Timeline {
     /// How late the endpoint's bytes are at `now`.
     pub fn delay(&self, endpoint: usize, now: Time) -> Duration {
         let delay = |episode: &Episode| match episode.fault {
-            Fault::Slow(delay) => Some(delay),
+            Fault::Slow(delay) | Fault::AllSlow(delay) => Some(delay),
             _ => None,
         };
         self.of(endpoint, now).filter_map(delay).max().unwrap_or_default()
+    }
+
+    /// When what was sent before the endpoint turned slow is through: until the first late byte
+    /// there is a gap.
+    pub fn gap_until(&self, endpoint: usize, now: Time) -> Option<Time> {
+        let slow = |fault| matches!(fault, Fault::Slow(_) | Fault::AllSlow(_));
+        let since = self.of(endpoint, now).filter(|e| slow(e.fault)).map(|e| e.from).min()?;
+        Some(since + self.delay(endpoint, now)).filter(|until| *until > now)
     }
 
     /// The share of packets lost at `now`.

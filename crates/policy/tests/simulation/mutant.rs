@@ -71,7 +71,10 @@ impl Mutant {
     /// The settings under this mutant.
     pub fn settings(self, mut settings: Settings) -> Settings {
         match self {
-            Self::OneSilenceSuffices => settings.confirm = 1,
+            Self::OneSilenceSuffices => {
+                settings.confirm = 1;
+                settings.silent_for = std::time::Duration::ZERO;
+            }
             Self::NeverRises => settings.rise = u32::MAX,
             _ => {}
         }

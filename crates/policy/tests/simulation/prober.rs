@@ -1,6 +1,7 @@
 //! The probe thread: asks when the judge says so, reports what it saw.
 
 use crate::fault::Fault;
+use crate::mutant::Mutant;
 use crate::world::{Happening, World, key};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Check, Evidence, HandshakeFacts, TlsFault, VoidCause, Way};
@@ -68,8 +69,10 @@ impl World {
             ProbeEvent::Answer(id, check) => self.probe_answer(id, check),
             ProbeEvent::Overdue(id) => {
                 let probe = &self.prober.probes[id];
-                if !probe.over && !(probe.answered[1] && probe.answered[2]) {
-                    self.observe(probe.endpoint, &Evidence::Overdue { timer_late: self.late });
+                let answered = probe.answered[1] && probe.answered[2];
+                if !probe.over && !answered {
+                    let (since, timer_late) = (probe.asked, self.late);
+                    self.observe(probe.endpoint, &Evidence::Overdue { since, timer_late });
                 }
             }
             ProbeEvent::Late(id, check) => {
@@ -89,7 +92,7 @@ impl World {
 
     fn probe_due(&mut self, endpoint: usize) {
         self.prober.armed[endpoint] = None;
-        let next = self.judge.next_probe(key(endpoint)).unwrap();
+        let next = self.judge.next_probe(key(endpoint)).expect("every endpoint is judged");
         if next.at > self.now {
             return self.arm(endpoint);
         }
@@ -236,6 +239,12 @@ impl World {
                 probe.tainted = true;
             } else if !(probe.answered[1] && probe.answered[2]) {
                 probe.over = true;
+                if self.mutant == Mutant::LateTimersCount {
+                    let Probe { endpoint, asked: since, .. } = self.prober.probes[id];
+                    let timer_late = self.late.max(Duration::from_millis(101));
+                    self.observe(endpoint, &Evidence::Silent { since, timer_late });
+                    continue;
+                }
                 self.observe(self.prober.probes[id].endpoint, &Evidence::Void(VoidCause::Stalled));
             }
         }

@@ -391,11 +391,16 @@ impl World {
         let silent = [
             self.timeline.frozen_until(endpoint, self.now),
             self.timeline.unreachable_until(endpoint, self.now),
+            self.timeline.gap_until(endpoint, self.now),
         ];
         let next = match silent.into_iter().flatten().max() {
             Some(until) => until.since(self.now) + Duration::from_millis(self.rng.u64(1..500)),
             None => {
                 self.byte_from(endpoint);
+                let started = self.traffic.sessions[session].started;
+                if self.now.since(started) >= Duration::from_secs(5) {
+                    self.last_lasting[endpoint] = Some(self.now);
+                }
                 Duration::from_millis(self.rng.u64(100..500))
             }
         };
@@ -441,6 +446,7 @@ impl World {
 
     /// The endpoint's kernel ends its sessions.
     pub fn kill(&mut self, endpoint: usize) {
+        self.observe(endpoint, &Evidence::KeptEnded);
         for session in 0..self.traffic.sessions.len() {
             let Session { over, standing, started, .. } = self.traffic.sessions[session];
             if over {

@@ -91,6 +91,8 @@ pub struct World {
     pub epoch: u64,
     /// When bytes of an endpoint last reached this host, by session or probe.
     pub last_byte: Vec<Option<Time>>,
+    /// The same, on sessions that have stood for a while.
+    pub last_lasting: Vec<Option<Time>>,
     /// Silent dials since the last byte, by the time of their SYN.
     silent_dials: Vec<Vec<Time>>,
     orders: Vec<Option<Order>>,
@@ -133,6 +135,7 @@ impl World {
             statistics: Statistics::default(),
             epoch: 1,
             last_byte: vec![None; endpoints],
+            last_lasting: vec![None; endpoints],
             silent_dials: vec![Vec::new(); endpoints],
             orders: (0..endpoints).map(|_| None).collect(),
             orders_given: 0,
@@ -200,8 +203,14 @@ impl World {
                 break;
             }
             if let Some(end) = self.timeline.stalled_until(at) {
+                // When it runs again its timers come first: what has arrived is read after them.
+                let timer = matches!(
+                    what,
+                    Happening::Probe(ProbeEvent::Silent(_) | ProbeEvent::Overdue(_))
+                );
+                let read = if timer { end } else { end + Duration::from_millis(1) };
                 self.stalled = true;
-                self.push(end, due, what);
+                self.push(read, due, what);
                 continue;
             }
             self.now = at;
@@ -253,7 +262,7 @@ impl World {
     }
 
     pub fn report(&self, endpoint: usize) -> Report {
-        self.judge.report(key(endpoint)).unwrap()
+        self.judge.report(key(endpoint)).expect("every endpoint is judged")
     }
 
     pub fn reports(&self) -> Vec<Report> {
@@ -288,14 +297,20 @@ impl World {
             {
                 self.judge.heard(key(endpoint), at, self.now);
             }
+            if let Some(at) = self.last_lasting[endpoint].take()
+                && self.mutant != Mutant::VetoIgnored
+            {
+                self.judge.heard_lasting(key(endpoint), at, self.now);
+            }
         }
         self.follow();
     }
 
     /// Gives evidence to the judge, looks at what it does with it, and follows.
     pub fn observe(&mut self, endpoint: usize, evidence: &Evidence) {
-        self.judge.tick(self.now);
         self.pass_on_bytes();
+        self.judge.tick(self.now);
+        self.follow();
         let void = is_void(evidence);
         self.statistics.voids += u64::from(void);
         if let (Evidence::Silent { since, .. }, false) = (evidence, void) {
@@ -306,7 +321,14 @@ impl World {
             self.judge.observe(key(endpoint), &evidence, self.now);
         }
         let after = self.reports();
-        if after[endpoint] != before[endpoint] {
+        if after[endpoint] != before[endpoint]
+            || !matches!(
+                evidence,
+                Evidence::Hello { .. }
+                    | Evidence::Handshake(_)
+                    | Evidence::Answer { status: 200, .. }
+            )
+        {
             self.tell(|| format!("endpoint {endpoint}: {evidence:?} -> {:?}", after[endpoint]));
         }
         if void {
@@ -350,17 +372,17 @@ impl World {
         for event in self.judge.take_events() {
             match event {
                 Event::Changed { key: Key(of), before, report } if of < PHANTOMS.start => {
-                    let endpoint = usize::try_from(of).unwrap();
+                    let endpoint = of as usize;
                     self.epoch += 1;
                     self.changed(endpoint, before, &report);
                 }
                 Event::Reset { key: Key(of), reason } => {
-                    let endpoint = usize::try_from(of).unwrap();
+                    let endpoint = of as usize;
                     self.tell(|| format!("endpoint {endpoint}: reset its sessions: {reason}"));
                     self.order_resets(endpoint);
                 }
                 Event::StopReset { key: Key(of) } if self.mutant != Mutant::StopIgnored => {
-                    self.orders[usize::try_from(of).unwrap()] = None;
+                    self.orders[of as usize] = None;
                 }
                 Event::Correlated(on) => {
                     self.tell(|| format!("CORRELATED: {on}"));
@@ -442,8 +464,9 @@ impl World {
                 self.judge.heard(phantom, self.now, self.now);
             }
         }
-        self.judge.tick(self.now);
         self.pass_on_bytes();
+        self.judge.tick(self.now);
+        self.follow();
         for endpoint in 0..self.endpoints {
             self.arm(endpoint);
         }
@@ -483,7 +506,7 @@ fn is_void(evidence: &Evidence) -> bool {
     match evidence {
         Evidence::Void(_) => true,
         Evidence::Silent { timer_late, .. }
-        | Evidence::Overdue { timer_late }
+        | Evidence::Overdue { timer_late, .. }
         | Evidence::Late { timer_late, .. } => *timer_late > Duration::from_millis(100),
         _ => false,
     }

@@ -13,11 +13,12 @@ use crate::session;
 use crate::signal::Command;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Pacer, Reason};
+use eclusa_sys::socket::hear_no_more;
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,6 +28,8 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+/// How long handshakes that have begun may take to complete before the listeners close.
+const HANDSHAKES: Duration = Duration::from_millis(200);
 /// How long sessions may take to end after they were told to.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -142,6 +145,7 @@ async fn work(setup: Setup) {
     let mut listening = Listening::start(&worker, listeners.collect());
     let mut ticks = tokio::time::interval(Tick::LENGTH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut closing = None;
     loop {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
@@ -149,12 +153,21 @@ async fn work(setup: Setup) {
             _ = ticks.tick() => worker.registry.tick(),
             changed = orders.changed() => {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
-                if order != Order::Run {
-                    listening.end(&worker).await;
+                match order {
+                    Order::Run => {}
+                    Order::Drain => {
+                        listening.hear_no_more(&worker).await;
+                        closing = Some(tokio::time::Instant::now() + HANDSHAKES);
+                    }
+                    Order::Stop => {
+                        listening.end(&worker).await;
+                        break;
+                    }
                 }
-                if order == Order::Stop {
-                    break;
-                }
+            }
+            Some(()) = at(closing) => {
+                closing = None;
+                listening.end(&worker).await;
             }
         }
     }
@@ -191,6 +204,12 @@ async fn reset(
     }
 }
 
+/// `Some` at `when`; `None` without one.
+async fn at(when: Option<tokio::time::Instant>) -> Option<()> {
+    tokio::time::sleep_until(when?).await;
+    Some(())
+}
+
 /// The listening sockets of a worker and the tasks that accept from them.
 struct Listening {
     sockets: Vec<(Arc<Listener>, Rc<OwnedFd>)>,
@@ -206,19 +225,28 @@ impl Listening {
         Self { accepting: sockets.iter().map(accept).collect(), sockets }
     }
 
-    /// Takes what still waits, closes the sockets, and reports that.
-    async fn end(&mut self, worker: &Rc<Worker>) {
+    /// New connections begin no more, and what still waits is taken. A listener that is closed at
+    /// once would reset what came between the last accept and its end.
+    async fn hear_no_more(&mut self, worker: &Rc<Worker>) {
         for task in self.accepting.drain(..) {
             task.abort();
             // Aborted on purpose, or over already.
             let _ = task.await;
         }
+        for (listener, socket) in &self.sockets {
+            // Without it the listener closes all the same, with that gap.
+            let _ = hear_no_more(socket.as_fd());
+            accept_the_rest(worker, listener, socket);
+        }
+    }
+
+    /// Takes the last ones, closes the sockets, and reports that.
+    async fn end(&mut self, worker: &Rc<Worker>) {
+        self.hear_no_more(worker).await;
         if self.sockets.is_empty() {
             return;
         }
-        for (listener, socket) in self.sockets.drain(..) {
-            accept_the_rest(worker, &listener, &socket);
-        }
+        self.sockets.clear();
         worker.shared.closed.fetch_add(1, Ordering::Release);
     }
 }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+/// A session that has stood for so long shows that its endpoint is busy (a watch, a tunnel).
+pub(crate) const LASTING: Duration = Duration::from_secs(5);
+
 /// One address that traffic can go to, with its live numbers. Outlives a change of the pool's set
 /// as long as its address stays.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ struct Cell {
     failures: AtomicU64,
     /// When a byte last came from it, in milliseconds since the start.
     heard: AtomicU64,
+    /// The same of sessions that have stood for a while.
+    heard_lasting: AtomicU64,
 }
 
 impl Endpoint {
@@ -142,8 +147,13 @@ impl Endpoint {
     /// the worker's last tick; then it is exact.
     #[must_use]
     pub fn heard(&self) -> Option<Time> {
-        let latest = self.cells.iter().map(|cell| cell.heard.load(Ordering::Relaxed)).max()?;
-        (latest > 0).then(|| Time::from_millis(latest))
+        latest(self.cells.iter().map(|cell| &cell.heard))
+    }
+
+    /// The same of sessions that have stood for [`LASTING`] or more.
+    #[must_use]
+    pub fn heard_lasting(&self) -> Option<Time> {
+        latest(self.cells.iter().map(|cell| &cell.heard_lasting))
     }
 
     /// Begins (a number) or ends (0) the reset of its sessions.
@@ -155,6 +165,12 @@ impl Endpoint {
     pub(crate) fn reset_order(&self) -> u64 {
         self.reset_order.load(Ordering::Acquire)
     }
+}
+
+/// The latest of the moments in some cells; 0 stands for none.
+fn latest<'a>(moments: impl Iterator<Item = &'a AtomicU64>) -> Option<Time> {
+    let latest = moments.map(|moment| moment.load(Ordering::Relaxed)).max()?;
+    (latest > 0).then(|| Time::from_millis(latest))
 }
 
 fn first_report(probed: bool) -> Report {
@@ -199,11 +215,15 @@ impl Lease {
     }
 
     /// Notes that a byte came from the endpoint: `tick` is the worker's coarse time; `now` is asked
-    /// only while something speaks against the endpoint.
-    pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time) {
+    /// only while something speaks against the endpoint. `lasting`: on a session that has stood for
+    /// [`LASTING`] or more.
+    pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time, lasting: bool) {
         let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
         let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
         self.cell().heard.store(millis, Ordering::Relaxed);
+        if lasting {
+            self.cell().heard_lasting.store(millis, Ordering::Relaxed);
+        }
     }
 
     fn cell(&self) -> &Cell {

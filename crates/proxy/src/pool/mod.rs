@@ -6,7 +6,7 @@ mod pick;
 
 pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
 pub use endpoint::Endpoint;
-pub(crate) use endpoint::Lease;
+pub(crate) use endpoint::{LASTING, Lease};
 pub(crate) use pick::{Pickers, Wanted};
 
 use arc_swap::ArcSwap;

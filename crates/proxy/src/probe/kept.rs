@@ -138,7 +138,7 @@ impl Question {
                     stalled |= timer_late > settings.timer_slack;
                     match passed {
                         0 if self.overdue.replace(true) => {}
-                        0 => self.probing.see(Evidence::Overdue { timer_late }),
+                        0 => self.probing.see(Evidence::Overdue { since, timer_late }),
                         1 => self.probing.see(Evidence::Late { check, since, timer_late }),
                         _ => return,
                     }

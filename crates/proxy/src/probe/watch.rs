@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Between two turns at least: a deadline that has passed must not make us spin.
 const TURN_AT_LEAST: Duration = Duration::from_millis(20);
+/// The judge hears of traffic at least this often.
+const LISTEN: Duration = Duration::from_millis(250);
 
 /// One pool that is probed.
 pub(super) struct Watch {
@@ -183,7 +185,13 @@ impl Watch {
         let mut judge = self.judge.borrow_mut();
         for member in &*self.members.borrow() {
             let key = member.endpoint.key();
-            if let Some(at) = member.endpoint.heard().filter(|_| of(key)) {
+            if !of(key) {
+                continue;
+            }
+            if let Some(at) = member.endpoint.heard_lasting() {
+                judge.heard_lasting(key, at, now);
+            }
+            if let Some(at) = member.endpoint.heard() {
                 judge.heard(key, at, now);
             }
         }
@@ -216,7 +224,9 @@ impl Watch {
         let deadline = self.judge.borrow().next_deadline();
         let deadline = deadline.map(|at| Instant::now() + at.since(self.shared.time()));
         let deadline = deadline.map(|at| at.max(last + TURN_AT_LEAST));
-        deadline.into_iter().chain(busy.then_some(last + Pacer::TURN)).min()
+        // Some times a second in any case: what traffic hears shows which endpoints are busy.
+        let turn = if busy { Pacer::TURN } else { LISTEN };
+        Some(deadline.map_or(last + turn, |at| at.min(last + turn)))
     }
 
     /// Does what the judge says after anything that can have changed its mind; `of`: the one

@@ -12,8 +12,8 @@ mod peer;
 pub(crate) use buffers::{Buffers, PIPES};
 
 use crate::observe::{End, Step, TcpSide, Who};
-use crate::pool::Lease;
-use crate::registry::{Entry, Order};
+use crate::pool::{LASTING, Lease};
+use crate::registry::{Entry, Order, Tick};
 use direction::{Direction, Flow};
 use eclusa_config::plan::DeadPeer;
 use eclusa_sys::socket::{Keepalive, set_keepalive};
@@ -51,6 +51,7 @@ pub(crate) struct Relay {
     /// The side that ended first, in order.
     first: Option<Who>,
     keepalive_set: bool,
+    began: Tick,
     limits: Arc<Limits>,
     buffers: Rc<Buffers>,
     entry: Entry,
@@ -107,6 +108,7 @@ impl Relay {
             lost: None,
             first: None,
             keepalive_set: false,
+            began: buffers.now(),
             limits,
             buffers,
             entry,
@@ -162,7 +164,8 @@ impl Relay {
             self.entry.touch();
             if from == Who::Endpoint {
                 let clock = self.buffers.clock();
-                self.lease.heard(clock.tick_time(), || clock.time());
+                let lasting = clock.now().elapsed_since(self.began) >= LASTING;
+                self.lease.heard(clock.tick_time(), || clock.time(), lasting);
             }
         }
         match flow {

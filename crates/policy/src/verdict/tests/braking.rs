@@ -63,10 +63,10 @@ fn our_own_network_down_kills_nobody() {
 #[test]
 fn one_that_stays_silent_after_the_others_came_back_is_dead() {
     let mut court = Court::masters();
-    court.all_silent(&[A, B, C]);
-    court.all_silent(&[A, B, C]);
+    court.freeze_all(&[A, B, C]);
     court.good(A);
     court.good(B);
+    court.silent(C);
     court.silent(C);
     assert_eq!(court.verdict(C).0, Suspect);
     court.silent(C);
@@ -77,14 +77,12 @@ fn one_that_stays_silent_after_the_others_came_back_is_dead() {
 #[test]
 fn silence_without_a_witness_is_not_believed() {
     let mut court = Court::masters();
-    court.all_silent(&[A]);
-    court.all_silent(&[A]);
+    court.freeze_all(&[A]);
     assert_eq!(court.report(A).tier, Tier::LastResort, "B and C were not heard meanwhile");
     assert!(court.report(A).correlated);
     assert_eq!(court.resets(), []);
     court.judge.heard(B, court.now, court.now);
-    court.silent(A);
-    court.silent(A);
+    court.freeze(A);
     assert_eq!(court.verdict(A).0, Dead);
     assert_eq!(court.resets(), [A]);
 }
@@ -92,8 +90,7 @@ fn silence_without_a_witness_is_not_believed() {
 #[test]
 fn all_silent_for_longer_than_the_hold_are_dead_but_never_reset() {
     let mut court = Court::masters();
-    court.all_silent(&[A, B, C]);
-    court.all_silent(&[A, B, C]);
+    court.freeze_all(&[A, B, C]);
     let deadline = court.judge.next_deadline().unwrap();
     court.pass(10_000);
     assert!(court.now >= deadline);
@@ -145,6 +142,7 @@ fn a_standstill_of_ours_starts_the_row_of_silence_anew() {
     court.silent(A);
     court.see(A, Evidence::Void(VoidCause::Stalled));
     court.silent(A);
+    court.silent(A);
     assert_eq!(court.verdict(A).0, Suspect);
     court.silent(A);
     assert_eq!(court.verdict(A).0, Dead);
@@ -187,8 +185,7 @@ fn a_machine_that_refuses_first_and_is_silent_then_loses_its_sessions() {
     court.see(A, Evidence::Refused);
     assert_eq!(court.resets(), []);
     court.pass(5_000);
-    court.silent(A);
-    court.silent(A);
+    court.freeze(A);
     assert_eq!(court.verdict(A), (Dead, "silent"));
     assert_eq!(court.resets(), [A]);
 }
@@ -201,8 +198,7 @@ fn a_pool_of_one_is_never_emptied_nor_reset() {
     court.good(A);
     court.answer(A, Check::Live, 500);
     assert_eq!(court.report(A).tier, Tier::Up);
-    court.all_silent(&[A]);
-    court.all_silent(&[A]);
+    court.freeze_all(&[A]);
     court.pass(30_000);
     assert_eq!(court.resets(), []);
 }

@@ -92,6 +92,20 @@ impl Court {
         }
     }
 
+    /// Falls silent while the others are well, until it is found dead or should be.
+    fn freeze(&mut self, key: Key) {
+        for _ in 0..3 {
+            self.silent(key);
+        }
+    }
+
+    /// The same for several at once, and nobody else is heard.
+    fn freeze_all(&mut self, keys: &[Key]) {
+        for _ in 0..3 {
+            self.all_silent(keys);
+        }
+    }
+
     fn report(&self, key: Key) -> Report {
         self.judge.report(key).unwrap()
     }

@@ -45,10 +45,10 @@ fn an_overdue_answer_starts_one_fresh_dial_beside_it() {
     let mut court = Court::masters();
     court.judge.started(A, Way::Kept, court.now);
     court.pass(700);
-    court.see(A, Evidence::Overdue { timer_late: Duration::ZERO });
+    court.see(A, Evidence::Overdue { since: court.now, timer_late: Duration::ZERO });
     assert_eq!(court.judge.next_probe(A), Some(Next { at: court.now, way: Way::Fresh }));
     court.judge.started(A, Way::Fresh, court.now);
-    court.see(A, Evidence::Overdue { timer_late: Duration::ZERO });
+    court.see(A, Evidence::Overdue { since: court.now, timer_late: Duration::ZERO });
     assert!(court.judge.next_probe(A).unwrap().at > court.now, "one dial at a time");
 }
 
@@ -63,8 +63,9 @@ fn silence_is_dead_within_three_seconds_and_a_tenth() {
     let next = court.judge.next_probe(A).unwrap();
     court.pass(next.at.since(court.now).as_millis() as u64);
     court.judge.started(A, next.way, court.now);
+    let since = court.now;
     court.pass(700);
-    court.see(A, Evidence::Overdue { timer_late: Duration::ZERO });
+    court.see(A, Evidence::Overdue { since, timer_late: Duration::ZERO });
     for _ in 0..2 {
         let next = court.judge.next_probe(A).unwrap();
         assert!(next.at <= court.now && next.way == Way::Fresh, "{next:?}");

@@ -44,7 +44,7 @@ fn void() -> impl Strategy<Value = Evidence> {
         Just(Evidence::Void(VoidCause::Exhausted)),
         Just(Evidence::Void(VoidCause::NoRoute)),
         Just(Evidence::Void(VoidCause::Stalled)),
-        Just(Evidence::Overdue { timer_late: late }),
+        Just(Evidence::Overdue { since: Time::START, timer_late: late }),
         Just(Evidence::Silent { since: Time::START, timer_late: late }),
         Just(Evidence::Late { check: Check::Ready, since: Time::START, timer_late: late }),
     ]

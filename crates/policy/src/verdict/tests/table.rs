@@ -81,7 +81,7 @@ fn slow_is_a_late_answer_beside_a_prompt_hello() {
     let mut court = Court::masters();
     let since = court.now;
     court.pass(700);
-    court.see(A, Evidence::Overdue { timer_late: Duration::ZERO });
+    court.see(A, Evidence::Overdue { since: court.now, timer_late: Duration::ZERO });
     assert_eq!(court.verdict(A).0, Up, "overdue alone is no verdict");
     court.hello(A);
     court.pass(2300);
@@ -133,12 +133,40 @@ fn reset_on_fresh_connections_is_like_refused() {
 #[test]
 fn silence_twice_is_dead_and_resets() {
     let mut court = Court::masters();
+    let since = court.now;
+    court.pass(700);
+    court.see(A, Evidence::Overdue { since, timer_late: Duration::ZERO });
     court.silent(A);
     assert_eq!(court.verdict(A), (Suspect, "silent"));
     assert_eq!(court.report(A).tier, Tier::Suspect);
     court.silent(A);
     assert_eq!(court.verdict(A), (Dead, "silent"));
     assert_eq!(court.resets(), [A]);
+}
+
+#[test]
+fn silence_that_began_with_a_dial_takes_three() {
+    let mut court = Court::masters();
+    court.silent(A);
+    court.silent(A);
+    assert_eq!(court.verdict(A).0, Suspect, "a hello that takes 1.5 s would not be here yet");
+    court.silent(A);
+    assert_eq!(court.verdict(A), (Dead, "silent"));
+}
+
+#[test]
+fn silence_of_a_busy_endpoint_takes_two_dials() {
+    let mut court = Court::masters();
+    for _ in 0..60 {
+        court.pass(250);
+        court.judge.heard_lasting(A, court.now, court.now);
+    }
+    court.pass(800);
+    court.see(A, Evidence::Unanswered { since: court.now });
+    court.silent(A);
+    assert_eq!(court.verdict(A).0, Suspect);
+    court.silent(A);
+    assert_eq!(court.verdict(A), (Dead, "silent"));
 }
 
 #[test]
@@ -176,8 +204,7 @@ fn a_late_hello_vetoes_silence() {
 #[test]
 fn a_byte_from_a_dead_endpoint_stops_its_resets() {
     let mut court = Court::masters();
-    court.silent(A);
-    court.silent(A);
+    court.freeze(A);
     assert_eq!(court.resets(), [A]);
     court.pass(50);
     court.judge.heard(A, court.now, court.now);
@@ -240,8 +267,7 @@ fn a_name_that_does_not_resolve_keeps_its_addresses() {
     court.see(A, Evidence::Unresolved);
     assert_eq!(court.verdict(A), (Unresolved, "unresolved"));
     assert_eq!(court.report(A).tier, Tier::Up);
-    court.silent(A);
-    court.silent(A);
+    court.freeze(A);
     assert_eq!(court.verdict(A).0, Dead, "it goes on being probed");
     court.see(A, Evidence::Resolved);
     assert_eq!(court.verdict(A).0, Dead);
@@ -254,8 +280,7 @@ fn a_removed_endpoint_goes_on_being_judged() {
     assert_eq!(court.report(A).tier, Tier::Closed);
     assert_eq!(court.verdict(A).0, Up);
     assert!(court.judge.next_probe(A).is_some());
-    court.silent(A);
-    court.silent(A);
+    court.freeze(A);
     assert_eq!(court.resets(), [A]);
     court.judge.forget(A, court.now);
     assert_eq!(court.judge.report(A), None);

@@ -1,0 +1,13 @@
+//! Behaviour: the programs do what they are for, seen from outside.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod apiserver;
+mod command_line;
+mod edge;
+mod instance;
+mod listeners;
+mod postgres;
+mod send_proxy;
+mod stop;
+mod workers;
