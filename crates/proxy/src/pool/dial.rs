@@ -255,7 +255,7 @@ impl Dialler<'_> {
     }
 }
 
-/// One of the pool's source addresses of the endpoint's family, in turn.
+/// One of the pool's source addresses of the endpoint's family, by turn.
 pub(crate) fn source_for(sources: &[IpAddr], remote: SocketAddr, turn: usize) -> Option<IpAddr> {
     let fits = |source: &&IpAddr| source.is_ipv4() == remote.is_ipv4();
     let count = sources.iter().filter(fits).count();
