@@ -132,7 +132,13 @@ impl Dialler<'_> {
                     self.failed = Some((lease, error));
                     self.start_next();
                 }
-                Event::TimeIsUp if Instant::now() < self.deadline => self.start_next(),
+                Event::TimeIsUp if Instant::now() < self.deadline => {
+                    // Late, not failed: a fresh probe is to say what it is.
+                    for attempt in self.running.iter().flatten() {
+                        self.tell(&attempt.lease, DialFault::TimedOut);
+                    }
+                    self.start_next();
+                }
                 Event::TimeIsUp => return Err(self.time_is_up()),
             }
         }
