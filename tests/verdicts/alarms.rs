@@ -34,6 +34,7 @@ const ROW: Row = Row {
     name: "",
     quick: false,
     ours_only: false,
+    long: false,
     setup: Setup::DEFAULT,
     act: etcd_stalls,
     victims: NOBODY,
@@ -91,7 +92,13 @@ const ROWS: &[Row] = &[
         setup: Setup { place: Place::Edge, ..PATIENT },
         ..ROW
     },
-    Row { key: "paused", name: "a client stops reading 28 MB for 40 s", act: paused_reader, ..ROW },
+    Row {
+        key: "paused",
+        name: "a client stops reading 28 MB for 40 s",
+        long: true,
+        act: paused_reader,
+        ..ROW
+    },
     Row {
         key: "graceful",
         name: "a master ends gracefully and returns; watches served 12 s longer",
@@ -233,13 +240,22 @@ fn lose_5(bed: &mut Bed) -> Acted {
     lose(bed, 5)
 }
 
-/// Lets the candidate open no descriptor more than it has.
+/// Sets how many descriptors a process may have, as its own user: even root may need a capability
+/// for that of another.
 fn limit_descriptors(pid: u32, most: &str) {
-    let mut prlimit = Command::new("prlimit");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let id = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        line.split_ascii_whitespace().next().unwrap().to_owned()
+    };
+    let mut prlimit = Command::new("setpriv");
+    prlimit.args([format!("--reuid={}", id("Uid:")), format!("--regid={}", id("Gid:"))]);
+    prlimit.args(["--clear-groups", "prlimit"]);
     prlimit.arg(format!("--pid={pid}")).arg(format!("--nofile={most}"));
     assert!(prlimit.status().unwrap().success(), "prlimit");
 }
 
+/// The candidate can open no descriptor more than it has.
 fn descriptors(bed: &mut Bed) -> Acted {
     let pid = bed.candidate.pid();
     let text = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
@@ -258,6 +274,7 @@ fn leg_down(bed: &mut Bed) -> Acted {
 
 /// Bytes of the answer that is not read.
 const LARGE: u64 = 28_000_000;
+const PAUSE: Duration = s(40);
 
 fn signal(child: &Child, name: &str) {
     let mut kill = Command::new("kill");
@@ -275,7 +292,7 @@ fn paused_reader(bed: &mut Bed) -> Acted {
     // It has read some megabytes by then.
     bed.watch(s(2));
     signal(&child, "STOP");
-    bed.watch(s(40));
+    bed.watch(PAUSE);
     signal(&child, "CONT");
     let output = child.wait_with_output().unwrap();
     let read: u64 = String::from_utf8_lossy(&output.stdout).parse().unwrap_or_default();

@@ -9,6 +9,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Instant, SystemTime};
 
+/// Where all listen.
+const PORT: u16 = 6443;
+
 /// Which balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -78,7 +81,10 @@ impl Candidate {
             } else {
                 format!("masters = [{}]\n{more}", names.join(", "))
             };
-            return Self::Ours(Program::Apiserver.start(Some(host), &file), masters.to_vec());
+            // Its log may be lost, and `ready` with it.
+            let mut product = Program::Apiserver.launch(Some(host), &file);
+            product.wait_listening(PATIENCE, PORT);
+            return Self::Ours(product, masters.to_vec());
         }
         Self::Haproxy(Haproxy::start(host, &haproxy::config(kind == Kind::Tuned, masters)))
     }

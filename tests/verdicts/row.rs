@@ -32,6 +32,8 @@ pub struct Row {
     pub quick: bool,
     /// Whether it says nothing of other balancers (a key of our file).
     pub ours_only: bool,
+    /// Takes so long that peers run it twice only.
+    pub long: bool,
     pub setup: Setup,
     pub act: Act,
     pub victims: Victims,

@@ -75,6 +75,8 @@ pub struct Seen {
     pub before: Shares,
     pub after: Shares,
     pub lasting_after: Shares,
+    /// How requests failed, new and lasting.
+    pub failures: Shares,
     /// Something of this row only.
     pub extra: Option<f64>,
     /// The run itself failed, in words.
@@ -133,6 +135,7 @@ impl Seen {
             }
             self.new += 1;
             self.new_failed += u64::from(failed);
+            self.add_failure("new", &record);
             self.new_status += u64::from(matches!(record.outcome, Outcome::Status(_)));
             self.new_slow += u64::from(record.took > SLOW);
             self.new_slowest = self.new_slowest.max(record.took);
@@ -152,6 +155,7 @@ impl Seen {
             }
             self.lasting += 1;
             self.lasting_status += u64::from(matches!(record.outcome, Outcome::Status(_)));
+            self.add_failure("lasting", &record);
             if failed(&record) {
                 let session = record.session.and_then(|index| sessions.get(index));
                 if victims.has(session.and_then(|session| session.master.as_deref())) {
@@ -177,6 +181,13 @@ impl Seen {
                     self.lasting_cut += u64::from(cut);
                 }
             }
+        }
+    }
+
+    fn add_failure(&mut self, of: &str, record: &Record) {
+        if failed(record) {
+            let words = format!("{of} {} at {:?}", record.outcome, record.step);
+            *self.failures.entry(words).or_default() += 1;
         }
     }
 
@@ -280,6 +291,10 @@ impl Seen {
             self.extra = Some(a.max(b));
         }
         self.falls.extend(other.falls.iter().cloned());
+        for (words, count) in &other.failures {
+            let most = self.failures.entry(words.clone()).or_default();
+            *most = (*most).max(*count);
+        }
         self.broken = self.broken.or_else(|| other.broken.clone());
         self
     }
@@ -339,6 +354,9 @@ impl fmt::Display for Seen {
         }
         if let Some(extra) = self.extra {
             write!(f, "; {extra:.2}")?;
+        }
+        if !self.failures.is_empty() {
+            write!(f, "; failures {:?}", self.failures)?;
         }
         if !self.falls.is_empty() {
             write!(f, "; fell: {}", self.falls.join(", "))?;
