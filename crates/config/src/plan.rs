@@ -163,7 +163,7 @@ pub struct Pool {
     pub balance: Algorithm,
     /// The PROXY header that endpoints get before the client's bytes.
     pub send_proxy: Option<SendProxy>,
-    /// Source addresses for connections to the endpoints, used in turn; empty: the kernel's choice.
+    /// Source addresses for connections to the endpoints, chosen at random; empty: the kernel's choice.
     pub source: Vec<IpAddr>,
     /// Networks that no endpoint may leave, whatever DNS answers; `None`: no bound.
     pub within: Option<Arc<[IpNet]>>,

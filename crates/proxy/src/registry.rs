@@ -57,7 +57,7 @@ pub(crate) struct Watch {
     /// A peer owes an acknowledgement, or a direction is stopped.
     owed: Cell<bool>,
     /// Without a byte for this long the session ends (idle, or half-closed).
-    pub(crate) patience: Cell<Option<Duration>>,
+    patience: Cell<Option<Duration>>,
     /// The endpoint that it stands on.
     endpoint: Cell<Option<Key>>,
     /// It is over.
@@ -269,6 +269,23 @@ impl Entry {
         self.watch.owed.set(owed);
     }
 
+    /// Without a byte for so long the session ends. The wheel comes by when that is over, if it would
+    /// have come later.
+    pub(crate) fn set_patience(&self, patience: Option<Duration>) {
+        self.watch.patience.set(patience);
+        let Some(patience) = patience else { return };
+        let end =
+            self.watch.active.get().plus(patience).max(self.registry.now().plus(Tick::LENGTH));
+        if end < self.watch.scheduled.get() {
+            self.registry.schedule(self.key, &self.watch, end);
+        }
+    }
+
+    /// The patience that it has.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.watch.patience.get()
+    }
+
     /// Whether that is known.
     pub(crate) fn is_owed(&self) -> bool {
         self.watch.owed.get()
@@ -305,7 +322,7 @@ mod tests {
         assert_eq!(entry.watch().take_order(), Order::Check, "it was active since the last look");
         run(&registry, Duration::from_secs(60));
         assert_eq!(entry.watch().take_order(), Order::None);
-        entry.watch().patience.set(Some(Duration::from_secs(70)));
+        entry.set_patience(Some(Duration::from_secs(70)));
         run(&registry, Duration::from_secs(20));
         assert_eq!(entry.watch().take_order(), Order::Check);
     }
@@ -314,12 +331,22 @@ mod tests {
     fn the_end_of_patience_is_met() {
         let registry = Registry::new(Instant::now());
         let entry = registry.enter();
-        entry.watch().patience.set(Some(Duration::from_secs(30)));
+        entry.set_patience(Some(Duration::from_secs(30)));
         run(&registry, Duration::from_secs(30) - Tick::LENGTH);
         assert_eq!(entry.watch().take_order(), Order::Check, "the look after the first bytes");
         assert_eq!(entry.watch().take_order(), Order::None);
         run(&registry, Tick::LENGTH);
         assert_eq!(entry.watch().take_order(), Order::Check, "and at the end of its patience");
+    }
+
+    #[test]
+    fn a_short_patience_is_met_as_well() {
+        let registry = Registry::new(Instant::now());
+        let entry = registry.enter();
+        run(&registry, Duration::from_secs(1));
+        entry.set_patience(Some(Duration::from_secs(3)));
+        run(&registry, Duration::from_secs(2));
+        assert_eq!(entry.watch().take_order(), Order::Check);
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub const CARRY: Topic = Topic {
         Step {
             name: "tests",
             title: "The real programs in the cluster of namespaces",
-            work: Work::Tests { package: "e2e", seconds: 2 * 3600 },
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["behaviour", "failure", "security"],
+                seconds: 2 * 3600,
+            },
         },
         Step {
             name: "idle",

@@ -9,6 +9,7 @@ mod carry;
 mod facts;
 mod measured;
 mod page;
+mod verdicts;
 mod work;
 
 use crate::{Outcome, step, tree};
@@ -21,7 +22,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`.
+    /// What to prove: `carry`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -54,7 +55,7 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 1] = [&carry::CARRY];
+const TOPICS: [&Topic; 2] = [&carry::CARRY, &verdicts::VERDICTS];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]

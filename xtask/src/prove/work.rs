@@ -26,9 +26,9 @@ pub enum Work {
     },
     /// `.ci/run` on a clone of the commit with nothing built: items with their seconds.
     FreshClone { all: (&'static str, u64), tests: (&'static str, u64) },
-    /// A package's tests in full size (`ECLUSA_PROOF=1`), one at a time. They append their items as
+    /// Test targets of a package in full size (`ECLUSA_PROOF=1`), one at a time. They append their items as
     /// lines of JSON to the file that `ECLUSA_PROOF_OUT` names.
-    Tests { package: &'static str, seconds: u64 },
+    Tests { package: &'static str, targets: &'static [&'static str], seconds: u64 },
     /// Processor time per unit beside a peer, or beside the best of them.
     Bench { load: &'static str, item: &'static str, peer: Option<&'static str>, most: f64 },
     /// Resident memory of idle sessions; `fewer` of them where the limit of descriptors forbids.
@@ -51,9 +51,9 @@ impl Work {
                 Yield { items: vec![item], ..ended(&command, &ran) }
             }
             Self::FreshClone { all, tests } => fresh_clone(folder, *all, *tests),
-            Self::Tests { package, seconds } => {
+            Self::Tests { package, targets, seconds } => {
                 let out = folder.join(format!("{name}.lines"));
-                tests(package, &out, filter, Duration::from_secs(*seconds))
+                tests((package, targets), &out, filter, Duration::from_secs(*seconds))
             }
             Self::Bench { load, item, peer, most } => {
                 let json = folder.join(format!("{name}.bench"));
@@ -152,7 +152,12 @@ fn seconds_of(line: &str, step: &str) -> Option<f64> {
     rest.starts_with(step).then(|| seconds.parse().ok())?
 }
 
-fn tests(package: &str, out: &Path, filter: Option<&str>, limit: Duration) -> Yield {
+fn tests(
+    (package, targets): (&str, &[&str]),
+    out: &Path,
+    filter: Option<&str>,
+    limit: Duration,
+) -> Yield {
     if let Some(trouble) = build_release().or_else(build_fakes) {
         return Yield { trouble: Some(trouble), ..Yield::default() };
     }
@@ -160,7 +165,8 @@ fn tests(package: &str, out: &Path, filter: Option<&str>, limit: Duration) -> Yi
         return Yield { trouble: Some(format!("{}: {error}", out.display())), ..Yield::default() };
     }
     let mut command = cargo();
-    command.args(["test", "--release", "--locked", "--no-fail-fast", "-p", package, "--"]);
+    command.args(["test", "--release", "--locked", "--no-fail-fast", "-p", package]);
+    command.args(targets.iter().flat_map(|target| ["--test", *target])).arg("--");
     command.args(filter).args(["--nocapture", "--test-threads=1"]);
     let release = step::target_directory().join("release");
     command.env("ECLUSA_PROOF", "1").env("ECLUSA_PROOF_OUT", out);

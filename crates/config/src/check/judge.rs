@@ -41,7 +41,7 @@ pub(super) fn read(reader: &Reader<'_>, probed: &Probed) -> Settings {
             reader.report.error(
                 open.span,
                 &format!(
-                    "`fail_open` is about endpoints that answer with a bad status, and a probe of \
+                    "`fail_open` concerns endpoints that answer with a bad status, and a probe of \
                      kind \"{kind}\" asks for none"
                 ),
                 &format!("{} in the table of the probe", one_of(WITH_HTTP)),

@@ -53,8 +53,6 @@
 //! let (probe, deadline) = (judge.next_probe(master), judge.next_deadline());
 //! # assert!(probe.is_some() && deadline.is_none());
 //! ```
-//!
-//! [`RiseFall`] is the plain counter for pools that are only asked whether they connect.
 
 mod answers;
 mod brakes;
@@ -65,7 +63,6 @@ mod member;
 mod pace;
 mod reason;
 mod report;
-mod rise_fall;
 mod schedule;
 mod settings;
 mod silence;
@@ -79,7 +76,6 @@ pub use judge::{Availability, Judge, Key};
 pub use pace::{Pace, Pacer};
 pub use reason::Reason;
 pub use report::{Event, Onward, Report};
-pub use rise_fall::RiseFall;
 pub use schedule::{Next, Way};
 pub use settings::{PassiveLimit, Settings};
 
@@ -136,19 +132,6 @@ impl Verdict {
             Self::Suspect => 3,
             Self::Draining => 4,
             Self::Dead => 5,
-        }
-    }
-
-    /// The tier of an endpoint of which only the verdict is known. Where a [`Report`] is at hand
-    /// its own [`Report::tier`] counts: it knows the brakes.
-    #[must_use]
-    pub fn tier(self) -> Tier {
-        match self {
-            Self::Up | Self::Unresolved => Tier::Up,
-            Self::Unknown => Tier::Unprobed,
-            Self::Suspect => Tier::Suspect,
-            Self::Draining => Tier::Draining,
-            Self::Dead => Tier::Closed,
         }
     }
 }

@@ -132,7 +132,13 @@ impl Dialler<'_> {
                     self.failed = Some((lease, error));
                     self.start_next();
                 }
-                Event::TimeIsUp if Instant::now() < self.deadline => self.start_next(),
+                Event::TimeIsUp if Instant::now() < self.deadline => {
+                    // Late, not failed: a fresh probe is to say what it is.
+                    for attempt in self.running.iter().flatten() {
+                        self.tell(&attempt.lease, DialFault::TimedOut);
+                    }
+                    self.start_next();
+                }
                 Event::TimeIsUp => return Err(self.time_is_up()),
             }
         }
@@ -255,7 +261,7 @@ impl Dialler<'_> {
     }
 }
 
-/// One of the pool's source addresses of the endpoint's family, in turn.
+/// One of the pool's source addresses of the endpoint's family, by turn.
 pub(crate) fn source_for(sources: &[IpAddr], remote: SocketAddr, turn: usize) -> Option<IpAddr> {
     let fits = |source: &&IpAddr| source.is_ipv4() == remote.is_ipv4();
     let count = sources.iter().filter(fits).count();

@@ -99,7 +99,7 @@ impl Relay {
     ) -> Self {
         entry.touch();
         entry.watch().stands_on(lease.endpoint().key());
-        entry.watch().patience.set(limits.idle);
+        entry.set_patience(limits.idle);
         Self {
             client: Peer::new(client),
             endpoint: Peer::new(endpoint),
@@ -192,7 +192,7 @@ impl Relay {
         if both {
             return Some(Finished { end: End::clean(first), after: After::Close });
         }
-        self.entry.watch().patience.set(Some(self.limits.half_closed));
+        self.entry.set_patience(Some(self.limits.half_closed));
         None
     }
 
@@ -208,7 +208,7 @@ impl Relay {
             return Some(broken(gone, error));
         }
         self.lost = Some(gone);
-        self.entry.watch().patience.set(Some(self.limits.half_closed));
+        self.entry.set_patience(Some(self.limits.half_closed));
         None
     }
 
@@ -251,7 +251,7 @@ impl Relay {
         // A slow reader of a half-closed session is no leak: what it has yet to take is in the
         // kernel's queue, and it lives as long as it acknowledges.
         let reads_on = owed && self.lost.is_none() && self.first.is_some();
-        let patience = if reads_on { self.limits.idle } else { self.entry.watch().patience.get() };
+        let patience = if reads_on { self.limits.idle } else { self.entry.patience() };
         if patience.is_some_and(|patience| still >= patience) {
             return Some(self.out_of_patience());
         }

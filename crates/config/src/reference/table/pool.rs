@@ -23,7 +23,7 @@ pub static SOURCE: Key = Key {
     name: "source",
     kind: Kind::List(&Kind::Address),
     default: Default::Words("the kernel chooses"),
-    help: "Addresses of this host that connections to endpoints come from, in turn.",
+    help: "Addresses of this host that connections to endpoints come from, chosen at random; one without a free port is passed over.",
 };
 
 const ALGORITHMS: [&str; Algorithm::ALL.len()] = {

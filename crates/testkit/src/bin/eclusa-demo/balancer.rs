@@ -81,7 +81,7 @@ impl Balancer {
         endpoints
             .map(|endpoint| Share {
                 name: endpoint.name().to_owned(),
-                verdict: endpoint.verdict().name(),
+                verdict: endpoint.report().verdict.name(),
                 sessions: endpoint.sessions(),
             })
             .collect()
