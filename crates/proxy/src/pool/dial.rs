@@ -16,6 +16,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// Pause before a dial is repeated that failed for want of something on this host.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
 
+/// With nobody else to dial, an attempt without an answer is begun anew after this: its SYN may have
+/// left over a way that is gone (a leg of this host that was down), and would stay on it.
+const RENEW: Duration = Duration::from_millis(1500);
 /// Endpoints dialled side by side at most.
 const AT_ONCE: usize = 3;
 
@@ -50,6 +53,7 @@ pub(crate) enum FailureKind {
 struct Attempt {
     stream: TcpStream,
     lease: Lease,
+    began: Instant,
 }
 
 enum Event {
@@ -114,8 +118,9 @@ impl Dialler<'_> {
                 self.wait_out_shortage().await?;
                 continue;
             }
-            match self.next_event(self.rival_at.unwrap_or(self.deadline)).await {
-                Event::Connected(Attempt { stream, lease }) => {
+            let until = self.rival_at.unwrap_or_else(|| self.renew_at()).min(self.deadline);
+            match self.next_event(until).await {
+                Event::Connected(Attempt { stream, lease, .. }) => {
                     for loser in self.running.iter().flatten() {
                         reset_on_close(loser.stream.as_fd());
                     }
@@ -132,14 +137,42 @@ impl Dialler<'_> {
                     self.failed = Some((lease, error));
                     self.start_next();
                 }
-                Event::TimeIsUp if Instant::now() < self.deadline => {
+                Event::TimeIsUp if Instant::now() >= self.deadline => return Err(self.time_is_up()),
+                Event::TimeIsUp if self.rival_at.is_none() => self.renew(),
+                Event::TimeIsUp => {
                     // Late, not failed: a fresh probe is to say what it is.
                     for attempt in self.running.iter().flatten() {
                         self.tell(&attempt.lease, DialFault::TimedOut);
                     }
                     self.start_next();
                 }
-                Event::TimeIsUp => return Err(self.time_is_up()),
+            }
+        }
+    }
+
+    /// When the oldest attempt is to be begun anew.
+    fn renew_at(&self) -> Instant {
+        let oldest = self.running.iter().flatten().map(|attempt| attempt.began).min();
+        oldest.map_or(self.deadline, |began| began + RENEW)
+    }
+
+    /// Begins the oldest attempt anew, on the same endpoint.
+    fn renew(&mut self) {
+        let running = self.running.iter().enumerate();
+        let oldest = running.filter_map(|(i, a)| a.as_ref().map(|a| (a.began, i))).min();
+        let Some((_, index)) = oldest else { return };
+        let Some(address) = self.running[index].as_ref().map(|a| a.lease.endpoint().address())
+        else {
+            return;
+        };
+        let fresh = self.connect(address);
+        if let Some(attempt) = &mut self.running[index] {
+            attempt.began = Instant::now();
+            match fresh {
+                Ok(stream) => attempt.stream = stream,
+                // The old one may still be answered.
+                Err(error) if is_local_trouble(&error) => self.worker.local_trouble(&error),
+                Err(_) => {}
             }
         }
     }
@@ -158,7 +191,7 @@ impl Dialler<'_> {
             match self.connect(address) {
                 Ok(stream) => {
                     self.tries += 1;
-                    self.running[free] = Some(Attempt { stream, lease });
+                    self.running[free] = Some(Attempt { stream, lease, began: Instant::now() });
                     let hedge = self.pool.plan().dial.hedge_after;
                     self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
                     return;
