@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Pause before a dial is repeated that failed for want of something on this host.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+/// Such pauses take nothing from the budget, up to this: the client has been accepted, and waiting
+/// is better for it than a reset while no endpoint is to blame.
+const LOCAL_AT_MOST: Duration = Duration::from_secs(30);
 
 /// With nobody else to dial, an attempt without an answer is begun anew after this: its SYN may have
 /// left over a way that is gone (a leg of this host that was down), and would stay on it.
@@ -46,7 +49,7 @@ pub(crate) enum FailureKind {
     TimedOut,
     /// The last endpoint refused, reset, or could not be reached.
     Failed(io::Error),
-    /// This host lacked something (descriptors, ports, a route) until the budget ran out.
+    /// This host lacked something (descriptors, ports, a route) for [`LOCAL_AT_MOST`].
     Local(io::Error),
 }
 
@@ -87,6 +90,7 @@ pub(crate) async fn dial(
         rival_at: None,
         failed: None,
         shortage: None,
+        paused: Duration::ZERO,
     };
     dialler.run().await
 }
@@ -108,6 +112,8 @@ struct Dialler<'a> {
     rival_at: Option<Instant>,
     failed: Option<(Lease, io::Error)>,
     shortage: Option<(Lease, io::Error)>,
+    /// How long this host has kept the session waiting.
+    paused: Duration,
 }
 
 impl Dialler<'_> {
@@ -210,18 +216,20 @@ impl Dialler<'_> {
         }
     }
 
-    /// Nothing is under way: whatever this host lacked may come back within the budget.
+    /// Nothing is under way: whatever this host lacked may come back.
     async fn wait_out_shortage(&mut self) -> Result<(), DialFailure> {
         let Some((lease, error)) = self.shortage.take() else { return Err(self.nobody_left()) };
         if self.tries >= self.pool.plan().dial.tries {
             return Err(self.nobody_left());
         }
-        if Instant::now() + LOCAL_PAUSE >= self.deadline {
+        if self.paused + LOCAL_PAUSE > LOCAL_AT_MOST {
             let kind = FailureKind::Local(error);
             return Err(DialFailure { tries: self.tries, lease: Some(lease), kind });
         }
         drop(lease);
         sleep_until(Instant::now() + LOCAL_PAUSE).await;
+        self.paused += LOCAL_PAUSE;
+        self.deadline += LOCAL_PAUSE;
         let skipped = std::mem::take(&mut self.skipped);
         self.excluded.retain(|address| !skipped.contains(address));
         self.start_next();
