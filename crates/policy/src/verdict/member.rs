@@ -32,6 +32,10 @@ pub(super) struct Member {
     tls_failures: u32,
     /// Good results in a row, per check.
     good: [u32; 3],
+    /// When the newest question that was answered was sent, per check.
+    asked: [Time; 3],
+    /// When something was last not good.
+    bad_at: Time,
     /// A fresh connection was set up in time since the last failure.
     fresh_good: bool,
     /// The last hello came in time.
@@ -119,6 +123,8 @@ impl Member {
             refusals: 0,
             tls_failures: 0,
             good: [0; 3],
+            asked: [Time::START; 3],
+            bad_at: Time::START,
             fresh_good: false,
             prompt: false,
             risen: None,
@@ -157,6 +163,10 @@ impl Member {
             Evidence::Silent { since, .. } => self.silent(since, now, settings),
             Evidence::Answer { check, status, took, status_object } => {
                 self.silence.byte(now);
+                if asked_at(took, now) < self.asked[check as usize] {
+                    // A later question was answered before: this one is history.
+                    return Finding::Nothing;
+                }
                 let good = self.answers.take(check, status, status_object, self.rules(settings));
                 self.answered(check, status, good, took, now, settings)
             }
@@ -318,6 +328,8 @@ impl Member {
         now: Time,
         settings: &Settings,
     ) -> Finding {
+        let asked = asked_at(took, now);
+        self.asked[check as usize] = asked;
         if let Some(reason) = self.answers.against() {
             if !good {
                 self.bad(Outcome::Bad(reason), now);
@@ -335,8 +347,12 @@ impl Member {
         }
         if took > settings.late_after {
             self.bad(Outcome::Bad(Reason::Slow), now);
-            let asked = Time::after_start(now.since_start().saturating_sub(took));
             return self.late(asked, true);
+        }
+        if asked < self.bad_at {
+            // What was asked before the last trouble says nothing of now: answers that were held up
+            // together are no row of good ones.
+            return Finding::Nothing;
         }
         self.good(check, now, settings)
     }
@@ -368,6 +384,7 @@ impl Member {
     /// Something is not good: what was good in a row before no longer counts.
     fn bad(&mut self, outcome: Outcome, now: Time) {
         self.history.push(now, outcome);
+        self.bad_at = now;
         self.start_over();
         self.schedule.want_fresh();
     }
@@ -431,6 +448,11 @@ impl Member {
     pub(super) fn is_returning(&self) -> bool {
         self.fresh_good && self.good.iter().any(|n| *n > 0)
     }
+}
+
+/// When the question was sent that was answered just now.
+fn asked_at(took: Duration, now: Time) -> Time {
+    Time::after_start(now.since_start().saturating_sub(took))
 }
 
 /// Why evidence is void, where it is.

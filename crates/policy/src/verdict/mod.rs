@@ -17,6 +17,7 @@
 //! | `schedule` | when and how to probe next |
 //! | `judge`, `report` | the pool: entry points, events |
 //! | `pace` | resets spread over time |
+//! | `unasked` | pools without probes |
 //!
 //! How it is driven, by the thread that owns it:
 //!
@@ -69,6 +70,7 @@ mod silence;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod unasked;
 
 pub use evidence::{Check, DialFault, Evidence, HandshakeFacts, TlsFault, VoidCause};
 pub use history::{Entry, History, Outcome};
@@ -78,6 +80,7 @@ pub use reason::Reason;
 pub use report::{Event, Onward, Report};
 pub use schedule::{Next, Way};
 pub use settings::{PassiveLimit, Settings};
+pub use unasked::{SUSPECT_FOR, Unasked};
 
 /// What is held of an endpoint. Never mixed with what the operator wants of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

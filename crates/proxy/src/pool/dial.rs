@@ -15,7 +15,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Pause before a dial is repeated that failed for want of something on this host.
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
+/// Such pauses take nothing from the budget, up to this: the client has been accepted, and waiting
+/// is better for it than a reset while no endpoint is to blame.
+const LOCAL_AT_MOST: Duration = Duration::from_secs(30);
 
+/// With nobody else to dial, an attempt without an answer is begun anew after this: its SYN may have
+/// left over a way that is gone (a leg of this host that was down), and would stay on it.
+const RENEW: Duration = Duration::from_millis(1500);
 /// Endpoints dialled side by side at most.
 const AT_ONCE: usize = 3;
 
@@ -43,13 +49,14 @@ pub(crate) enum FailureKind {
     TimedOut,
     /// The last endpoint refused, reset, or could not be reached.
     Failed(io::Error),
-    /// This host lacked something (descriptors, ports, a route) until the budget ran out.
+    /// This host lacked something (descriptors, ports, a route) for [`LOCAL_AT_MOST`].
     Local(io::Error),
 }
 
 struct Attempt {
     stream: TcpStream,
     lease: Lease,
+    began: Instant,
 }
 
 enum Event {
@@ -83,6 +90,7 @@ pub(crate) async fn dial(
         rival_at: None,
         failed: None,
         shortage: None,
+        paused: Duration::ZERO,
     };
     dialler.run().await
 }
@@ -104,6 +112,8 @@ struct Dialler<'a> {
     rival_at: Option<Instant>,
     failed: Option<(Lease, io::Error)>,
     shortage: Option<(Lease, io::Error)>,
+    /// How long this host has kept the session waiting.
+    paused: Duration,
 }
 
 impl Dialler<'_> {
@@ -114,8 +124,9 @@ impl Dialler<'_> {
                 self.wait_out_shortage().await?;
                 continue;
             }
-            match self.next_event(self.rival_at.unwrap_or(self.deadline)).await {
-                Event::Connected(Attempt { stream, lease }) => {
+            let until = self.rival_at.unwrap_or_else(|| self.renew_at()).min(self.deadline);
+            match self.next_event(until).await {
+                Event::Connected(Attempt { stream, lease, .. }) => {
                     for loser in self.running.iter().flatten() {
                         reset_on_close(loser.stream.as_fd());
                     }
@@ -132,14 +143,42 @@ impl Dialler<'_> {
                     self.failed = Some((lease, error));
                     self.start_next();
                 }
-                Event::TimeIsUp if Instant::now() < self.deadline => {
+                Event::TimeIsUp if Instant::now() >= self.deadline => return Err(self.time_is_up()),
+                Event::TimeIsUp if self.rival_at.is_none() => self.renew(),
+                Event::TimeIsUp => {
                     // Late, not failed: a fresh probe is to say what it is.
                     for attempt in self.running.iter().flatten() {
                         self.tell(&attempt.lease, DialFault::TimedOut);
                     }
                     self.start_next();
                 }
-                Event::TimeIsUp => return Err(self.time_is_up()),
+            }
+        }
+    }
+
+    /// When the oldest attempt is to be begun anew.
+    fn renew_at(&self) -> Instant {
+        let oldest = self.running.iter().flatten().map(|attempt| attempt.began).min();
+        oldest.map_or(self.deadline, |began| began + RENEW)
+    }
+
+    /// Begins the oldest attempt anew, on the same endpoint.
+    fn renew(&mut self) {
+        let running = self.running.iter().enumerate();
+        let oldest = running.filter_map(|(i, a)| a.as_ref().map(|a| (a.began, i))).min();
+        let Some((_, index)) = oldest else { return };
+        let Some(address) = self.running[index].as_ref().map(|a| a.lease.endpoint().address())
+        else {
+            return;
+        };
+        let fresh = self.connect(address);
+        if let Some(attempt) = &mut self.running[index] {
+            attempt.began = Instant::now();
+            match fresh {
+                Ok(stream) => attempt.stream = stream,
+                // The old one may still be answered.
+                Err(error) if is_local_trouble(&error) => self.worker.local_trouble(&error),
+                Err(_) => {}
             }
         }
     }
@@ -158,7 +197,7 @@ impl Dialler<'_> {
             match self.connect(address) {
                 Ok(stream) => {
                     self.tries += 1;
-                    self.running[free] = Some(Attempt { stream, lease });
+                    self.running[free] = Some(Attempt { stream, lease, began: Instant::now() });
                     let hedge = self.pool.plan().dial.hedge_after;
                     self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
                     return;
@@ -177,18 +216,20 @@ impl Dialler<'_> {
         }
     }
 
-    /// Nothing is under way: whatever this host lacked may come back within the budget.
+    /// Nothing is under way: whatever this host lacked may come back.
     async fn wait_out_shortage(&mut self) -> Result<(), DialFailure> {
         let Some((lease, error)) = self.shortage.take() else { return Err(self.nobody_left()) };
         if self.tries >= self.pool.plan().dial.tries {
             return Err(self.nobody_left());
         }
-        if Instant::now() + LOCAL_PAUSE >= self.deadline {
+        if self.paused + LOCAL_PAUSE > LOCAL_AT_MOST {
             let kind = FailureKind::Local(error);
             return Err(DialFailure { tries: self.tries, lease: Some(lease), kind });
         }
         drop(lease);
         sleep_until(Instant::now() + LOCAL_PAUSE).await;
+        self.paused += LOCAL_PAUSE;
+        self.deadline += LOCAL_PAUSE;
         let skipped = std::mem::take(&mut self.skipped);
         self.excluded.retain(|address| !skipped.contains(address));
         self.start_next();

@@ -9,6 +9,7 @@
 //! | `connect`, `first_byte` | the connection itself, over the way that traffic takes |
 //! | `tls`, `certificate` | its TLS; what the certificate tells |
 //! | `http`, `kept` | the questions over a connection that is set up, and its keeping |
+//! | `unasked` | pools without probes, where traffic alone says something |
 //! | `announce`, `resets` | what the log is told; orders to the workers |
 
 mod announce;
@@ -21,6 +22,7 @@ mod http;
 mod kept;
 mod resets;
 mod tls;
+mod unasked;
 mod watch;
 
 use crate::engine::{Order, Shared, reactor};
@@ -33,6 +35,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch as tokio_watch};
 use tokio::task::spawn_local;
+use unasked::UnaskedPool;
 
 /// What asks the endpoints of one pool.
 pub(crate) struct Prober {
@@ -103,17 +106,29 @@ pub(crate) fn run(
             spawn_local(watch.clone().turns());
             watches.insert(index, watch);
         }
-        spawn_local(hear(signals, watches));
+        let mut unasked = HashMap::new();
+        for pool in shared.pools.iter().filter(|pool| !watches.contains_key(&pool.index())) {
+            let pool_without = UnaskedPool::new(shared.clone(), pool.clone());
+            spawn_local(pool_without.clone().turns());
+            unasked.insert(pool.index(), pool_without);
+        }
+        spawn_local(hear(signals, watches, unasked));
         // An engine that is gone without a word wants an end, too.
         let _ = orders.wait_for(|order| *order == Order::Stop).await;
     });
 }
 
-/// Hands what traffic saw to the judges. Of a pool without probes nothing is judged.
-async fn hear(mut signals: mpsc::Receiver<Signal>, watches: HashMap<usize, Rc<watch::Watch>>) {
-    while let Some(signal) = signals.recv().await {
-        if let Some(watch) = watches.get(&signal.pool) {
-            watch.observe(signal.key, &signal.evidence);
+/// Hands what traffic saw to the judges.
+async fn hear(
+    mut signals: mpsc::Receiver<Signal>,
+    watches: HashMap<usize, Rc<watch::Watch>>,
+    unasked: HashMap<usize, Rc<UnaskedPool>>,
+) {
+    while let Some(Signal { pool, key, evidence }) = signals.recv().await {
+        if let Some(watch) = watches.get(&pool) {
+            watch.observe(key, &evidence);
+        } else if let Some(pool) = unasked.get(&pool) {
+            pool.observe(key, &evidence);
         }
     }
 }

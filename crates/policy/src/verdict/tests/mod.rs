@@ -55,7 +55,8 @@ impl Court {
     }
 
     fn answer(&mut self, key: Key, check: Check, status: u16) {
-        let took = Duration::from_millis(5);
+        // Asked at this very moment: after whatever was seen before.
+        let took = Duration::ZERO;
         self.see(key, Evidence::Answer { check, status, took, status_object: true });
     }
 

@@ -355,3 +355,36 @@ fn a_dead_endpoint_that_answers_again_is_the_best_of_the_dead() {
     court.round(&[A, A]);
     assert_eq!(court.verdict(A).0, Up);
 }
+
+#[test]
+fn answers_that_were_held_up_together_are_no_row_of_good_ones() {
+    let mut court = Court::masters();
+    court.see(A, Evidence::Refused);
+    court.see(A, Evidence::Refused);
+    assert_eq!(court.verdict(A).0, Dead);
+    court.pass(100);
+    court.hello(A);
+    for took in [2000, 1500, 1200] {
+        let took = Duration::from_millis(took);
+        for check in [Check::Ready, Check::Live] {
+            court.see(A, Evidence::Answer { check, status: 200, took, status_object: false });
+        }
+    }
+    assert_ne!(
+        court.judge.report(A).unwrap().verdict,
+        Verdict::Up,
+        "asked before it was found dead"
+    );
+}
+
+#[test]
+fn an_answer_to_an_older_question_is_history() {
+    let mut court = Court::masters();
+    court.pass(2000);
+    court.answer(A, Check::Ready, 200);
+    let took = Duration::from_millis(1900);
+    court.see(A, Evidence::Answer { check: Check::Ready, status: 500, took, status_object: false });
+    assert_eq!(court.verdict(A).0, Up);
+    court.answer(A, Check::Ready, 500);
+    assert_eq!(court.verdict(A).0, Draining);
+}
