@@ -221,7 +221,8 @@ impl<'a> Session<'a> {
         let hello = if may_replay { first_flight.clone() } else { Vec::new() };
         let established = self.first_bytes(&pool, dialled, first_flight);
         if may_replay && established.unsent.is_empty() {
-            return self.first_byte(&pool, client, established, &hello).await;
+            // Boxed: sessions of pools without replay must not carry its state around.
+            return Box::pin(self.first_byte(&pool, client, established, &hello)).await;
         }
         Ok(established)
     }

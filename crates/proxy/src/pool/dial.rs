@@ -4,12 +4,14 @@ use super::{Lease, Pool, Wanted};
 use crate::engine::Worker;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream as StdTcpStream};
 use std::os::fd::AsFd;
-use std::task::Poll;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -261,10 +263,7 @@ impl Dialler<'_> {
                 let Some(attempt) = running else { continue };
                 let result = match attempt.stream.poll_write_ready(context) {
                     Poll::Pending => continue,
-                    Poll::Ready(Ok(())) => match attempt.stream.take_error() {
-                        Ok(None) => Ok(()),
-                        Ok(Some(error)) | Err(error) => Err(error),
-                    },
+                    Poll::Ready(Ok(())) => stands(&attempt.stream),
                     Poll::Ready(Err(error)) => Err(error),
                 };
                 let Some(attempt) = running.take() else { continue };
@@ -299,6 +298,20 @@ impl Dialler<'_> {
         }
         let lease = self.running.iter_mut().find_map(Option::take).map(|attempt| attempt.lease);
         DialFailure { tries: self.tries, lease, kind: FailureKind::TimedOut }
+    }
+}
+
+/// Whether a connection that became writable stands, or why not. The reactor knows whether epoll
+/// told of an error; only then the system is asked which.
+fn stands(stream: &TcpStream) -> io::Result<()> {
+    let ready = pin!(stream.ready(Interest::WRITABLE));
+    match ready.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(ready)) if !ready.is_write_closed() => Ok(()),
+        Poll::Ready(Err(error)) => Err(error),
+        _ => match stream.take_error() {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) | Err(error) => Err(error),
+        },
     }
 }
 
