@@ -80,7 +80,7 @@ pub fn correlated_never_resets(endpoint: usize, report: &Report) -> Check {
     })
 }
 
-/// A session is reset only while no byte came from its endpoint since the order.
+/// A session is reset for silence only while no byte came from its endpoint since the order.
 pub fn no_reset_after_a_sign_of_life(
     endpoint: usize,
     ordered: Time,

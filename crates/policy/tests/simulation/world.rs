@@ -73,6 +73,7 @@ struct Order {
     at: Time,
     pacer: Pacer,
     first: bool,
+    reason: Reason,
 }
 
 pub struct World {
@@ -379,7 +380,7 @@ impl World {
                 Event::Reset { key: Key(of), reason } => {
                     let endpoint = of as usize;
                     self.tell(|| format!("endpoint {endpoint}: reset its sessions: {reason}"));
-                    self.order_resets(endpoint);
+                    self.order_resets(endpoint, reason);
                 }
                 Event::StopReset { key: Key(of) } if self.mutant != Mutant::StopIgnored => {
                     self.orders[of as usize] = None;
@@ -408,13 +409,13 @@ impl World {
                 self.check(check);
             }
             Reason::Refused if self.mutant == Mutant::ResetOnRefused => {
-                self.order_resets(endpoint);
+                self.order_resets(endpoint, Reason::Refused);
             }
             _ => {}
         }
     }
 
-    fn order_resets(&mut self, endpoint: usize) {
+    fn order_resets(&mut self, endpoint: usize, reason: Reason) {
         let sessions = self.traffic.standing_on(endpoint);
         let report = self.report(endpoint);
         self.check(invariants::correlated_never_resets(endpoint, &report));
@@ -426,7 +427,8 @@ impl World {
         self.orders_given += 1;
         let order = self.orders_given;
         let pacer = Pacer::new(self.judge.settings().pace, sessions, self.now);
-        self.orders[endpoint] = Some(Order { number: order, at: self.now, pacer, first: true });
+        self.orders[endpoint] =
+            Some(Order { number: order, at: self.now, pacer, first: true, reason });
         self.at(self.now, Happening::ResetTurn { endpoint, order });
     }
 
@@ -443,8 +445,11 @@ impl World {
             let bound = self.judge.settings().pace.at_once;
             let (at, now) = (order.at, self.now);
             self.check(invariants::resets_are_paced(at, now, order.first, due, bound));
-            let last_byte = self.last_byte[endpoint];
-            self.check(invariants::no_reset_after_a_sign_of_life(endpoint, at, last_byte));
+            if order.reason == Reason::Silent {
+                // A sick endpoint answers, and after ten seconds its sessions are reset all the same.
+                let last_byte = self.last_byte[endpoint];
+                self.check(invariants::no_reset_after_a_sign_of_life(endpoint, at, last_byte));
+            }
             let report = self.report(endpoint);
             self.check(invariants::correlated_never_resets(endpoint, &report));
             order.first = false;
