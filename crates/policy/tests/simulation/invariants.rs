@@ -3,7 +3,7 @@
 
 use crate::fault::{Fault, Timeline};
 use eclusa_policy::time::Time;
-use eclusa_policy::verdict::{Evidence, Report, Tier, Verdict};
+use eclusa_policy::verdict::{Evidence, Reason, Report, Tier, Verdict};
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +77,13 @@ pub fn no_reset_without_silence_of_its_own(
 pub fn correlated_never_resets(endpoint: usize, report: &Report) -> Check {
     holds("correlated never resets", !report.correlated, || {
         format!("endpoint {endpoint} is held by the brakes: {report:?}")
+    })
+}
+
+/// A session is reset for sickness only while the endpoint is held to be sick.
+pub fn no_reset_of_the_recovered(endpoint: usize, reason: Reason) -> Check {
+    holds("no reset after a sign of life", matches!(reason, Reason::Sick(_)), || {
+        format!("endpoint {endpoint} is reset for sickness, and {reason}")
     })
 }
 

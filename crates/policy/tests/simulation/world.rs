@@ -445,8 +445,11 @@ impl World {
             let bound = self.judge.settings().pace.at_once;
             let (at, now) = (order.at, self.now);
             self.check(invariants::resets_are_paced(at, now, order.first, due, bound));
-            if order.reason == Reason::Silent {
-                // A sick endpoint answers, and after ten seconds its sessions are reset all the same.
+            if let Reason::Sick(_) = order.reason {
+                // It answers, and after ten seconds its sessions are reset all the same.
+                let reason = self.report(endpoint).reason;
+                self.check(invariants::no_reset_of_the_recovered(endpoint, reason));
+            } else {
                 let last_byte = self.last_byte[endpoint];
                 self.check(invariants::no_reset_after_a_sign_of_life(endpoint, at, last_byte));
             }

@@ -224,6 +224,12 @@ impl Dialler<'_> {
         if self.tries >= self.pool.plan().dial.tries {
             return Err(self.nobody_left());
         }
+        // Where an endpoint has failed for its own sake the host is not all that is wrong (an
+        // address family that it does not have): then the budget holds, and the client hears soon.
+        let only_us = self.failed.is_none();
+        if !only_us && Instant::now() + LOCAL_PAUSE >= self.deadline {
+            return Err(self.nobody_left());
+        }
         if self.paused + LOCAL_PAUSE > LOCAL_AT_MOST {
             let kind = FailureKind::Local(error);
             return Err(DialFailure { tries: self.tries, lease: Some(lease), kind });
@@ -231,7 +237,9 @@ impl Dialler<'_> {
         drop(lease);
         sleep_until(Instant::now() + LOCAL_PAUSE).await;
         self.paused += LOCAL_PAUSE;
-        self.deadline += LOCAL_PAUSE;
+        if only_us {
+            self.deadline += LOCAL_PAUSE;
+        }
         let skipped = std::mem::take(&mut self.skipped);
         self.excluded.retain(|address| !skipped.contains(address));
         self.start_next();

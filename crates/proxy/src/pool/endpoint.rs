@@ -220,9 +220,15 @@ impl Lease {
     pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time, lasting: bool) {
         let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
         let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
-        self.cell().heard.store(millis, Ordering::Relaxed);
+        let note = |moment: &AtomicU64| {
+            // Others read this cache line when they pick: it is written once a tick, not per read.
+            if moment.load(Ordering::Relaxed) != millis {
+                moment.store(millis, Ordering::Relaxed);
+            }
+        };
+        note(&self.cell().heard);
         if lasting {
-            self.cell().heard_lasting.store(millis, Ordering::Relaxed);
+            note(&self.cell().heard_lasting);
         }
     }
 

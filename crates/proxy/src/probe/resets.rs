@@ -27,6 +27,9 @@ impl Resets {
         let order = self.last.get() + 1;
         self.last.set(order);
         endpoint.set_reset_order(order);
+        // The bound on resets at once is one for all workers; each keeps its share of it.
+        let workers = u32::try_from(self.workers.len()).unwrap_or(u32::MAX).max(1);
+        let pace = Pace { at_once: (pace.at_once / workers).max(1), ..pace };
         for worker in 0..self.workers.len() {
             let endpoint = endpoint.clone();
             self.send(worker, Command::Reset { endpoint, order, reason, pace });
