@@ -6,6 +6,7 @@
 
 mod check;
 pub mod diagnostic;
+pub mod diff;
 pub mod document;
 mod nearest;
 pub mod plan;

@@ -10,6 +10,7 @@ use eclusa_policy::replay;
 use eclusa_policy::verdict::{self, Check};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
+use std::fmt;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,7 +154,7 @@ pub struct Route {
 }
 
 /// A named set of interchangeable endpoints with its policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     /// Its name.
     pub name: Arc<str>,
@@ -206,6 +207,15 @@ pub enum EndpointAddress {
         /// The port.
         port: u16,
     },
+}
+
+impl fmt::Display for EndpointAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address) => address.fmt(f),
+            Self::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// The PROXY header that endpoints get.

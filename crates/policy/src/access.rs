@@ -7,7 +7,7 @@ use std::net::IpAddr;
 /// `allow` and `deny` lists of networks. The narrowest network that holds the client decides;
 /// where both lists name the same network, `deny` does. A client that no network holds is let in,
 /// unless there is an `allow` list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Access {
     networks: NetworkMap<bool>,
     allow_listed_only: bool,

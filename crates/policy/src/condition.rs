@@ -19,7 +19,7 @@ pub struct Facts<'a> {
 }
 
 /// A condition over [`Facts`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// Holds for every connection.
     Always,
@@ -40,7 +40,7 @@ pub enum Condition {
 }
 
 /// A condition that has a name in the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Named {
     /// Its name.
     pub name: Arc<str>,
@@ -49,7 +49,7 @@ pub struct Named {
 }
 
 /// Networks as the operator wrote them, with the set that answers look-ups.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Networks(Arc<(Vec<IpNet>, NetworkSet)>);
 
 impl Networks {

@@ -5,7 +5,7 @@ use prefix_trie::PrefixMap;
 use std::net::IpAddr;
 
 /// Networks, each with a value; an address finds the value of the narrowest network that holds it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NetworkMap<V> {
     v4: PrefixMap<Ipv4Net, V>,
     v6: PrefixMap<Ipv6Net, V>,
@@ -48,7 +48,7 @@ impl<V> NetworkMap<V> {
 }
 
 /// A plain set of networks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkSet(NetworkMap<()>);
 
 impl NetworkSet {

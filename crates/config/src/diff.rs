@@ -1,0 +1,188 @@
+//! What differs between two plans: what a reload tells the operator, and what it acts on.
+
+use crate::plan::{Endpoint, Listener, Plan, Pool};
+use std::fmt;
+use std::sync::Arc;
+
+/// One difference, in the operator's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The thing: `pool masters`, `listener https`, `log`.
+    pub of: String,
+    /// What became of it.
+    pub what: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.of, self.what)
+    }
+}
+
+/// The differences between the plan that runs and another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// What a reload changes, in the order of the new file; what is gone comes last.
+    pub changes: Vec<Change>,
+    /// What only a restart changes: it stays as it was.
+    pub after_restart: Vec<Change>,
+}
+
+impl Diff {
+    /// Whether a reload would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.after_restart.is_empty()
+    }
+
+    /// Compares the plan that runs with the one to be.
+    #[must_use]
+    pub fn between(old: &Plan, new: &Plan) -> Self {
+        let mut diff = Self::default();
+        diff.general(old, new);
+        for listener in &new.listeners {
+            match old.listeners.iter().find(|before| before.name == listener.name) {
+                Some(before) => diff.listener((before, old), (listener, new)),
+                None => diff.change(format!("listener {}", listener.name), "added"),
+            }
+        }
+        for pool in &new.pools {
+            match old.pools.iter().find(|before| before.name == pool.name) {
+                Some(before) => diff.pool(before, pool),
+                None => diff.change(
+                    format!("pool {}", pool.name),
+                    format!("added, {} endpoints", pool.endpoints.len()),
+                ),
+            }
+        }
+        diff.gone(old, new);
+        diff
+    }
+
+    fn change(&mut self, of: String, what: impl Into<String>) {
+        self.changes.push(Change { of, what: what.into() });
+    }
+
+    fn general(&mut self, old: &Plan, new: &Plan) {
+        if old.stop_deadline != new.stop_deadline {
+            let what = format!("{:?} -> {:?}", old.stop_deadline, new.stop_deadline);
+            self.change("stop_deadline".to_owned(), what);
+        }
+        let mut later = |of: &str, differs: bool| {
+            if differs {
+                let what = "changed; takes effect at the next restart".to_owned();
+                self.after_restart.push(Change { of: of.to_owned(), what });
+            }
+        };
+        later("workers", old.workers != new.workers);
+        later("sessions_max", old.sessions_max != new.sessions_max);
+        later("run_directory", old.run_directory != new.run_directory);
+        later("log", old.log != new.log);
+    }
+
+    fn listener(&mut self, (old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) {
+        let of = || format!("listener {}", new.name);
+        for listen in &new.addresses {
+            if !old.addresses.iter().any(|before| before.address == listen.address) {
+                self.change(of(), format!("listens on {} as well", listen.address));
+            }
+        }
+        for listen in &old.addresses {
+            if !new.addresses.iter().any(|after| after.address == listen.address) {
+                self.change(of(), format!("listens on {} no more", listen.address));
+            }
+        }
+        if !same_routes((old, old_plan), (new, plan)) {
+            self.change(of(), "routes changed");
+        }
+        if old.access != new.access {
+            self.change(of(), "access changed");
+        }
+        if settings_of(old) != settings_of(new) {
+            self.change(of(), "settings changed");
+        }
+    }
+
+    fn pool(&mut self, old: &Arc<Pool>, new: &Arc<Pool>) {
+        let of = || format!("pool {}", new.name);
+        for endpoint in &new.endpoints {
+            let known = old.endpoints.iter().find(|before| before.address == endpoint.address);
+            match known {
+                None => self.change(of(), format!("endpoint {} added", named(endpoint))),
+                Some(known) if known != endpoint => {
+                    self.change(of(), changed_endpoint(known, endpoint));
+                }
+                Some(_) => {}
+            }
+        }
+        for endpoint in &old.endpoints {
+            if !new.endpoints.iter().any(|after| after.address == endpoint.address) {
+                self.change(of(), format!("endpoint {} removed", named(endpoint)));
+            }
+        }
+        if old.probe != new.probe {
+            self.change(of(), "probe changed");
+        }
+        if without_parts(old) != without_parts(new) {
+            self.change(of(), "settings changed");
+        }
+    }
+
+    fn gone(&mut self, old: &Plan, new: &Plan) {
+        for listener in &old.listeners {
+            if !new.listeners.iter().any(|after| after.name == listener.name) {
+                self.change(format!("listener {}", listener.name), "removed");
+            }
+        }
+        for pool in &old.pools {
+            if !new.pools.iter().any(|after| after.name == pool.name) {
+                self.change(format!("pool {}", pool.name), "removed");
+            }
+        }
+    }
+}
+
+/// Routes name pools by index; what counts is which pool that is.
+fn same_routes((old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) -> bool {
+    let name = |plan: &Plan, index: usize| plan.pools.get(index).map(|pool| pool.name.clone());
+    old.routes.len() == new.routes.len()
+        && old.routes.iter().zip(&new.routes).all(|(before, after)| {
+            name(old_plan, before.pool) == name(plan, after.pool) && before.when == after.when
+        })
+}
+
+/// Everything of a listener that has no line of its own.
+fn settings_of(listener: &Listener) -> impl PartialEq + '_ {
+    (
+        (listener.peek, listener.preamble_timeout, &listener.proxy_from, listener.backlog),
+        (listener.idle_timeout, listener.half_closed_timeout, listener.dead_peer),
+    )
+}
+
+/// The pool without what has lines of its own.
+fn without_parts(pool: &Pool) -> Pool {
+    let probe = crate::plan::Probe::None;
+    Pool { endpoints: Vec::new(), probe, ..pool.clone() }
+}
+
+fn named(endpoint: &Endpoint) -> String {
+    let address = endpoint.address.to_string();
+    if *endpoint.name == *address { address } else { format!("{} ({address})", endpoint.name) }
+}
+
+fn changed_endpoint(old: &Endpoint, new: &Endpoint) -> String {
+    let mut words = Vec::new();
+    if old.weight != new.weight {
+        words.push(format!("weight {} -> {}", old.weight, new.weight));
+    }
+    if old.backup != new.backup {
+        words.push(if new.backup { "is a backup now" } else { "is no backup any more" }.to_owned());
+    }
+    if old.name != new.name {
+        words.push(format!("was named {}", old.name));
+    }
+    if words.is_empty() {
+        words.push("changed".to_owned());
+    }
+    format!("endpoint {}: {}", named(new), words.join(", "))
+}
