@@ -59,6 +59,10 @@ pub struct Plan {
     pub run_directory: Option<PathBuf>,
     /// How long sessions may go on after SIGTERM before they are closed.
     pub stop_deadline: Duration,
+    /// After SIGTERM: how long it goes on accepting while its health pages say that it stops.
+    pub lame_duck: Duration,
+    /// A reload may take away the last endpoint of a pool, or more than half of those that are up.
+    pub allow_shrink: bool,
     /// Where records and events go.
     pub log: Log,
     /// The listeners, in the order written.

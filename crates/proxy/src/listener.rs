@@ -1,7 +1,9 @@
 //! Listeners: what is prepared of them once, and the loop that accepts.
 
 use crate::engine::{Accepted, Worker};
+use crate::pool::Pool;
 use crate::relay::Limits;
+use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
@@ -19,19 +21,47 @@ const ACCEPTS_PER_TURN: u32 = 8;
 /// Pause after the host ran out of descriptors or memory: an accept that fails at once would spin.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// One address of a listener, with what its sessions need.
+/// An address that is listened on. What is spoken there can change with a reload; the sockets stay.
+#[derive(Debug)]
+pub(crate) struct Address {
+    address: SocketAddr,
+    listener: ArcSwap<Listener>,
+}
+
+impl Address {
+    pub(crate) fn new(listener: Arc<Listener>) -> Arc<Self> {
+        Arc::new(Self { address: listener.address, listener: ArcSwap::new(listener) })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the sessions that begin now find there.
+    pub(crate) fn listener(&self) -> Arc<Listener> {
+        self.listener.load_full()
+    }
+
+    pub(crate) fn set_listener(&self, listener: Arc<Listener>) {
+        self.listener.store(listener);
+    }
+}
+
+/// What is spoken at an address: the plan, and what its sessions need of it.
 #[derive(Debug)]
 pub(crate) struct Listener {
     plan: Arc<plan::Listener>,
     address: SocketAddr,
     routes: Arc<RouteTable>,
+    /// The pools, by the index that routes name them by.
+    pools: Arc<Vec<Arc<Pool>>>,
     proxy_from: Arc<NetworkSet>,
     limits: Arc<Limits>,
 }
 
 impl Listener {
     /// Prepares a listener, once for each of its addresses.
-    pub(crate) fn prepare(plan: &plan::Listener) -> Vec<Arc<Self>> {
+    pub(crate) fn prepare(plan: &plan::Listener, pools: &Arc<Vec<Arc<Pool>>>) -> Vec<Arc<Self>> {
         let routes = plan.routes.iter().map(|route| (route.when.clone(), route.pool));
         let routes = Arc::new(RouteTable::new(routes));
         let proxy_from = plan.proxy_from.iter().flatten().copied();
@@ -47,6 +77,7 @@ impl Listener {
                 plan: plan.clone(),
                 address: listen.address,
                 routes: routes.clone(),
+                pools: pools.clone(),
                 proxy_from: proxy_from.clone(),
                 limits: limits.clone(),
             })
@@ -66,6 +97,11 @@ impl Listener {
         &self.routes
     }
 
+    /// The pool that a route names.
+    pub(crate) fn pool(&self, index: usize) -> Option<Arc<Pool>> {
+        self.pools.get(index).cloned()
+    }
+
     pub(crate) fn limits(&self) -> Arc<Limits> {
         self.limits.clone()
     }
@@ -80,7 +116,7 @@ impl Listener {
 ///
 /// A permit, which stands for the descriptors of both sides, is taken before `accept`: at the limit
 /// a client waits in the kernel's queue; nobody is accepted and then closed.
-pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, socket: Rc<OwnedFd>) {
+pub(crate) async fn accept_loop(worker: Rc<Worker>, address: Arc<Address>, socket: Rc<OwnedFd>) {
     let socket = match watch_readable(socket) {
         Ok(socket) => socket,
         Err(error) => return worker.local_trouble(&error),
@@ -92,7 +128,7 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, soc
         match ready.try_io(|socket| accept(socket.as_fd())) {
             // Nothing there after all: the permit goes back.
             Err(_would_block) => continue,
-            Ok(Ok(connection)) => worker.place(taken(&worker, &listener, connection, permit)),
+            Ok(Ok(connection)) => worker.place(taken(&worker, &address, connection, permit)),
             Ok(Err(error)) => {
                 drop(permit);
                 if !is_lost_before_accept(&error) {
@@ -110,13 +146,13 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, listener: Arc<Listener>, soc
 
 /// Takes what still waits in the kernel's queue of a socket that is about to be closed: closing it
 /// would reset these clients.
-pub(crate) fn accept_the_rest(worker: &Rc<Worker>, listener: &Arc<Listener>, socket: &OwnedFd) {
+pub(crate) fn accept_the_rest(worker: &Rc<Worker>, address: &Address, socket: &OwnedFd) {
     while let Some(permit) = worker.permit_now() {
         match accept(socket.as_fd()) {
             Ok(connection) => {
                 // Fails only on a socket that is already gone.
                 let _ = hear_again(connection.0.as_fd());
-                worker.place(taken(worker, listener, connection, permit));
+                worker.place(taken(worker, address, connection, permit));
             }
             Err(error) if is_lost_before_accept(&error) => {}
             Err(_) => return,
@@ -126,11 +162,11 @@ pub(crate) fn accept_the_rest(worker: &Rc<Worker>, listener: &Arc<Listener>, soc
 
 fn taken(
     worker: &Worker,
-    listener: &Arc<Listener>,
+    address: &Address,
     (socket, peer): (OwnedFd, SocketAddr),
     permit: OwnedSemaphorePermit,
 ) -> Accepted {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let guards = worker.count(permit);
-    Accepted { socket, peer, listener: listener.clone(), at: Instant::now(), guards }
+    Accepted { socket, peer, listener: address.listener(), at: Instant::now(), guards }
 }

@@ -187,6 +187,11 @@ impl Registry {
         self.now.get()
     }
 
+    /// Whether no session is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sessions.borrow().is_empty()
+    }
+
     /// Adds a session.
     pub(crate) fn enter(self: &Rc<Self>) -> Entry {
         let watch = Rc::new(Watch::new(self.now.get()));

@@ -6,12 +6,13 @@
 
 use crate::engine::Worker;
 use crate::observe::{End, Step, Who};
-use crate::pool::{DialFailure, Dialled, Endpoint, Lease, Pool, dial};
-use eclusa_policy::replay::Replay;
+use crate::pool::{DialFailure, Dialled, Endpoint, Lease, Pool, PoolId, dial};
+use eclusa_policy::replay::{Replay, Settings};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::reset_on_close;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -28,29 +29,42 @@ use tokio::time::{Instant, timeout_at};
 const RACE: Duration = Duration::from_secs(10);
 
 /// The replays of a worker's pools.
-pub(crate) struct Replays(RefCell<Vec<Option<OfPool>>>);
+pub(crate) struct Replays {
+    workers: u32,
+    pools: RefCell<HashMap<PoolId, OfPool>>,
+}
 
 struct OfPool {
+    settings: Settings,
     endpoints: Arc<Vec<Arc<Endpoint>>>,
     replay: Replay,
 }
 
 impl Replays {
-    pub(crate) fn new(pools: &[Arc<Pool>], workers: usize) -> Self {
+    pub(crate) fn new(workers: usize) -> Self {
         let workers = u32::try_from(workers).unwrap_or(u32::MAX);
-        let of = |pool: &Arc<Pool>| {
-            let endpoints = pool.endpoints();
-            let settings = pool.plan().replay?;
-            Some(OfPool { replay: Replay::new(settings, endpoints.len(), workers), endpoints })
-        };
-        Self(RefCell::new(pools.iter().map(of).collect()))
+        Self { workers, pools: RefCell::default() }
+    }
+
+    /// Forgets the pools that no configuration names any more.
+    pub(crate) fn retain(&self, pools: &[Arc<Pool>]) {
+        self.pools.borrow_mut().retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
     }
 
     /// Lets `ask` look at the replays of a pool; `None` where there are none.
     fn with<T>(&self, pool: &Pool, ask: impl FnOnce(&mut Replay) -> T) -> Option<T> {
-        let mut pools = self.0.borrow_mut();
-        let of_pool = pools.get_mut(pool.index())?.as_mut()?;
+        let settings = pool.plan().replay?;
+        let mut pools = self.pools.borrow_mut();
         let endpoints = pool.endpoints();
+        let begin = || OfPool {
+            replay: Replay::new(settings, endpoints.len(), self.workers),
+            endpoints: endpoints.clone(),
+            settings,
+        };
+        let of_pool = pools.entry(pool.id()).or_insert_with(begin);
+        if of_pool.settings != settings {
+            *of_pool = begin();
+        }
         if !Arc::ptr_eq(&endpoints, &of_pool.endpoints) {
             of_pool.replay.set_endpoints(endpoints.len());
             of_pool.endpoints = endpoints;
@@ -259,7 +273,7 @@ impl Race<'_> {
         let endpoint = runner.lease.endpoint();
         worker.signal(pool, endpoint, Evidence::DialFailed(DialFault::Reset));
         if pool.plan().early_ends_weigh {
-            worker.pickers().ended_early(pool.index(), endpoint, worker.time());
+            worker.pickers().ended_early(pool.id(), endpoint, worker.time());
         }
         if error.is_none() {
             reset_on_close(runner.stream.as_fd());

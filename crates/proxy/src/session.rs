@@ -139,7 +139,7 @@ fn tell_early_end(worker: &Worker, record: &Record) {
         return;
     }
     if pool.plan().early_ends_weigh {
-        worker.pickers().ended_early(pool.index(), endpoint, worker.time());
+        worker.pickers().ended_early(pool.id(), endpoint, worker.time());
     }
     if !answered {
         worker.signal(pool, endpoint, Evidence::EndedEarly { answered });
@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
             server_name: self.record.server_name.as_deref(),
         };
         let index = self.listener.routes().choose(&facts, &mut ());
-        let Some(pool) = index.and_then(|index| self.worker.pool(index)) else {
+        let Some(pool) = index.and_then(|index| self.listener.pool(index)) else {
             let reason = match facts.server_name {
                 Some(name) => format!("no route takes server name {name}"),
                 None => "no route takes a connection without a server name".to_owned(),

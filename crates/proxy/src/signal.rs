@@ -2,27 +2,43 @@
 //! for: a worker that cannot place a signal drops it (traffic brings more), and an order to reset
 //! that finds no place is given again at the next turn.
 
-use crate::pool::Endpoint;
+use crate::listener::Address;
+use crate::pool::{Endpoint, Pool, PoolId};
 use eclusa_policy::verdict::{Evidence, Key, Pace, Reason};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 /// Signals on their way to the probes' thread.
 pub(crate) const SIGNALS: usize = 4096;
 /// Orders on their way to a worker.
 pub(crate) const COMMANDS: usize = 256;
 
+/// Reloads on their way to the probes' thread.
+pub(crate) const CHANGES: usize = 4;
+
 /// Traffic saw something of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Signal {
-    /// Index of the pool.
-    pub(crate) pool: usize,
+    pub(crate) pool: PoolId,
     pub(crate) key: Key,
     pub(crate) evidence: Evidence,
 }
 
-/// The probes' thread wants something of a worker.
-#[derive(Clone, Debug)]
+/// Held while something is being closed; when every clone is dropped its receiver knows.
+pub(crate) type Closed = SyncSender<Infallible>;
+
+/// The probes' thread or a reload wants something of a worker.
+#[derive(Debug)]
 pub(crate) enum Command {
+    /// Listen on one more socket.
+    Listen { address: Arc<Address>, socket: OwnedFd },
+    /// Hear no more on an address, take what waits, close.
+    Close { address: SocketAddr, closed: Closed },
+    /// These are the pools from now on: forget what is kept of others.
+    Pools(Arc<Vec<Arc<Pool>>>),
     /// Reset the sessions that stand on an endpoint, towards both sides, paced, for as long as its
     /// reset order ([`Endpoint::reset_order`]) is this one.
     Reset { endpoint: Arc<Endpoint>, order: u64, reason: Reason, pace: Pace },

@@ -46,6 +46,16 @@ pub fn listen(address: SocketAddr, backlog: u32, keepalive: Keepalive) -> io::Re
     Ok(socket.into())
 }
 
+/// Gives a listening socket another accept queue and keepalive; connections accepted from now on
+/// have them. Those that wait are not touched.
+///
+/// # Errors
+/// None that is known for a listening TCP socket.
+pub fn retune(listener: BorrowedFd<'_>, backlog: u32, keepalive: Keepalive) -> io::Result<()> {
+    set_keepalive(listener, keepalive)?;
+    SockRef::from(&listener).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
 /// Whether a listener of somebody else holds `address`: tries to bind it alone.
 ///
 /// # Errors

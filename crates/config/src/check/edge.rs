@@ -54,6 +54,8 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         sessions_max: general.sessions_max,
         run_directory: general.run_directory,
         stop_deadline: general.stop_deadline,
+        lame_duck: general.lame_duck,
+        allow_shrink: general.allow_shrink,
         log: general.log,
         listeners,
         pools,

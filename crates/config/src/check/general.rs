@@ -14,6 +14,8 @@ pub(super) struct General {
     pub(super) sessions_max: Option<usize>,
     pub(super) run_directory: Option<PathBuf>,
     pub(super) stop_deadline: Duration,
+    pub(super) lame_duck: Duration,
+    pub(super) allow_shrink: bool,
     pub(super) log: Log,
 }
 
@@ -28,6 +30,8 @@ pub(super) fn read(top: &Reader<'_>) -> General {
         sessions_max: count(&keys::SESSIONS_MAX),
         run_directory: run_directory.map(|got| got.value),
         stop_deadline: top.duration(&keys::STOP_DEADLINE).value,
+        lame_duck: top.duration(&keys::LAME_DUCK).value,
+        allow_shrink: top.boolean(&keys::ALLOW_SHRINK).is_some_and(|got| got.value),
         log: log(&top.table(&keys::LOG, &keys::LOG_SECTION)),
     }
 }

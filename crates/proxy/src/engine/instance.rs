@@ -1,7 +1,6 @@
 //! A second instance fails loudly. With `SO_REUSEPORT` the kernel would let it share the address,
 //! and half of the connections would go to a program that nobody watches.
 
-use crate::listener::Listener;
 use eclusa_config::plan::Plan;
 use eclusa_sys::socket::try_exclusive;
 use rustix::fs::{FlockOperation, flock};
@@ -10,7 +9,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The lock of one address; freed when dropped.
 #[derive(Debug)]
@@ -55,23 +53,16 @@ impl fmt::Display for InstanceError {
     }
 }
 
-/// Takes the lock of every address and makes sure that nobody else listens there.
-pub(super) fn claim(
-    plan: &Plan,
-    listeners: &[Arc<Listener>],
-) -> Result<Vec<InstanceLock>, InstanceError> {
+/// Takes the lock of an address and makes sure that nobody else listens there.
+pub(super) fn claim(plan: &Plan, address: SocketAddr) -> Result<InstanceLock, InstanceError> {
     let directory = run_directory(plan.run_directory.as_deref())?;
-    let mut locks = Vec::new();
-    for listener in listeners {
-        let address = listener.address();
-        locks.push(lock(&directory, address, plan.program.name())?);
-        if let Err(error) = try_exclusive(address)
-            && error.kind() == io::ErrorKind::AddrInUse
-        {
-            return Err(InstanceError::Taken { address, holder: holder_of(address) });
-        }
+    let lock = lock(&directory, address, plan.program.name())?;
+    if let Err(error) = try_exclusive(address)
+        && error.kind() == io::ErrorKind::AddrInUse
+    {
+        return Err(InstanceError::Taken { address, holder: holder_of(address) });
     }
-    Ok(locks)
+    Ok(lock)
 }
 
 /// The directory for locks: the plan's, systemd's, `/run/eclusa`, or one of the user's own.

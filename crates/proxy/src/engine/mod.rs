@@ -5,39 +5,42 @@
 //! stop:  listeners close → sessions end by themselves → deadline: the rest is reset → log closes
 //! ```
 
+mod bind;
+mod care;
 mod instance;
+mod reload;
+mod seat;
+mod shrink;
 mod worker;
 
 pub use instance::{InstanceError, InstanceLock};
+pub use care::{Care, LOOK};
+pub use reload::{ReloadError, Reloaded};
+pub(crate) use seat::Seat;
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
-use crate::listener::Listener;
 use crate::observe::{Event, Logger, Writer};
-use crate::pool::Pool;
-use crate::relay::PIPES;
-use crate::signal::{COMMANDS, Command, SIGNALS, Signal};
+use crate::pool::{Pool, PoolId};
+use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{probe, resolve};
-use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
+use arc_swap::ArcSwap;
+use bind::Bound;
+use eclusa_config::plan::{Plan, Program};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Key};
-use eclusa_sys::limits::raise_descriptors;
-use eclusa_sys::socket::{Keepalive, listen};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// Descriptors that are nobody's session: logs, probes, rival dials, the reactors'.
-const RESERVED: u64 = 256;
-/// Descriptors of a worker beside its listeners': reactor, wake-ups.
-const RESERVED_PER_WORKER: u64 = 8;
 /// How long a stop waits for the workers to close their listeners.
 const CLOSING: Duration = Duration::from_secs(1);
+/// How long a stop waits for threads to end; one that is stuck does not hold it up.
+const ENDING: Duration = Duration::from_secs(5);
 /// Connections that may wait to be taken by another worker.
 const HANDOVER_QUEUE: usize = 1024;
 
@@ -80,18 +83,19 @@ pub(crate) struct Shared {
     run: u64,
     pub(crate) logger: Logger,
     permits: Arc<Semaphore>,
-    pub(crate) pools: Vec<Arc<Pool>>,
+    /// The pools that the configuration names, in its order.
+    pools: ArcSwap<Vec<Arc<Pool>>>,
     pub(crate) program: Program,
     /// Where it listens.
-    pub(crate) addresses: Vec<SocketAddr>,
-    gauges: Box<[Gauge]>,
+    addresses: ArcSwap<Vec<SocketAddr>>,
+    seats: Box<[Seat]>,
     /// When it was last told that this host lacks something, and that `sessions_max` is reached:
     /// each at most once a second.
     short: AtomicU32,
     full: AtomicU32,
+    /// Threads that took the place of one that got stuck.
+    replaced: AtomicU32,
     began: Instant,
-    /// Workers that have closed their listeners.
-    closed: AtomicUsize,
     signals: mpsc::Sender<Signal>,
 }
 
@@ -106,9 +110,24 @@ impl Shared {
         Time::after_start(instant.saturating_duration_since(self.began))
     }
 
-    /// Tells the probes' thread what traffic saw of an endpoint of the pool at `pool`. When it does
-    /// not keep up the signal is dropped: traffic brings more.
-    pub(crate) fn signal(&self, pool: usize, key: Key, evidence: Evidence) {
+    /// The pools at this moment.
+    pub(crate) fn pools(&self) -> Arc<Vec<Arc<Pool>>> {
+        self.pools.load_full()
+    }
+
+    /// Where it listens at this moment.
+    pub(crate) fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.addresses.load_full()
+    }
+
+    /// The workers.
+    pub(crate) fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    /// Tells the probes' thread what traffic saw of an endpoint of a pool. When it does not keep up
+    /// the signal is dropped: traffic brings more.
+    pub(crate) fn signal(&self, pool: PoolId, key: Key, evidence: Evidence) {
         let _ = self.signals.try_send(Signal { pool, key, evidence });
     }
 
@@ -118,31 +137,37 @@ impl Shared {
     }
 }
 
-/// Sessions of one worker, those on their way to it included.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Gauge(AtomicU32);
-
 /// A running engine.
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
-    addresses: Vec<SocketAddr>,
     orders: watch::Sender<Order>,
+    control: Mutex<Control>,
+}
+
+/// What starts, reloads and stops need; nobody on the data path waits for it.
+#[derive(Debug)]
+struct Control {
+    plan: Plan,
+    /// How many configurations have been in force, from 1.
+    generation: u64,
+    bound: Vec<Bound>,
     workers: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
     writer: Option<Writer>,
-    locks: Vec<InstanceLock>,
-    stop_deadline: Duration,
+    probing: mpsc::Sender<probe::Change>,
+    resolving: mpsc::Sender<()>,
 }
 
 /// What an engine tells of itself.
 #[derive(Debug)]
 pub struct Status {
     /// The pools.
-    pub pools: Vec<Arc<Pool>>,
+    pub pools: Arc<Vec<Arc<Pool>>>,
     /// Sessions at this moment, by worker.
     pub sessions: Vec<u32>,
+    /// How many configurations have been in force, from 1.
+    pub generation: u64,
 }
 
 impl Engine {
@@ -153,9 +178,11 @@ impl Engine {
     pub fn start(plan: &Plan) -> Result<Self, StartError> {
         let (logger, writer) = Logger::start(&plan.log)
             .map_err(|error| StartError::Io("cannot open the log", error))?;
-        let started = Self::start_logged(plan, logger);
-        match started {
-            Ok(engine) => Ok(Self { writer: Some(writer), ..engine }),
+        match Self::start_logged(plan, logger) {
+            Ok(engine) => {
+                engine.control().writer = Some(writer);
+                Ok(engine)
+            }
             Err(error) => {
                 writer.close();
                 Err(error)
@@ -165,108 +192,117 @@ impl Engine {
 
     fn start_logged(plan: &Plan, logger: Logger) -> Result<Self, StartError> {
         let workers = plan.workers.unwrap_or_else(processors);
-        let listeners: Vec<_> = plan.listeners.iter().flat_map(Listener::prepare).collect();
-        let locks = instance::claim(plan, &listeners).map_err(StartError::Taken)?;
-        let sockets = bind(plan, workers, &logger)?;
-        let pools: Vec<_> = plan
-            .pools
-            .iter()
-            .enumerate()
-            .map(|(i, p)| Arc::new(Pool::new(i, p.clone(), workers)))
-            .collect();
+        let pools: Vec<_> =
+            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), workers))).collect();
+        let pools = Arc::new(pools);
+        let changes = probe::prepare(&pools).map_err(StartError::Ca)?;
+        let bound = bind::all(plan, workers, &pools, &logger)?;
         let (signals, signalled) = mpsc::channel(SIGNALS);
+        let (seats, lines): (Vec<_>, Vec<_>) = (0..workers)
+            .map(|_| {
+                let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
+                let (commands, commanded) = mpsc::channel(COMMANDS);
+                (Seat::new(handover, commands), (handed_over, commanded))
+            })
+            .unzip();
         let shared = Arc::new(Shared {
             run: fastrand::u64(..),
-            permits: Arc::new(Semaphore::new(sessions_max(plan, &logger))),
-            pools,
+            permits: Arc::new(Semaphore::new(bind::sessions_max(plan, &logger))),
+            pools: ArcSwap::new(pools),
             program: plan.program,
-            addresses: sockets.iter().map(|(address, _)| *address).collect(),
-            gauges: (0..workers).map(|_| Gauge::default()).collect(),
+            addresses: ArcSwap::from_pointee(bound.iter().map(Bound::address).collect()),
+            seats: seats.into(),
             short: AtomicU32::new(0),
             full: AtomicU32::new(0),
+            replaced: AtomicU32::new(0),
             began: Instant::now(),
-            closed: AtomicUsize::new(0),
             signals,
             logger,
         });
         let (orders, _) = watch::channel(Order::Run);
-        let probers = probe::prepare(&shared).map_err(StartError::Ca)?;
-        let mut engine = Self {
-            addresses: sockets.iter().map(|(address, _)| *address).collect(),
+        let (probing, probed) = mpsc::channel(CHANGES);
+        let (resolving, resolved) = mpsc::channel(1);
+        let engine = Self {
             shared,
             orders,
-            workers: Vec::new(),
-            helpers: Vec::new(),
-            writer: None,
-            locks,
-            stop_deadline: plan.stop_deadline,
+            control: Mutex::new(Control {
+                plan: plan.clone(),
+                generation: 1,
+                bound,
+                workers: Vec::new(),
+                helpers: Vec::new(),
+                writer: None,
+                probing,
+                resolving,
+            }),
         };
-        let commands = engine.start_workers(workers, &listeners, sockets)?;
-        engine.start_helpers(probers, signalled, commands)?;
+        for (index, lines) in lines.into_iter().enumerate() {
+            engine.start_worker(index, engine.shared.seats[index].incarnation(), lines)?;
+        }
+        engine.start_helpers(signalled, probed, resolved)?;
+        // There is room: nobody has sent one yet.
+        let _ = engine.control().probing.try_send(changes);
         engine.announce();
         Ok(engine)
     }
 
+    fn control(&self) -> MutexGuard<'_, Control> {
+        // What a panic left is still what runs.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn start_helpers(
-        &mut self,
-        probers: Vec<probe::Prober>,
+        &self,
         signals: mpsc::Receiver<Signal>,
-        commands: Vec<mpsc::Sender<Command>>,
+        changes: mpsc::Receiver<probe::Change>,
+        resolve_again: mpsc::Receiver<()>,
     ) -> Result<(), StartError> {
-        let orders = self.orders.subscribe();
-        let shared = self.shared.clone();
-        let probing = move || probe::run(shared, probers, signals, commands, orders);
-        self.helpers.push(spawn("probe", probing)?);
-        if self.shared.pools.iter().any(|pool| resolve::has_names(pool)) {
-            let (orders, shared) = (self.orders.subscribe(), self.shared.clone());
-            self.helpers.push(spawn("resolve", move || resolve::run(&shared, orders))?);
-        }
+        let (shared, orders) = (self.shared.clone(), self.orders.subscribe());
+        let probing = spawn("probe", move || probe::run(shared, changes, signals, orders))?;
+        let (shared, orders) = (self.shared.clone(), self.orders.subscribe());
+        let resolving = move || resolve::run(&shared, resolve_again, orders);
+        let resolving = spawn("resolve", resolving)?;
+        self.control().helpers.extend([probing, resolving]);
         Ok(())
     }
 
-    fn start_workers(
-        &mut self,
-        workers: usize,
-        listeners: &[Arc<Listener>],
-        mut sockets: Vec<(SocketAddr, Vec<OwnedFd>)>,
-    ) -> Result<Vec<mpsc::Sender<Command>>, StartError> {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| mpsc::channel(HANDOVER_QUEUE)).unzip();
-        let mut commands = Vec::new();
-        for (index, receiver) in receivers.into_iter().enumerate() {
-            let mut own = Vec::new();
-            for (address, sockets) in &mut sockets {
-                let listener = listeners.iter().find(|listener| listener.address() == *address);
-                if let (Some(listener), Some(socket)) = (listener, sockets.pop()) {
-                    own.push((listener.clone(), socket));
-                }
-            }
-            let (commander, commanded) = mpsc::channel(COMMANDS);
-            commands.push(commander);
-            let setup = worker::Setup {
-                index,
-                shared: self.shared.clone(),
-                listeners: own,
-                handed_over: receiver,
-                others: senders.clone(),
-                commands: commanded,
-                orders: self.orders.subscribe(),
-            };
-            let thread = spawn(&format!("worker-{index}"), move || worker::run(setup))?;
-            self.workers.push(thread);
-        }
-        Ok(commands)
+    /// Starts the thread of a seat.
+    fn start_worker(
+        &self,
+        index: usize,
+        incarnation: seat::Incarnation,
+        (handed_over, commands): (mpsc::Receiver<Accepted>, mpsc::Receiver<Command>),
+    ) -> Result<(), StartError> {
+        let mut control = self.control();
+        let listeners = control
+            .bound
+            .iter()
+            .map(|bound| bound.of_worker(index, self.shared.seats.len()))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| StartError::Io("cannot hand a listener to a worker", error))?;
+        let setup = worker::Setup {
+            index,
+            incarnation,
+            shared: self.shared.clone(),
+            listeners: listeners.into_iter().flatten().collect(),
+            handed_over,
+            commands,
+            orders: self.orders.subscribe(),
+        };
+        let thread = spawn(&format!("worker-{index}"), move || worker::run(setup))?;
+        control.workers.push(thread);
+        Ok(())
     }
 
     fn announce(&self) {
         let logger = &self.shared.logger;
-        for address in &self.addresses {
+        for address in self.shared.addresses().iter() {
             let event = Event::new("listening", format!("listening on {address}"));
             logger.event(event.about("address", address.to_string()));
         }
-        let endpoints: usize = self.shared.pools.iter().map(|pool| pool.endpoints().len()).sum();
+        let endpoints: usize = self.shared.pools().iter().map(|pool| pool.endpoints().len()).sum();
         let event = Event::new("ready", "ready")
-            .about("workers", self.shared.gauges.len())
+            .about("workers", self.shared.seats.len())
             .about("sessions_max", self.shared.permits.available_permits())
             .about("endpoints", endpoints)
             .about("pid", std::process::id());
@@ -275,17 +311,17 @@ impl Engine {
 
     /// The addresses that it listens on.
     #[must_use]
-    pub fn local_addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.shared.addresses().to_vec()
     }
 
     /// Tells what is going on.
     #[must_use]
     pub fn status(&self) -> Status {
-        let count = |gauge: &Gauge| gauge.0.load(Ordering::Relaxed);
         Status {
-            pools: self.shared.pools.clone(),
-            sessions: self.shared.gauges.iter().map(count).collect(),
+            pools: self.shared.pools(),
+            sessions: self.shared.seats.iter().map(Seat::sessions).collect(),
+            generation: self.control().generation,
         }
     }
 
@@ -296,44 +332,49 @@ impl Engine {
 
     /// Closes the listeners, lets sessions end by themselves until the plan's deadline, or until
     /// `hurry` says so, resets the rest and returns when every thread has ended.
-    pub fn stop(mut self, hurry: impl Fn() -> bool) {
-        let deadline = Instant::now() + self.stop_deadline;
+    pub fn stop(&self, hurry: impl Fn() -> bool) {
+        let deadline = Instant::now() + self.control().plan.stop_deadline;
         self.shared.logger.event(
             Event::new("stopping", "stopping: no new connections").about("sessions", self.count()),
         );
         self.orders.send_replace(Order::Drain);
-        let closing = Instant::now() + CLOSING;
-        let closed = || self.shared.closed.load(Ordering::Acquire) >= self.workers.len();
-        while !closed() && Instant::now() < closing {
-            pause();
-        }
+        wait_until(Instant::now() + CLOSING, || self.shared.seats.iter().all(Seat::is_deaf));
         // The addresses are free as soon as the listeners are closed: a successor may start.
-        self.locks.clear();
-        while self.count() > 0 && Instant::now() < deadline && !hurry() {
-            pause();
-        }
+        self.control().bound.clear();
+        wait_until(deadline, || self.count() == 0 || hurry());
         let left = self.count();
         self.orders.send_replace(Order::Stop);
-        for thread in self.workers.drain(..).chain(self.helpers.drain(..)) {
-            // A thread that panicked has ended, which is all that is asked of it here.
-            let _ = thread.join();
-        }
+        let threads: Vec<_> = {
+            let mut control = self.control();
+            let Control { workers, helpers, .. } = &mut *control;
+            workers.drain(..).chain(helpers.drain(..)).collect()
+        };
+        wait_until(Instant::now() + ENDING, || threads.iter().all(JoinHandle::is_finished));
         let event = Event::new("stopped", "stopped").about("sessions_reset", left);
         self.shared.logger.event(event);
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.control().writer.take() {
             writer.close();
         }
     }
 
     fn count(&self) -> u32 {
-        self.status().sessions.iter().sum()
+        self.shared.seats.iter().map(Seat::sessions).sum()
     }
 }
 
-/// The stop waits for other threads; nothing else runs on the one that calls it.
+/// Waits for a condition, at most until `limit`; says whether it holds. Nothing else runs on the
+/// threads that start, reload and stop.
 #[allow(clippy::disallowed_methods, reason = "not on a worker: nothing waits for this thread")]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
+fn wait_until(limit: Instant, holds: impl Fn() -> bool) -> bool {
+    loop {
+        if holds() {
+            return true;
+        }
+        if Instant::now() >= limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
@@ -346,58 +387,4 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 /// Processors that this process may use.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Sessions that may run at once: each holds two descriptors.
-fn sessions_max(plan: &Plan, logger: &Logger) -> usize {
-    let descriptors = raise_descriptors().unwrap_or(1 << 20);
-    let workers = plan.workers.unwrap_or_else(processors) as u64;
-    let addresses: usize = plan.listeners.iter().map(|listener| listener.addresses.len()).sum();
-    let reserved = RESERVED + 2 * PIPES as u64 + workers * (addresses as u64 + RESERVED_PER_WORKER);
-    let possible = usize::try_from(descriptors.saturating_sub(reserved) / 2).unwrap_or(1 << 19);
-    let by_default = usize::try_from(descriptors * 8 / 10 / 2).unwrap_or(1 << 19).min(possible);
-    let wanted = plan.sessions_max.unwrap_or(by_default);
-    if wanted > possible {
-        let message = format!(
-            "sessions_max = {wanted} takes {} descriptors, the limit is {descriptors}: \
-             {possible} sessions (raise LimitNOFILE= of the unit)",
-            wanted * 2
-        );
-        logger.event(Event::new("warning", message));
-    }
-    wanted.min(possible).clamp(1, Semaphore::MAX_PERMITS)
-}
-
-/// Opens a socket for each worker on each address.
-fn bind(
-    plan: &Plan,
-    workers: usize,
-    logger: &Logger,
-) -> Result<Vec<(SocketAddr, Vec<OwnedFd>)>, StartError> {
-    let mut bound = Vec::new();
-    for listener in &plan.listeners {
-        for listen_address in &listener.addresses {
-            let address = listen_address.address;
-            let sockets: io::Result<Vec<_>> =
-                (0..workers).map(|_| open(listener, address)).collect();
-            match sockets {
-                Ok(sockets) => bound.push((address, sockets)),
-                Err(error) if listen_address.optional => {
-                    let message = format!("not listening on {address}: {error}");
-                    logger.event(Event::new("warning", message));
-                }
-                Err(error) => return Err(StartError::Listen(address, error)),
-            }
-        }
-    }
-    Ok(bound)
-}
-
-fn open(plan: &ListenerPlan, address: SocketAddr) -> io::Result<OwnedFd> {
-    let keepalive = Keepalive {
-        idle: plan.dead_peer.keepalive_idle,
-        interval: plan.dead_peer.keepalive_interval,
-        count: plan.dead_peer.keepalive_count,
-    };
-    listen(address, plan.backlog, keepalive)
 }

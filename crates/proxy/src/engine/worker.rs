@@ -3,14 +3,15 @@
 //! before it is known to any reactor.
 
 use super::Shared;
-use crate::listener::{Listener, accept_loop, accept_the_rest};
+use super::seat::Incarnation;
+use crate::listener::{Address, Listener, accept_loop, accept_the_rest};
 use crate::observe::{Event, Logger, SessionId};
 use crate::pool::{Endpoint, Pickers, Pool};
 use crate::registry::{Registry, Tick, Watch};
 use crate::relay::Buffers;
 use crate::replay::Replays;
 use crate::session;
-use crate::signal::Command;
+use crate::signal::{Closed, Command};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Pacer, Reason};
 use eclusa_sys::socket::hear_no_more;
@@ -30,6 +31,8 @@ use tokio::time::MissedTickBehavior;
 
 /// How long handshakes that have begun may take to complete before the listeners close.
 const HANDSHAKES: Duration = Duration::from_millis(200);
+/// Bits of a session's number that count; above them stands the thread's incarnation.
+const SESSIONS_BITS: u32 = 40;
 /// How long sessions may take to end after they were told to.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -64,20 +67,20 @@ pub(crate) struct Guards {
 
 impl Guards {
     fn new(shared: Arc<Shared>, worker: usize, permit: OwnedSemaphorePermit) -> Self {
-        shared.gauges[worker].0.fetch_add(1, Ordering::Relaxed);
+        shared.seats[worker].enter();
         Self { shared, worker, _permit: permit }
     }
 
     fn move_to(&mut self, worker: usize) {
-        self.shared.gauges[worker].0.fetch_add(1, Ordering::Relaxed);
-        self.shared.gauges[self.worker].0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.seats[worker].enter();
+        self.shared.seats[self.worker].leave();
         self.worker = worker;
     }
 }
 
 impl Drop for Guards {
     fn drop(&mut self) {
-        self.shared.gauges[self.worker].0.fetch_sub(1, Ordering::Relaxed);
+        self.shared.seats[self.worker].leave();
     }
 }
 
@@ -85,9 +88,10 @@ impl Drop for Guards {
 pub(super) struct Setup {
     pub(super) index: usize,
     pub(super) shared: Arc<Shared>,
-    pub(super) listeners: Vec<(Arc<Listener>, OwnedFd)>,
+    /// Which of the threads that sit on this seat, one after the other, it is.
+    pub(super) incarnation: Incarnation,
+    pub(super) listeners: Vec<(Arc<Address>, OwnedFd)>,
     pub(super) handed_over: mpsc::Receiver<Accepted>,
-    pub(super) others: Vec<mpsc::Sender<Accepted>>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) orders: watch::Receiver<Order>,
 }
@@ -96,7 +100,6 @@ pub(super) struct Setup {
 pub(crate) struct Worker {
     index: usize,
     shared: Arc<Shared>,
-    others: Vec<mpsc::Sender<Accepted>>,
     pickers: Pickers,
     replays: Replays,
     registry: Rc<Registry>,
@@ -128,47 +131,54 @@ pub(super) fn run(setup: Setup) {
 }
 
 async fn work(setup: Setup) {
-    let Setup { index, shared, listeners, mut handed_over, others, mut commands, mut orders } =
+    let Setup { index, incarnation, shared, listeners, mut handed_over, mut commands, mut orders } =
         setup;
     let registry = Registry::new(shared.began);
+    let workers = shared.seats.len();
     let worker = Rc::new(Worker {
         index,
-        pickers: Pickers::new(index, shared.pools.len()),
-        replays: Replays::new(&shared.pools, others.len()),
-        buffers: Buffers::new(registry.clone(), others.len()),
+        pickers: Pickers::new(index),
+        replays: Replays::new(workers),
+        buffers: Buffers::new(registry.clone(), workers),
         registry,
         shared,
-        others,
-        sessions: Cell::new(0),
+        sessions: Cell::new(u64::from(incarnation.number()) << SESSIONS_BITS),
     });
-    let listeners = listeners.into_iter().map(|(listener, socket)| (listener, Rc::new(socket)));
-    let mut listening = Listening::start(&worker, listeners.collect());
+    let mut listening = Listening::default();
+    for (address, socket) in listeners {
+        listening.open(&worker, address, socket);
+    }
     let mut ticks = tokio::time::interval(Tick::LENGTH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut closing = None;
     loop {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
-            Some(command) = commands.recv() => worker.obey(command),
-            _ = ticks.tick() => worker.registry.tick(),
+            Some(command) = commands.recv() => worker.obey(command, &mut listening).await,
+            _ = ticks.tick() => {
+                worker.registry.tick();
+                if !worker.shared.seats[index].beat(incarnation, worker.time()) {
+                    // Another thread sits here, with the same sockets. What this one carries goes on.
+                    listening.leave().await;
+                    if worker.registry.is_empty() {
+                        return;
+                    }
+                }
+            }
             changed = orders.changed() => {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
                 match order {
                     Order::Run => {}
-                    Order::Drain => {
-                        listening.hear_no_more(&worker).await;
-                        closing = Some(tokio::time::Instant::now() + HANDSHAKES);
-                    }
+                    Order::Drain => listening.close_all(&worker).await,
                     Order::Stop => {
                         listening.end(&worker).await;
                         break;
                     }
                 }
             }
-            Some(()) = at(closing) => {
-                closing = None;
-                listening.end(&worker).await;
-            }
+            Some(()) = at(listening.next_end()) => listening.end_due(&worker).await,
+        }
+        if *orders.borrow() == Order::Drain && listening.is_over() {
+            worker.shared.seats[index].set_deaf();
         }
     }
     worker.registry.stop_all();
@@ -177,7 +187,7 @@ async fn work(setup: Setup) {
     }
     // The sessions have been told; each needs one turn to write its record and reset its peers.
     let until = Instant::now() + LAST_WORDS;
-    while worker.shared.gauges[index].0.load(Ordering::Relaxed) > 0 && Instant::now() < until {
+    while !worker.registry.is_empty() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -210,44 +220,95 @@ async fn at(when: Option<tokio::time::Instant>) -> Option<()> {
     Some(())
 }
 
-/// The listening sockets of a worker and the tasks that accept from them.
-struct Listening {
-    sockets: Vec<(Arc<Listener>, Rc<OwnedFd>)>,
-    accepting: Vec<JoinHandle<()>>,
+/// A socket that a worker listens on, and the task that accepts from it.
+struct Open {
+    address: Arc<Address>,
+    socket: Rc<OwnedFd>,
+    accepting: Option<JoinHandle<()>>,
+    /// It hears nothing new, and is closed then.
+    ends: Option<tokio::time::Instant>,
+    /// Dropped when it is closed: whoever ordered that waits for it.
+    _closed: Option<Closed>,
 }
 
-impl Listening {
-    fn start(worker: &Rc<Worker>, sockets: Vec<(Arc<Listener>, Rc<OwnedFd>)>) -> Self {
-        let accept = |(listener, socket): &(Arc<Listener>, Rc<OwnedFd>)| {
-            let accepting = accept_loop(worker.clone(), listener.clone(), socket.clone());
-            tokio::task::spawn_local(accepting)
-        };
-        Self { accepting: sockets.iter().map(accept).collect(), sockets }
+/// The listening sockets of a worker.
+#[derive(Default)]
+struct Listening(Vec<Open>);
+
+impl Open {
+    async fn accept_no_more(&mut self) {
+        if let Some(task) = self.accepting.take() {
+            task.abort();
+            // Aborted on purpose, or over already.
+            let _ = task.await;
+        }
     }
 
     /// New connections begin no more, and what still waits is taken. A listener that is closed at
     /// once would reset what came between the last accept and its end.
     async fn hear_no_more(&mut self, worker: &Rc<Worker>) {
-        for task in self.accepting.drain(..) {
-            task.abort();
-            // Aborted on purpose, or over already.
-            let _ = task.await;
-        }
-        for (listener, socket) in &self.sockets {
-            // Without it the listener closes all the same, with that gap.
-            let _ = hear_no_more(socket.as_fd());
-            accept_the_rest(worker, listener, socket);
+        self.accept_no_more().await;
+        // Without it the listener closes all the same, with that gap.
+        let _ = hear_no_more(self.socket.as_fd());
+        accept_the_rest(worker, &self.address, &self.socket);
+        self.ends.get_or_insert(tokio::time::Instant::now() + HANDSHAKES);
+    }
+}
+
+impl Listening {
+    fn open(&mut self, worker: &Rc<Worker>, address: Arc<Address>, socket: OwnedFd) {
+        let socket = Rc::new(socket);
+        let accepting = accept_loop(worker.clone(), address.clone(), socket.clone());
+        let accepting = Some(tokio::task::spawn_local(accepting));
+        self.0.push(Open { address, socket, accepting, ends: None, _closed: None });
+    }
+
+    /// Begins to close what listens on an address.
+    async fn close(&mut self, worker: &Rc<Worker>, address: SocketAddr, closed: Closed) {
+        for open in &mut self.0 {
+            if open.address.address() == address && open.ends.is_none() {
+                open._closed = Some(closed.clone());
+                open.hear_no_more(worker).await;
+            }
         }
     }
 
-    /// Takes the last ones, closes the sockets, and reports that.
-    async fn end(&mut self, worker: &Rc<Worker>) {
-        self.hear_no_more(worker).await;
-        if self.sockets.is_empty() {
-            return;
+    async fn close_all(&mut self, worker: &Rc<Worker>) {
+        for open in &mut self.0 {
+            open.hear_no_more(worker).await;
         }
-        self.sockets.clear();
-        worker.shared.closed.fetch_add(1, Ordering::Release);
+    }
+
+    /// When the next socket is to be closed.
+    fn next_end(&self) -> Option<tokio::time::Instant> {
+        self.0.iter().filter_map(|open| open.ends).min()
+    }
+
+    /// Closes the sockets whose time has come.
+    async fn end_due(&mut self, worker: &Rc<Worker>) {
+        let now = tokio::time::Instant::now();
+        for open in self.0.iter().filter(|open| open.ends.is_some_and(|at| at <= now)) {
+            accept_the_rest(worker, &open.address, &open.socket);
+        }
+        self.0.retain(|open| open.ends.is_none_or(|at| at > now));
+    }
+
+    /// Takes the last ones and closes all sockets.
+    async fn end(&mut self, worker: &Rc<Worker>) {
+        self.close_all(worker).await;
+        self.0.clear();
+    }
+
+    /// Leaves the sockets to another thread that has them, too.
+    async fn leave(&mut self) {
+        for open in &mut self.0 {
+            open.accept_no_more().await;
+        }
+        self.0.clear();
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -268,15 +329,11 @@ impl Worker {
         &self.buffers
     }
 
-    pub(crate) fn pool(&self, index: usize) -> Option<Arc<Pool>> {
-        self.shared.pools.get(index).cloned()
-    }
-
     /// The id of one more session.
     pub(crate) fn next_id(&self) -> SessionId {
         let number = self.sessions.get();
         self.sessions.set(number + 1);
-        let workers = self.shared.gauges.len() as u64;
+        let workers = self.shared.seats.len() as u64;
         SessionId { run: self.shared.run, number: number * workers + self.index as u64 }
     }
 
@@ -303,16 +360,17 @@ impl Worker {
     /// Starts a fresh connection here, or hands it over where this worker leads the least loaded
     /// by more than max(2, 10 %): few long sessions must not depend on the kernel's luck.
     pub(crate) fn place(self: &Rc<Self>, mut accepted: Accepted) {
-        let load = |index: usize| self.shared.gauges[index].0.load(Ordering::Relaxed);
+        let seats = &self.shared.seats;
+        let load = |index: usize| seats[index].sessions();
         let own = load(self.index);
-        let least = (0..self.others.len()).min_by_key(|&index| load(index)).unwrap_or(self.index);
+        let least = (0..seats.len()).min_by_key(|&index| load(index)).unwrap_or(self.index);
         let lead = own.saturating_sub(load(least));
-        if lead > (own / 10).max(2)
-            && let Ok(place) = self.others[least].try_reserve()
-        {
-            accepted.guards.move_to(least);
-            place.send(accepted);
-            return;
+        if lead > (own / 10).max(2) {
+            let handover = seats[least].handover();
+            if let Ok(place) = handover.try_reserve() {
+                accepted.guards.move_to(least);
+                return place.send(accepted);
+            }
         }
         self.start(accepted);
     }
@@ -321,8 +379,14 @@ impl Worker {
         self.clone().spawn(session::run(self.clone(), accepted));
     }
 
-    fn obey(self: &Rc<Self>, command: Command) {
+    async fn obey(self: &Rc<Self>, command: Command, listening: &mut Listening) {
         match command {
+            Command::Listen { address, socket } => listening.open(self, address, socket),
+            Command::Close { address, closed } => listening.close(self, address, closed).await,
+            Command::Pools(pools) => {
+                self.pickers.retain(&pools);
+                self.replays.retain(&pools);
+            }
             Command::Reset { endpoint, order, reason, pace } => {
                 let sessions = self.registry.on(endpoint.key());
                 let pacer =
@@ -340,7 +404,7 @@ impl Worker {
 
     /// Tells the probes what traffic saw of an endpoint of `pool`.
     pub(crate) fn signal(&self, pool: &Pool, endpoint: &Endpoint, evidence: Evidence) {
-        self.shared.signal(pool.index(), endpoint.key(), evidence);
+        self.shared.signal(pool.id(), endpoint.key(), evidence);
     }
 
     /// The first-flight replays of a pool, as this worker sees them.

@@ -192,7 +192,7 @@ impl Dialler<'_> {
             let Some(free) = self.running.iter().position(Option::is_none) else { return };
             let wanted =
                 Wanted { source: self.source, excluded: &self.excluded, now: self.worker.time() };
-            let picked = self.worker.pickers().pick(self.pool, self.pool.index(), wanted);
+            let picked = self.worker.pickers().pick(self.pool, wanted);
             let Some(lease) = picked else { return };
             let address = lease.endpoint().address();
             self.excluded.push(address);

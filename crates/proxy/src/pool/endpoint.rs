@@ -18,18 +18,41 @@ pub(crate) const LASTING: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Endpoint {
     key: Key,
-    name: Arc<str>,
-    host: Option<Arc<str>>,
-    index: usize,
     address: SocketAddr,
-    weight: u16,
-    backup: bool,
+    written: ArcSwap<Written>,
     report: ArcSwap<Report>,
     /// Something speaks against it: bytes from it are noted to the millisecond.
     doubted: AtomicBool,
     /// Its sessions are being reset; which order, 0: none.
     reset_order: AtomicU64,
     cells: Box<[Cell]>,
+}
+
+/// What the configuration says of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The name that resolved to its address, where the configuration has one.
+    pub host: Option<Arc<str>>,
+    /// Share of new sessions relative to the others.
+    pub weight: u16,
+    /// Used only while no other endpoint can take traffic.
+    pub backup: bool,
+}
+
+impl From<&plan::Endpoint> for Written {
+    fn from(endpoint: &plan::Endpoint) -> Self {
+        Self {
+            name: endpoint.name.clone(),
+            host: match &endpoint.address {
+                plan::EndpointAddress::Name { host, .. } => Some(host.clone()),
+                plan::EndpointAddress::Socket(_) => None,
+            },
+            weight: endpoint.weight,
+            backup: endpoint.backup,
+        }
+    }
 }
 
 /// The numbers that one worker keeps of an endpoint: on a cache line of their own, written by that
@@ -49,7 +72,6 @@ struct Cell {
 impl Endpoint {
     pub(super) fn new(
         written: &plan::Endpoint,
-        index: usize,
         address: SocketAddr,
         workers: usize,
         probed: bool,
@@ -57,15 +79,8 @@ impl Endpoint {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
             key: Key(NEXT.fetch_add(1, Ordering::Relaxed)),
-            name: written.name.clone(),
-            host: match &written.address {
-                plan::EndpointAddress::Name { host, .. } => Some(host.clone()),
-                plan::EndpointAddress::Socket(_) => None,
-            },
-            index,
             address,
-            weight: written.weight,
-            backup: written.backup,
+            written: ArcSwap::from_pointee(written.into()),
             report: ArcSwap::from_pointee(first_report(probed)),
             doubted: AtomicBool::new(false),
             reset_order: AtomicU64::new(0),
@@ -81,19 +96,21 @@ impl Endpoint {
 
     /// Its name in the configuration.
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> Arc<str> {
+        self.written.load().name.clone()
     }
 
-    /// The name that resolved to its address, where the configuration has one.
+    /// What the configuration says of it.
     #[must_use]
-    pub fn host(&self) -> Option<&str> {
-        self.host.as_deref()
+    pub fn written(&self) -> Arc<Written> {
+        self.written.load_full()
     }
 
-    /// Which of the pool's endpoints as written it comes from (a name can yield several).
-    pub(super) fn index(&self) -> usize {
-        self.index
+    pub(super) fn set_written(&self, written: &plan::Endpoint) {
+        let written = Written::from(written);
+        if **self.written.load() != written {
+            self.written.store(Arc::new(written));
+        }
     }
 
     /// Where it is.
@@ -114,11 +131,11 @@ impl Endpoint {
     }
 
     pub(super) fn standing(&self, slow_start: Duration) -> Standing {
-        let report = self.report();
+        let (report, written) = (self.report(), self.written.load());
         Standing {
             tier: report.tier,
-            weight: self.weight,
-            priority: u8::from(self.backup),
+            weight: written.weight,
+            priority: u8::from(written.backup),
             identity: identity_of(self.address),
             ramp: report.risen.map(|from| Ramp { from, length: slow_start }),
             limit: None,

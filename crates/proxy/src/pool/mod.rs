@@ -5,57 +5,77 @@ mod endpoint;
 mod pick;
 
 pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Lease};
 pub(crate) use pick::{Pickers, Wanted};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use eclusa_config::plan;
 use eclusa_policy::verdict::Report;
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
-/// A pool: its plan and the endpoints that it has at this moment.
+/// Tells a pool from every other that this process ever had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PoolId(u64);
+
+/// A pool: its plan and the endpoints that it has at this moment. It lives as long as the
+/// configuration has a pool of its name: what a reload changes is changed in place.
 #[derive(Debug)]
 pub struct Pool {
-    /// Its place among the pools of the engine.
-    index: usize,
-    plan: Arc<plan::Pool>,
+    id: PoolId,
+    name: Arc<str>,
+    plan: ArcSwap<plan::Pool>,
     endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    /// Changes whenever the set of endpoints or a verdict does; pickers are rebuilt by it.
+    /// Changes whenever the plan, the set of endpoints or a verdict does; pickers are rebuilt by it.
     epoch: AtomicU64,
-    /// Tells the probes that the set of endpoints has changed.
+    /// Tells the probes and the resolver that the plan or the set of endpoints has changed.
     changed: watch::Sender<()>,
+    /// No configuration names it any more.
+    closed: AtomicBool,
+    rebuilding: Mutex<()>,
     workers: usize,
 }
 
 impl Pool {
     /// A pool of which the endpoints given by address exist already; names come with
     /// [`Pool::set_resolved`].
-    pub(crate) fn new(index: usize, plan: Arc<plan::Pool>, workers: usize) -> Self {
+    pub(crate) fn new(plan: Arc<plan::Pool>, workers: usize) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let pool = Self {
-            index,
-            plan,
+            id: PoolId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            name: plan.name.clone(),
+            plan: ArcSwap::new(plan),
             endpoints: ArcSwap::default(),
             epoch: AtomicU64::new(1),
             changed: watch::Sender::new(()),
+            closed: AtomicBool::new(false),
+            rebuilding: Mutex::default(),
             workers,
         };
         pool.rebuild(|_| None);
         pool
     }
 
-    /// Its place among the pools of the engine.
-    pub(crate) fn index(&self) -> usize {
-        self.index
+    /// What it is known by inside the program.
+    #[must_use]
+    pub fn id(&self) -> PoolId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
     }
 
     /// What the configuration says of the pool.
     #[must_use]
-    pub fn plan(&self) -> &plan::Pool {
-        &self.plan
+    pub fn plan(&self) -> Guard<Arc<plan::Pool>> {
+        self.plan.load()
     }
 
     /// The endpoints at this moment.
@@ -64,12 +84,18 @@ impl Pool {
         self.endpoints.load_full()
     }
 
+    /// Whether no configuration names it any more. Sessions go on; nobody new comes.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Whether endpoints may be there at all: `upstreams_within` binds what the file, DNS or an
     /// import says.
     #[must_use]
     pub fn admits(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let within = self.plan.within.as_deref();
+        let (address, plan) = (address.to_canonical(), self.plan());
+        let within = plan.within.as_deref();
         within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
@@ -77,7 +103,7 @@ impl Pool {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Hears of every change of the set of endpoints.
+    /// Hears of every change of the plan or the set of endpoints.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
@@ -88,42 +114,86 @@ impl Pool {
         self.epoch.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes in what names resolve to: `addresses(index)` of the plan's endpoint at `index`, or
-    /// `None` to keep what is known. Endpoints whose address stays keep their counters and verdict.
-    pub(crate) fn set_resolved(
-        &self,
-        addresses: impl Fn(usize) -> Option<Vec<std::net::SocketAddr>>,
-    ) -> bool {
-        self.rebuild(addresses)
+    /// Takes a new plan of the same name. Endpoints whose address stays keep counters and verdict.
+    pub(crate) fn set_plan(&self, plan: Arc<plan::Pool>) {
+        if **self.plan.load() == *plan {
+            return;
+        }
+        self.plan.store(plan);
+        self.rebuild(|_| None);
+        self.tell_change();
     }
 
-    fn rebuild(&self, resolved: impl Fn(usize) -> Option<Vec<std::net::SocketAddr>>) -> bool {
-        let known = self.endpoints.load_full();
+    /// No configuration names the pool any more: sessions on their way to it still find their
+    /// endpoints, which are probed as long as sessions stand on them.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.tell_change();
+    }
+
+    fn tell_change(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+        self.changed.send_replace(());
+    }
+
+    /// Takes in what names resolve to: `addresses(host, port)`, or `None` to keep what is known.
+    /// Endpoints whose address stays keep their counters and verdict. Says whether the set changed.
+    pub(crate) fn set_resolved(
+        &self,
+        addresses: impl Fn(&str, u16) -> Option<Vec<SocketAddr>>,
+    ) -> bool {
+        self.rebuild(|written| match written {
+            plan::EndpointAddress::Name { host, port } => addresses(host, *port),
+            plan::EndpointAddress::Socket(_) => None,
+        })
+    }
+
+    fn rebuild(
+        &self,
+        resolved: impl Fn(&plan::EndpointAddress) -> Option<Vec<SocketAddr>>,
+    ) -> bool {
+        // The resolver's thread and a reload must not undo each other's work. Not on the data path.
+        let _alone = self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner);
+        let (known, plan) = (self.endpoints.load_full(), self.plan.load());
+        let by_address: HashMap<_, _> = known.iter().map(|known| (known.address(), known)).collect();
+        let mut taken = HashSet::with_capacity(known.len());
+        let probed = plan.probe != plan::Probe::None;
         let mut next: Vec<Arc<Endpoint>> = Vec::with_capacity(known.len());
-        for (index, written) in self.plan.endpoints.iter().enumerate() {
+        for written in &plan.endpoints {
             let addresses = match &written.address {
                 plan::EndpointAddress::Socket(address) => vec![*address],
-                plan::EndpointAddress::Name { .. } => resolved(index).unwrap_or_else(|| {
-                    let kept = known.iter().filter(|endpoint| endpoint.index() == index);
-                    kept.map(|endpoint| endpoint.address()).collect()
-                }),
+                name @ plan::EndpointAddress::Name { host, port } => {
+                    resolved(name).unwrap_or_else(|| known_addresses(&known, host, *port))
+                }
             };
             for address in addresses {
-                let same = |e: &&Arc<Endpoint>| e.index() == index && e.address() == address;
-                let endpoint = known.iter().find(same).cloned().unwrap_or_else(|| {
-                    let probed = self.plan.probe != plan::Probe::None;
-                    Arc::new(Endpoint::new(written, index, address, self.workers, probed))
+                // Two names can have an address in common.
+                if !taken.insert(address) {
+                    continue;
+                }
+                next.push(match by_address.get(&address) {
+                    Some(endpoint) => {
+                        endpoint.set_written(written);
+                        Arc::clone(endpoint)
+                    }
+                    None => Arc::new(Endpoint::new(written, address, self.workers, probed)),
                 });
-                next.push(endpoint);
             }
         }
         let same =
             next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same {
             self.endpoints.store(Arc::new(next));
-            self.epoch.fetch_add(1, Ordering::Release);
-            self.changed.send_replace(());
+            self.tell_change();
         }
         !same
     }
+}
+
+/// The addresses that a name had when it resolved last.
+fn known_addresses(known: &[Arc<Endpoint>], host: &str, port: u16) -> Vec<SocketAddr> {
+    let of_name = known.iter().filter(|endpoint| {
+        endpoint.address().port() == port && endpoint.written().host.as_deref() == Some(host)
+    });
+    of_name.map(|endpoint| endpoint.address()).collect()
 }

@@ -1,6 +1,6 @@
 //! A worker's pickers: one per pool, rebuilt when the pool's endpoints or verdicts change.
 
-use super::{Endpoint, Lease, Pool};
+use super::{Endpoint, Lease, Pool, PoolId};
 use eclusa_policy::balance::{Balance, EarlyEnds, Pick, groups, picker};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Key;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub(crate) struct Pickers {
     worker: usize,
-    pickers: RefCell<Vec<Picker>>,
+    pickers: RefCell<HashMap<PoolId, Picker>>,
 }
 
 #[derive(Default)]
@@ -36,15 +36,19 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Pickers {
-    pub(crate) fn new(worker: usize, pools: usize) -> Self {
-        Self { worker, pickers: RefCell::new((0..pools).map(|_| Picker::default()).collect()) }
+    pub(crate) fn new(worker: usize) -> Self {
+        Self { worker, pickers: RefCell::default() }
     }
 
-    /// A lease on an endpoint of `pool` (the one at `index`); `None` where no other can take a
-    /// session.
-    pub(crate) fn pick(&self, pool: &Pool, index: usize, wanted: Wanted<'_>) -> Option<Lease> {
+    /// Forgets the pools that no configuration names any more.
+    pub(crate) fn retain(&self, pools: &[Arc<Pool>]) {
+        self.pickers.borrow_mut().retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
+    }
+
+    /// A lease on an endpoint of `pool`; `None` where no other can take a session.
+    pub(crate) fn pick(&self, pool: &Pool, wanted: Wanted<'_>) -> Option<Lease> {
         let mut pickers = self.pickers.borrow_mut();
-        let picker = pickers.get_mut(index)?;
+        let picker = pickers.entry(pool.id()).or_default();
         let epoch = pool.epoch();
         if picker.epoch != epoch {
             picker.rebuild(pool, epoch, self.worker);
@@ -65,9 +69,9 @@ impl Pickers {
         Some(Lease::take(endpoint, self.worker))
     }
 
-    /// An endpoint of the pool at `index` ended a session early: that weighs as load for a while.
-    pub(crate) fn ended_early(&self, index: usize, endpoint: &Endpoint, now: Time) {
-        if let Some(picker) = self.pickers.borrow_mut().get_mut(index) {
+    /// An endpoint of the pool ended a session early: that weighs as load for a while.
+    pub(crate) fn ended_early(&self, pool: PoolId, endpoint: &Endpoint, now: Time) {
+        if let Some(picker) = self.pickers.borrow_mut().get_mut(&pool) {
             picker.early.entry(endpoint.key()).or_default().count(now);
         }
     }
@@ -86,10 +90,11 @@ impl Picker {
     fn rebuild(&mut self, pool: &Pool, epoch: u64, worker: usize) {
         self.epoch = epoch;
         self.endpoints = pool.endpoints();
-        let slow_start = pool.plan().judge.slow_start;
+        let plan = pool.plan();
+        let slow_start = plan.judge.slow_start;
         let standings: Vec<_> = self.endpoints.iter().map(|e| e.standing(slow_start)).collect();
         let seed = fastrand::u64(..).wrapping_add(worker as u64);
-        let algorithm = pool.plan().balance;
+        let algorithm = plan.balance;
         self.groups = groups(&standings).iter().map(|g| picker(algorithm, g, seed)).collect();
         let endpoints = &self.endpoints;
         self.early.retain(|key, _| endpoints.iter().any(|endpoint| endpoint.key() == *key));

@@ -61,6 +61,24 @@ pub static STOP_DEADLINE: Key = Key {
     help: "How long sessions may go on after SIGTERM before they are closed.",
 };
 
+/// Lame duck.
+pub static LAME_DUCK: Key = Key {
+    name: "lame_duck",
+    kind: duration(seconds(0), seconds(600)),
+    default: Default::Value("\"4s\""),
+    help: "After SIGTERM: how long it goes on accepting while its health pages say that it stops, so \
+           that whoever asks them sends clients elsewhere first.",
+};
+
+/// Shrink guard.
+pub static ALLOW_SHRINK: Key = Key {
+    name: "allow_shrink",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether a reload may take away the last endpoint of a pool that is up, more than half \
+           of them, or more than half of the pools that serve; else it is refused.",
+};
+
 /// `[log]`
 pub static LOG: Key = Key {
     name: "log",

@@ -1,0 +1,63 @@
+//! Looks after the workers: one whose thread comes round no more is replaced on the same sockets.
+//! Its sessions hang until it does; new ones must not.
+
+use super::{COMMANDS, Engine, HANDOVER_QUEUE};
+use crate::observe::Event;
+use eclusa_policy::time::Time;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Between two looks.
+pub const LOOK: Duration = Duration::from_millis(250);
+/// Looks without a sign of life after which a worker counts as stuck: 2 s. Counted in looks, not in
+/// time: when this whole process stood still (a snapshot of the machine), nobody is stuck.
+const LOOKS: u32 = 8;
+
+/// What was seen of the workers.
+#[derive(Debug, Default)]
+pub struct Care(Vec<Seen>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    beat: Option<Time>,
+    looks: u32,
+}
+
+impl Engine {
+    /// Looks once; to be called every [`LOOK`].
+    pub fn look_after(&self, care: &mut Care) {
+        care.0.resize(self.shared.seats.len(), Seen::default());
+        for (index, seen) in care.0.iter_mut().enumerate() {
+            let beat = Some(self.shared.seats[index].last_beat());
+            if beat != seen.beat {
+                *seen = Seen { beat, looks: 0 };
+                continue;
+            }
+            seen.looks += 1;
+            if seen.looks == LOOKS {
+                seen.looks = 0;
+                self.replace(index);
+            }
+        }
+    }
+
+    fn replace(&self, index: usize) {
+        let seat = &self.shared.seats[index];
+        let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
+        let (commands, commanded) = mpsc::channel(COMMANDS);
+        let incarnation = seat.replace(handover, commands);
+        self.shared.replaced.fetch_add(1, Ordering::Relaxed);
+        let started = self.start_worker(index, incarnation, (handed_over, commanded));
+        let message = match started {
+            Ok(()) => format!(
+                "worker {index} has not come round for {:?}: another thread takes its place; \
+                 its {} sessions hang until it goes on",
+                LOOK * LOOKS,
+                seat.sessions()
+            ),
+            Err(error) => format!("worker {index} is stuck and cannot be replaced: {error}"),
+        };
+        self.shared.logger.event(Event::new("stuck", message).about("worker", index));
+    }
+}

@@ -1,0 +1,131 @@
+//! The seats of the workers: what others know of a worker, and what outlives a thread that got
+//! stuck and was replaced.
+
+use super::worker::Accepted;
+use crate::signal::Command;
+use arc_swap::{ArcSwap, Guard};
+use eclusa_policy::time::Time;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use tokio::sync::mpsc;
+
+/// Which of the threads that sit on a seat, one after the other, a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Incarnation(u32);
+
+impl Incarnation {
+    /// From 0.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What reaches the thread on a seat.
+#[derive(Debug)]
+struct Lines {
+    handover: mpsc::Sender<Accepted>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// The seat of one worker: on cache lines of its own, read by all.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Seat {
+    /// Sessions, those on their way to it included.
+    sessions: AtomicU32,
+    incarnation: AtomicU32,
+    /// When its thread last came round, in milliseconds since the start.
+    beat: AtomicU64,
+    /// It has closed its listeners, as a stop asks.
+    deaf: AtomicBool,
+    lines: ArcSwap<Lines>,
+}
+
+impl Seat {
+    pub(super) fn new(
+        handover: mpsc::Sender<Accepted>,
+        commands: mpsc::Sender<Command>,
+    ) -> Self {
+        Self {
+            sessions: AtomicU32::new(0),
+            incarnation: AtomicU32::new(0),
+            beat: AtomicU64::new(0),
+            deaf: AtomicBool::new(false),
+            lines: ArcSwap::from_pointee(Lines { handover, commands }),
+        }
+    }
+
+    /// Gives the seat to another thread, which the returned incarnation is for.
+    pub(super) fn replace(
+        &self,
+        handover: mpsc::Sender<Accepted>,
+        commands: mpsc::Sender<Command>,
+    ) -> Incarnation {
+        self.lines.store(Arc::new(Lines { handover, commands }));
+        Incarnation(self.incarnation.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    pub(super) fn incarnation(&self) -> Incarnation {
+        Incarnation(self.incarnation.load(Ordering::Acquire))
+    }
+
+    /// Sessions at this moment, those on their way to it included.
+    pub(crate) fn sessions(&self) -> u32 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn enter(&self) {
+        self.sessions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn leave(&self) {
+        self.sessions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The thread of an incarnation came round; says whether the seat is still its own.
+    pub(super) fn beat(&self, incarnation: Incarnation, now: Time) -> bool {
+        let own = self.incarnation() == incarnation;
+        if own {
+            let millis = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
+            self.beat.store(millis, Ordering::Relaxed);
+        }
+        own
+    }
+
+    /// When its thread last came round.
+    pub(crate) fn last_beat(&self) -> Time {
+        Time::from_millis(self.beat.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_deaf(&self) {
+        self.deaf.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Acquire)
+    }
+
+    /// The way for fresh connections.
+    pub(super) fn handover(&self) -> impl std::ops::Deref<Target = mpsc::Sender<Accepted>> + '_ {
+        Handover(self.lines.load())
+    }
+
+    /// Gives a command; it comes back where the thread's queue is full, and is gone with a thread
+    /// that has ended (it has no sessions left).
+    pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
+        match self.lines.load().commands.try_send(command) {
+            Err(mpsc::error::TrySendError::Full(command)) => Err(command),
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+struct Handover(Guard<Arc<Lines>>);
+
+impl std::ops::Deref for Handover {
+    type Target = mpsc::Sender<Accepted>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0.handover
+    }
+}
