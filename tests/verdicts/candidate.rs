@@ -162,7 +162,7 @@ impl Candidate {
 
     pub fn pid(&mut self) -> u32 {
         match self {
-            Self::Ours(product, _) => product.pid(),
+            Self::Ours(product, _) => product.engine_pid(),
             Self::Haproxy(haproxy) => haproxy.peer.running().pid(),
         }
     }

@@ -3,6 +3,14 @@
 //! A document says what the operator wrote; a plan says what follows. No code after the plan may
 //! ask whether something "was set".
 
+mod admin;
+mod log;
+mod observe;
+
+pub use admin::*;
+pub use log::*;
+pub use observe::*;
+
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
@@ -12,7 +20,7 @@ use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::fmt;
 use std::num::NonZeroU8;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +40,15 @@ impl Program {
         match self {
             Self::Apiserver => "eclusa-apiserver",
             Self::Edge => "eclusa-edge",
+        }
+    }
+
+    /// What its files in shared directories are named after: `apiserver`, `edge`.
+    #[must_use]
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Apiserver => "apiserver",
+            Self::Edge => "edge",
         }
     }
 
@@ -59,30 +76,68 @@ pub struct Plan {
     pub run_directory: Option<PathBuf>,
     /// How long sessions may go on after SIGTERM before they are closed.
     pub stop_deadline: Duration,
+    /// What holds the process that carries traffic.
+    pub confine: Confine,
+    /// The admin socket; `None`: there is none.
+    pub admin: Option<Admin>,
     /// Where records and events go.
     pub log: Log,
+    /// Figures and health over HTTP.
+    pub observe: Observe,
     /// The listeners, in the order written.
     pub listeners: Vec<Listener>,
     /// The pools; a route names one by its index.
     pub pools: Vec<Arc<Pool>>,
 }
 
-/// Where records and events go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Standard error (which systemd hands to the journal) or a file.
-    pub target: LogTarget,
-    /// Whether each session leaves a record (events are always written).
-    pub sessions: bool,
+impl Plan {
+    /// The files that the plan names for reading: certificates, keys, tokens. The keeper opens
+    /// these for the engine, and no others.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let probes = self.pools.iter().map(|pool| &pool.probe);
+        probes.flat_map(|probe| {
+            let (tls, token) = match probe {
+                Probe::None | Probe::Tcp => (None, None),
+                Probe::Tls(tls) => (Some(tls), None),
+                Probe::Http(http) => (http.tls.as_ref(), http.token_file.as_ref()),
+            };
+            let ca = tls.and_then(|tls| tls.ca.as_ref());
+            let client = tls.and_then(|tls| tls.client.as_ref());
+            let client = client.into_iter().flat_map(|(certificate, key)| [certificate, key]);
+            ca.into_iter().chain(client).chain(token).map(PathBuf::as_path)
+        })
+    }
+
+    /// The addresses that the plan listens on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let addresses = self.listeners.iter().flat_map(|listener| &listener.addresses);
+        addresses.map(|listen| listen.address)
+    }
 }
 
-/// The place that the log writer writes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
-    /// Standard error.
-    Stderr,
-    /// A file, appended to.
-    File(PathBuf),
+/// What holds the process that carries traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confine {
+    /// No capability, only the files it needs, only listed system calls; others fail and are logged.
+    #[default]
+    Strict,
+    /// No capability; system calls that are not listed are logged and let through.
+    Log,
+    /// Nothing.
+    Off,
+}
+
+impl Confine {
+    /// The one that the configuration calls so.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "strict" => Some(Self::Strict),
+            "log" => Some(Self::Log),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
 }
 
 /// Address, port and what is spoken there.

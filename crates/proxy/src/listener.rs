@@ -1,6 +1,7 @@
 //! Listeners: what is prepared of them once, and the loop that accepts.
 
 use crate::engine::{Accepted, Worker};
+use crate::observe::metrics::{ListenerCells, Metrics};
 use crate::relay::Limits;
 use eclusa_config::plan;
 use eclusa_policy::network::NetworkSet;
@@ -27,11 +28,13 @@ pub(crate) struct Listener {
     routes: Arc<RouteTable>,
     proxy_from: Arc<NetworkSet>,
     limits: Arc<Limits>,
+    cells: Arc<ListenerCells>,
 }
 
 impl Listener {
     /// Prepares a listener, once for each of its addresses.
-    pub(crate) fn prepare(plan: &plan::Listener) -> Vec<Arc<Self>> {
+    pub(crate) fn prepare(plan: &plan::Listener, metrics: &Metrics) -> Vec<Arc<Self>> {
+        let cells = metrics.listener(&plan.name);
         let routes = plan.routes.iter().map(|route| (route.when.clone(), route.pool));
         let routes = Arc::new(RouteTable::new(routes));
         let proxy_from = plan.proxy_from.iter().flatten().copied();
@@ -49,6 +52,7 @@ impl Listener {
                 routes: routes.clone(),
                 proxy_from: proxy_from.clone(),
                 limits: limits.clone(),
+                cells: cells.clone(),
             })
         };
         plan.addresses.iter().map(prepare).collect()
@@ -64,6 +68,11 @@ impl Listener {
 
     pub(crate) fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// Where its sessions are counted.
+    pub(crate) fn cells(&self) -> Arc<ListenerCells> {
+        self.cells.clone()
     }
 
     pub(crate) fn limits(&self) -> Arc<Limits> {

@@ -213,11 +213,14 @@ impl Race<'_> {
         let since = Time::after_start(now.since_start().saturating_sub(waited));
         worker.signal(pool, endpoint, Evidence::Unanswered { since });
         let slot = worker.replays().slot(pool, endpoint);
-        self.flight.tries_left > 0
-            && worker
-                .replays()
-                .with(pool, |replay| replay.begin(slot, now).is_ok())
-                .unwrap_or(false)
+        if self.flight.tries_left == 0 {
+            return false;
+        }
+        let Some(begun) = worker.replays().with(pool, |replay| replay.begin(slot, now)) else {
+            return false;
+        };
+        pool.cells().replay(worker.index(), begun);
+        begun.is_ok()
     }
 
     /// Begins to dial an endpoint that was not tried; says whether the budget allowed it.
@@ -272,6 +275,9 @@ impl Race<'_> {
             let (took, now) = (runner.sent_at.elapsed(), worker.time());
             let slot = worker.replays().slot(pool, runner.lease.endpoint());
             runner.lease.heard(now, || now, false);
+            if self.replayed {
+                pool.cells().replay_won(worker.index(), index == 1);
+            }
             worker.replays().with(pool, |replay| {
                 replay.first_byte(slot, took, now);
                 if self.replayed {

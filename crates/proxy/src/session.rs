@@ -105,10 +105,11 @@ impl Carry {
         let Stage::Relaying(relay) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
-        if let Some(record) = &mut self.record
-            && self.worker.logger().wants_sessions()
-        {
-            record.tcp = relay.tcp_info();
+        if let Some(record) = &mut self.record {
+            record.first_byte = relay.first_byte().map(|at| at - record.accepted);
+            if self.worker.wants_tcp_info() {
+                record.tcp = relay.tcp_info();
+            }
         }
         if finished.is_clean() {
             let bytes = relay.bytes();
@@ -148,8 +149,9 @@ fn tell_early_end(worker: &Worker, record: &Record) {
 
 /// Writes the finish record.
 fn finish(worker: &Worker, mut record: Box<Record>, end: End) {
+    record.total = record.accepted.elapsed();
+    worker.metrics().ended(worker.index(), &record, &end);
     if worker.logger().wants_sessions() {
-        record.total = record.accepted.elapsed();
         record.end = Some(end);
         worker.logger().line(Line::Session(record));
     }
@@ -190,6 +192,7 @@ impl<'a> Session<'a> {
         let record = Record {
             id: worker.next_id(),
             listener: listener.plan().name.clone(),
+            cells: listener.cells(),
             client: peer,
             peer: None,
             local,
@@ -203,12 +206,14 @@ impl<'a> Session<'a> {
             accepted,
             preamble: Duration::ZERO,
             dial: Duration::ZERO,
+            first_byte: None,
             total: Duration::ZERO,
             bytes_up: 0,
             bytes_down: 0,
             tcp: Default::default(),
             end: None,
         };
+        record.cells.accepted(worker.index());
         Self { worker, listener, record: Box::new(record), step: Step::Preamble, replayable: false }
     }
 

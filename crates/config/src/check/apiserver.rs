@@ -3,7 +3,7 @@
 
 use super::listener::{Manner, manner};
 use super::overlap::Taken;
-use super::{endpoint, general, pool};
+use super::{endpoint, general, observe, pool};
 use crate::diagnostic::Diagnostic;
 use crate::document::Span;
 use crate::plan::{ListenAddress, Listener, Peek, Plan, Program, Route};
@@ -30,6 +30,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let hosts = top.texts(&keys::LISTEN_HOSTS, values::listen_host);
     let hosts = hosts.map(|got| got.value).unwrap_or_default();
     let mut taken = Taken::default();
+    let observe = observe::read(top, &mut taken);
     let (mut listeners, mut pools) = (Vec::new(), Vec::new());
     for (index, port) in ports.iter().enumerate() {
         let name = match index {
@@ -55,7 +56,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         sessions_max: general.sessions_max,
         run_directory: general.run_directory,
         stop_deadline: general.stop_deadline,
+        confine: general.confine,
+        admin: general.admin,
         log: general.log,
+        observe,
         listeners,
         pools,
     }

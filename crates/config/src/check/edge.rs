@@ -4,7 +4,7 @@ use super::condition::Conditions;
 use super::listener::{manner, networks, plain};
 use super::overlap::Taken;
 use super::route::{Pools, Routed};
-use super::{endpoint, general, pool, route};
+use super::{endpoint, general, observe, pool, route};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
     Endpoint, EndpointAddress, HttpProbe, ListenAddress, Listener, Peek, Plan, Pool, Probe,
@@ -23,6 +23,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let within = networks(top, &keys::UPSTREAMS_WITHIN);
     let conditions = Conditions::read(top);
     let mut taken = Taken::default();
+    let observe = observe::read(top, &mut taken);
     // Listeners first take their addresses, so that endpoints can be compared with them.
     let readers = top.named(&keys::LISTENERS, &keys::LISTENER);
     let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
@@ -54,7 +55,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         sessions_max: general.sessions_max,
         run_directory: general.run_directory,
         stop_deadline: general.stop_deadline,
+        confine: general.confine,
+        admin: general.admin,
         log: general.log,
+        observe,
         listeners,
         pools,
     }

@@ -4,6 +4,7 @@
 
 use super::Shared;
 use crate::listener::{Listener, accept_loop, accept_the_rest};
+use crate::observe::metrics::Metrics;
 use crate::observe::{Event, Logger, SessionId};
 use crate::pool::{Endpoint, Pickers, Pool};
 use crate::registry::{Registry, Tick, Watch};
@@ -150,14 +151,15 @@ async fn work(setup: Setup) {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
             Some(command) = commands.recv() => worker.obey(command),
-            _ = ticks.tick() => worker.registry.tick(),
+            _ = ticks.tick() => worker.tick(),
             changed = orders.changed() => {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
                 match order {
                     Order::Run => {}
                     Order::Drain => {
                         listening.hear_no_more(&worker).await;
-                        closing = Some(tokio::time::Instant::now() + HANDSHAKES);
+                        let wait = if worker.shared.sockets_stay { Duration::ZERO } else { HANDSHAKES };
+                        closing = Some(tokio::time::Instant::now() + wait);
                     }
                     Order::Stop => {
                         listening.end(&worker).await;
@@ -233,6 +235,9 @@ impl Listening {
             // Aborted on purpose, or over already.
             let _ = task.await;
         }
+        if worker.shared.sockets_stay {
+            return; // Who waits is served by the next start.
+        }
         for (listener, socket) in &self.sockets {
             // Without it the listener closes all the same, with that gap.
             let _ = hear_no_more(socket.as_fd());
@@ -252,6 +257,25 @@ impl Listening {
 }
 
 impl Worker {
+    /// Another 250 ms have passed.
+    fn tick(&self) {
+        self.registry.tick();
+        self.shared.metrics.tick(self.index, self.buffers.pipes());
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether somebody wants to know what the kernel says of a session that ends.
+    pub(crate) fn wants_tcp_info(&self) -> bool {
+        self.shared.observed || self.logger().wants_sessions()
+    }
+
     pub(crate) fn logger(&self) -> &Logger {
         &self.shared.logger
     }
@@ -285,6 +309,7 @@ impl Worker {
         if let Some(permit) = self.permit_now() {
             return Some(permit);
         }
+        self.metrics().limit_wait(self.index);
         let message = "sessions_max is reached: new clients wait in the kernel's queue";
         self.tell_once(&self.shared.full, message);
         self.shared.permits.clone().acquire_owned().await.ok()
@@ -355,6 +380,7 @@ impl Worker {
 
     /// Tells that this host lacks something; at most once a second.
     pub(crate) fn local_trouble(&self, error: &io::Error) {
+        self.metrics().shortage(self.index);
         self.tell_once(&self.shared.short, &format!("this host is short of something: {error}"));
     }
 

@@ -12,6 +12,8 @@ pub(crate) enum Who {
 }
 
 impl Who {
+    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Endpoint, Self::Proxy, Self::Operator];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -33,6 +35,9 @@ pub(crate) enum Step {
 }
 
 impl Step {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Preamble, Self::Access, Self::Route, Self::Dial, Self::Data];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Preamble => "preamble",
@@ -58,6 +63,9 @@ enum Manner {
     /// The endpoint was found dead.
     EndpointDown,
 }
+
+/// The manners of an end, as metrics name them.
+pub(crate) const HOWS: [&str; 5] = ["clean", "abort", "timeout", "shortage", "endpoint_down"];
 
 /// How a session ended.
 #[derive(Clone, Debug)]
@@ -93,6 +101,21 @@ impl End {
     /// This host lacked something.
     pub(crate) fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
+    }
+
+    /// Where it stands in [`Who::ALL`], [`Step::ALL`] and [`HOWS`].
+    pub(crate) fn indices(&self) -> (usize, usize, usize) {
+        (self.who as usize, self.step as usize, self.manner as usize)
+    }
+
+    /// Whether the preamble was read to its end.
+    pub(crate) fn is_after_preamble(&self) -> bool {
+        matches!(self.step, Step::Route | Step::Dial | Step::Data)
+    }
+
+    /// Whether a connection to an endpoint stood.
+    pub(crate) fn is_after_dial(&self) -> bool {
+        self.step == Step::Data
     }
 
     /// HAProxy's termination letters (its configuration manual, "Session state at

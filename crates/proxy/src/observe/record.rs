@@ -1,6 +1,7 @@
 //! The finish record: one per session, filled in as the session goes, written once.
 
 use super::End;
+use super::metrics::ListenerCells;
 use crate::pool::{Endpoint, Pool};
 use eclusa_sys::tcp_info::TcpInfo;
 use serde::Serialize;
@@ -57,6 +58,8 @@ impl Hello {
 pub(crate) struct Record {
     pub(crate) id: SessionId,
     pub(crate) listener: Arc<str>,
+    /// Where sessions of the listener are counted.
+    pub(crate) cells: Arc<ListenerCells>,
     /// The client, as the PROXY header names it where one came.
     pub(crate) client: SocketAddr,
     /// Who really connected, where a PROXY header named another.
@@ -73,6 +76,8 @@ pub(crate) struct Record {
     pub(crate) accepted: Instant,
     pub(crate) preamble: Duration,
     pub(crate) dial: Duration,
+    /// From accept until the endpoint's first byte.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) total: Duration,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
@@ -135,8 +140,8 @@ struct Tcp {
 /// What the log tells of one TCP connection.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct TcpSide {
-    rtt_us: u32,
-    retransmits: u32,
+    pub(super) rtt_us: u32,
+    pub(super) retransmits: u32,
 }
 
 impl From<&TcpInfo> for TcpSide {

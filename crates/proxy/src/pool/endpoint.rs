@@ -7,7 +7,7 @@ use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Key, Onward, Reason, Report, Tier, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A session that has stood for so long shows that its endpoint is busy (a watch, a tunnel).
@@ -25,6 +25,8 @@ pub struct Endpoint {
     weight: u16,
     backup: bool,
     report: ArcSwap<Report>,
+    /// When its certificate ends, in seconds since 1970; 0: no probe has seen one.
+    certificate_end: AtomicI64,
     /// Something speaks against it: bytes from it are noted to the millisecond.
     doubted: AtomicBool,
     /// Its sessions are being reset; which order, 0: none.
@@ -67,6 +69,7 @@ impl Endpoint {
             weight: written.weight,
             backup: written.backup,
             report: ArcSwap::from_pointee(first_report(probed)),
+            certificate_end: AtomicI64::new(0),
             doubted: AtomicBool::new(false),
             reset_order: AtomicU64::new(0),
             cells: (0..workers).map(|_| Cell::default()).collect(),
@@ -111,6 +114,22 @@ impl Endpoint {
     pub(super) fn publish(&self, report: Report) {
         self.doubted.store(report.verdict != Verdict::Up, Ordering::Relaxed);
         self.report.store(Arc::new(report));
+    }
+
+    /// Its share of new sessions, relative to the others.
+    #[must_use]
+    pub fn weight(&self) -> u16 {
+        self.weight
+    }
+
+    /// When the certificate that a probe saw last ends, in seconds since 1970.
+    #[must_use]
+    pub fn certificate_end(&self) -> Option<i64> {
+        Some(self.certificate_end.load(Ordering::Relaxed)).filter(|end| *end != 0)
+    }
+
+    pub(crate) fn set_certificate_end(&self, end: Option<i64>) {
+        self.certificate_end.store(end.unwrap_or(0), Ordering::Relaxed);
     }
 
     pub(super) fn standing(&self, slow_start: Duration) -> Standing {

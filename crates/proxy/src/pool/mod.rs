@@ -9,6 +9,7 @@ pub use endpoint::Endpoint;
 pub(crate) use endpoint::{LASTING, Lease};
 pub(crate) use pick::{Pickers, Wanted};
 
+use crate::observe::metrics::{Metrics, PoolCells};
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::verdict::Report;
@@ -29,19 +30,22 @@ pub struct Pool {
     /// Tells the probes that the set of endpoints has changed.
     changed: watch::Sender<()>,
     workers: usize,
+    /// Where its sessions and probes are counted.
+    cells: Arc<PoolCells>,
 }
 
 impl Pool {
     /// A pool of which the endpoints given by address exist already; names come with
     /// [`Pool::set_resolved`].
-    pub(crate) fn new(index: usize, plan: Arc<plan::Pool>, workers: usize) -> Self {
+    pub(crate) fn new(index: usize, plan: Arc<plan::Pool>, metrics: &Metrics) -> Self {
         let pool = Self {
             index,
+            cells: metrics.pool(&plan.name),
             plan,
             endpoints: ArcSwap::default(),
             epoch: AtomicU64::new(1),
             changed: watch::Sender::new(()),
-            workers,
+            workers: metrics.workers(),
         };
         pool.rebuild(|_| None);
         pool
@@ -73,6 +77,10 @@ impl Pool {
         within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
+    pub(crate) fn cells(&self) -> &PoolCells {
+        &self.cells
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -84,6 +92,7 @@ impl Pool {
 
     /// Makes known what is held of an endpoint.
     pub(crate) fn publish(&self, endpoint: &Endpoint, report: Report) {
+        self.cells.probing.verdict(endpoint.report().verdict, report.verdict);
         endpoint.publish(report);
         self.epoch.fetch_add(1, Ordering::Release);
     }

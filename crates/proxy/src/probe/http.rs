@@ -129,7 +129,7 @@ fn read_token(file: &Path) -> Result<HeaderValue, String> {
             file.display()
         )
     };
-    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+    let text = crate::files::read_to_string(file).map_err(|error| failed(&error))?;
     let text = text.trim();
     if text.is_empty() {
         return Err(failed(&"the file is empty"));

@@ -1,6 +1,7 @@
 //! The TLS of probes: which CA is believed, which certificate is shown, which name is sent.
 
 use super::first_byte::Noted;
+use crate::files;
 use crate::pool::Endpoint;
 use eclusa_config::plan::TlsProbe;
 use eclusa_policy::verdict::TlsFault;
@@ -93,14 +94,14 @@ fn client_certificate(
         let path = key.display();
         format!("key {path} of a probe's client certificate: {error} (PEM, readable by us)")
     };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| of_certificate(&error))?
-        .collect();
+    let file = files::open(certificate).map_err(|error| of_certificate(&error))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(file).collect();
     let chain = chain.map_err(|error| of_certificate(&error))?;
     if chain.is_empty() {
         return Err(of_certificate(&"no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&error))?;
+    let file = files::open(key).map_err(|error| of_key(&error))?;
+    let private = PrivateKeyDer::from_pem_reader(file).map_err(|error| of_key(&error))?;
     builder.with_client_auth_cert(chain, private).map_err(|error| of_key(&error))
 }
 
@@ -109,8 +110,8 @@ fn roots(path: &Path) -> Result<RootCertStore, String> {
         format!("CA bundle {}: {error} (it must be PEM, readable by us)", path.display())
     };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
-    for certificate in certificates {
+    let file = files::open(path).map_err(|error| failed(&error))?;
+    for certificate in CertificateDer::pem_reader_iter(file) {
         let certificate = certificate.map_err(|error| failed(&error))?;
         roots.add(certificate).map_err(|error| failed(&error))?;
     }

@@ -24,6 +24,7 @@ impl UnaskedPool {
 
     /// Takes in what traffic saw of an endpoint.
     pub(super) fn observe(&self, key: Key, evidence: &Evidence) {
+        self.pool.cells().probing.seen(evidence);
         let report = self.unasked.borrow_mut().observe(key, evidence, self.shared.time());
         if let Some(report) = report {
             self.publish(key, report);

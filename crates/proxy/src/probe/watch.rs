@@ -160,11 +160,13 @@ impl Watch {
 
     /// A probe begins.
     pub(super) fn started(&self, key: Key, way: Way) {
+        self.pool().cells().probing.started(way);
         self.judge.borrow_mut().started(key, way, self.shared.time());
     }
 
     /// Takes in what was seen of an endpoint.
     pub(super) fn observe(&self, key: Key, evidence: &Evidence) {
+        self.pool().cells().probing.seen(evidence);
         // Bytes beat probes: what traffic heard is told before what would speak against it.
         match evidence {
             Evidence::Silent { .. } => self.tell_heard(|_| true),
@@ -249,6 +251,7 @@ impl Watch {
                 }
                 Event::Reset { key, reason } => {
                     if let Some(member) = self.member(key) {
+                        self.pool().cells().probing.resets_ordered();
                         self.resets.order(&member.endpoint, reason, pace);
                         self.tell_resets(&member.endpoint, Some(reason));
                     }
@@ -274,6 +277,7 @@ impl Watch {
     /// Tells of the certificate of an endpoint what changed for the worse.
     fn tell_certificate(&self, key: Key, facts: eclusa_policy::verdict::HandshakeFacts) {
         let Some(member) = self.member(key) else { return };
+        member.endpoint.set_certificate_end(facts.not_after);
         let concern = Concern::of(facts, std::time::SystemTime::now());
         let before = member.told.replace(concern);
         if self.is_apiserver() && before != concern {

@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// What the plan says of a session that is relayed.
@@ -51,6 +51,8 @@ pub(crate) struct Relay {
     /// The side that ended first, in order.
     first: Option<Who>,
     keepalive_set: bool,
+    /// When the first byte of the endpoint went to the client.
+    answered: Option<Instant>,
     began: Tick,
     limits: Arc<Limits>,
     buffers: Rc<Buffers>,
@@ -108,6 +110,7 @@ impl Relay {
             lost: None,
             first: None,
             keepalive_set: false,
+            answered: None,
             began: buffers.now(),
             limits,
             buffers,
@@ -119,6 +122,11 @@ impl Relay {
     /// Bytes delivered to the endpoint and to the client.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         (self.up.delivered(), self.down.delivered())
+    }
+
+    /// When the first byte of the endpoint went to the client.
+    pub(crate) fn first_byte(&self) -> Option<Instant> {
+        self.answered
     }
 
     /// What the kernel knows of both connections.
@@ -163,6 +171,9 @@ impl Relay {
         if matches!(flow, Flow::Moved | Flow::Ended) {
             self.entry.touch();
             if from == Who::Endpoint {
+                if self.answered.is_none() && self.down.delivered() > 0 {
+                    self.answered = Some(Instant::now());
+                }
                 let clock = self.buffers.clock();
                 let lasting = clock.now().elapsed_since(self.began) >= LASTING;
                 self.lease.heard(clock.tick_time(), || clock.time(), lasting);

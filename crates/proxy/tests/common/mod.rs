@@ -1,8 +1,10 @@
 //! An engine in front of plain endpoints.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod ask;
+
 use eclusa_config::plan::{
-    DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget, Peek, Plan,
+    Confine, DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget, Peek, Plan,
     Pool, Probe, Program, Route,
 };
 use eclusa_policy::balance::Algorithm;
@@ -29,12 +31,20 @@ impl Balancer {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let log = std::env::temp_dir().join(format!("eclusa-{}-{number}.log", std::process::id()));
-        let address = unused_address();
+        let address = ask::free_address();
         let mut plan = plan(address, endpoints, log.clone());
         change(&mut plan);
         let engine = Engine::start(&plan).expect("the engine starts");
         let address = engine.local_addresses()[0];
         Self { engine: Some(engine), address, log }
+    }
+
+    /// Lets `with` have the plan of an engine that is not started.
+    pub fn plan_only(with: impl FnOnce(&mut Plan)) {
+        let log = std::env::temp_dir().join(format!("eclusa-{}-none.log", std::process::id()));
+        let mut plan = plan(unused_address(), &[unused_address()], log.clone());
+        with(&mut plan);
+        let _ = std::fs::remove_file(log);
     }
 
     pub fn engine(&self) -> &Engine {
@@ -139,7 +149,10 @@ fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
         sessions_max: None,
         run_directory: Some(std::env::temp_dir().join("eclusa-tests")),
         stop_deadline: Duration::from_secs(1),
-        log: Log { target: LogTarget::File(log), sessions: true },
+        confine: Confine::Off,
+        log: Log::to(LogTarget::File(log)),
+        admin: None,
+        observe: Default::default(),
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],
     }

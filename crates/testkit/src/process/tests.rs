@@ -83,9 +83,10 @@ fn a_program_runs_as_its_unit_says() {
     let uid = edge.identity().ids.0.to_string();
     let status = |field: &str| running.status(field).unwrap();
     assert!(status("Uid").split_whitespace().all(|id| id == uid), "{}", status("Uid"));
-    const NET_BIND_SERVICE: &str = "0000000000000400";
+    // CAP_NET_BIND_SERVICE is number 10, CAP_DAC_READ_SEARCH 2.
+    const BOTH: &str = "0000000000000404";
     for field in ["CapEff", "CapPrm", "CapInh", "CapAmb", "CapBnd"] {
-        assert_eq!(status(field), NET_BIND_SERVICE, "{field}");
+        assert_eq!(status(field), BOTH, "{field}");
     }
     assert_eq!((status("NoNewPrivs").as_str(), status("Groups").as_str()), ("1", ""));
     let (limit, _) = edge.descriptors().unwrap();
@@ -97,6 +98,18 @@ fn a_program_runs_as_its_unit_says() {
     assert!(!running.wait_exit(LIMIT).success());
     assert!(running.signal(Signal::TERM).is_err(), "the dead hear nothing");
     assert!(running.memory().is_err());
+}
+
+#[test]
+fn what_the_manager_has_in_store_is_descriptor_3_of_the_next_start() {
+    let file = std::fs::File::open("/proc/self/comm").unwrap();
+    let script = "echo $LISTEN_FDS $LISTEN_FDNAMES; test $LISTEN_PID = $$ && cat <&4 && echo end";
+    let stored = ["first", "second"]
+        .map(|name| (name.to_owned(), std::sync::Arc::new(file.try_clone().unwrap().into())));
+    let runner = Runner::new("/bin/sh").args(["-c", script]).descriptors(stored.to_vec());
+    let mut running = runner.start().unwrap();
+    running.wait_for_line(LIMIT, "the end", |line| line == "end");
+    assert_eq!(running.stderr_lines()[0], "2 first:second");
 }
 
 #[test]

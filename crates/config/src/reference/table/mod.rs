@@ -2,11 +2,15 @@
 
 mod general;
 mod listener;
+mod log;
+mod observe;
 mod pool;
 mod probe;
 
 pub use general::*;
 pub use listener::*;
+pub use log::*;
+pub use observe::*;
 pub use pool::*;
 pub use probe::*;
 
@@ -55,7 +59,10 @@ pub static APISERVER: Section = Section {
         &SESSIONS_MAX,
         &RUN_DIRECTORY,
         &STOP_DEADLINE,
+        &CONFINE,
+        &ADMIN,
         &LOG,
+        &OBSERVE,
         &PROBE,
         &DIAL,
         &DEAD_PEER,
@@ -71,16 +78,50 @@ pub static EDGE: Section = Section {
         &SESSIONS_MAX,
         &RUN_DIRECTORY,
         &STOP_DEADLINE,
+        &CONFINE,
+        &ADMIN,
         &LOG,
+        &OBSERVE,
         &CONDITIONS,
         &LISTENERS,
         &POOLS,
     ],
 };
 
+/// `[admin]`
+pub static ADMIN_SECTION: Section = Section {
+    help: "The admin socket: whoever may write to it may reload, close sessions and take endpoints \
+           out.",
+    keys: &[&ADMIN_SOCKET, &ADMIN_MODE, &ADMIN_GROUP],
+};
+
 /// `[log]`
-pub static LOG_SECTION: Section =
-    Section { help: "Where records and events go.", keys: &[&TARGET, &SESSIONS] };
+pub static LOG_SECTION: Section = Section {
+    help: "Where records of sessions and events go. The log never makes a session wait: a target \
+           that does not keep up loses lines, which are counted.",
+    keys: &[
+        &LOG_TARGET,
+        &LOG_FORMAT,
+        &LOG_SESSIONS,
+        &LOG_SAMPLE,
+        &LOG_FACILITY,
+        &LOG_SYSLOG,
+        &LOG_TAG,
+        &LOG_EVENTS,
+    ],
+};
+
+/// `[log.events]`
+pub static LOG_EVENTS_SECTION: Section = Section {
+    help: "Where events go, and how they look, if not as the records of sessions.",
+    keys: &[&LOG_EVENTS_TARGET, &LOG_EVENTS_FORMAT, &LOG_EVENTS_FACILITY],
+};
+
+/// `[observe]`
+pub static OBSERVE_SECTION: Section = Section {
+    help: "What the program tells of itself over HTTP.",
+    keys: &[&OBSERVE_LISTEN, &OBSERVE_PEER],
+};
 
 /// `[listener.NAME]`
 pub static LISTENER: Section = Section {
