@@ -6,6 +6,7 @@ mod apiserver;
 mod command_line;
 mod edge;
 mod instance;
+mod limits;
 mod listeners;
 mod postgres;
 mod send_proxy;

@@ -8,6 +8,7 @@ mod check;
 pub mod diagnostic;
 pub mod document;
 mod nearest;
+mod pattern;
 pub mod plan;
 mod reader;
 pub mod reference;

@@ -1,7 +1,8 @@
-//! The Linux calls: splice and pipes, socket options, TCP_INFO, limits.
+//! The Linux calls: splice and pipes, socket options, TCP_INFO, limits, interfaces.
 //!
 //! The only crate of the project that may use `unsafe`; everything it offers is safe to call.
 
+pub mod interface;
 pub mod limits;
 pub mod pipe;
 pub mod reactor;

@@ -128,6 +128,8 @@ pub enum Kind {
     RequestHost,
     /// A status of HTTP, or several.
     Status,
+    /// A regular expression.
+    Pattern,
     /// `"stderr"` or an absolute path.
     LogTarget,
     /// The name of something that stands elsewhere in the document, as said.
@@ -185,6 +187,7 @@ impl Kind {
             }
             Self::RequestHost => "a name or address, with or without a port".to_owned(),
             Self::Status => "a status (\"401\"), a class (\"2xx\") or a range (\"200-399\")".into(),
+            Self::Pattern => "a regular expression, such as '^ok'".to_owned(),
             Self::LogTarget => "\"stderr\", or the absolute path of a file".to_owned(),
             Self::Name(what) => format!("the name of {what}"),
             Self::SendProxy(_) => "\"v1\", \"v2\", or a table".to_owned(),
@@ -219,6 +222,7 @@ impl Kind {
             Self::RequestPathOrNone => "\"/livez\"",
             Self::RequestHost => "\"shop.example.com\"",
             Self::Status => "\"2xx\"",
+            Self::Pattern => "'^ok'",
             Self::LogTarget => "\"stderr\"",
             Self::Name(_) => "\"web\"",
             Self::SendProxy(_) => "\"v2\"",
