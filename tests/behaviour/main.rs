@@ -7,6 +7,7 @@ mod command_line;
 mod edge;
 mod haproxys_log;
 mod instance;
+mod limits;
 mod listeners;
 mod logs;
 mod postgres;

@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod document;
 mod nearest;
+mod pattern;
 pub mod plan;
 mod reader;
 pub mod reference;

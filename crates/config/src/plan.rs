@@ -14,6 +14,7 @@ pub use observe::*;
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
+use eclusa_policy::rebalance;
 use eclusa_policy::replay;
 use eclusa_policy::verdict::{self, Check};
 use ipnet::IpNet;
@@ -231,6 +232,10 @@ pub struct Pool {
     pub judge: verdict::Settings,
     /// First-flight replay; `None`: off.
     pub replay: Option<replay::Settings>,
+    /// Where sessions wait while every endpoint that is well is at its limit.
+    pub queue: Queue,
+    /// Gentle rebalance; `None`: off.
+    pub rebalance: Option<Rebalance>,
     /// Sessions that an endpoint ends early weigh as load for a while.
     pub early_ends_weigh: bool,
     /// How often names are resolved again.
@@ -248,6 +253,26 @@ pub struct Endpoint {
     pub weight: u16,
     /// Used only while no other endpoint can take traffic.
     pub backup: bool,
+    /// Sessions at once on each of its addresses; `None`: no limit.
+    pub sessions_max: Option<u32>,
+}
+
+/// Where sessions wait for an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Sessions that may wait in all; 0: nobody waits.
+    pub length: usize,
+    /// How long one of them may wait.
+    pub timeout: Duration,
+}
+
+/// Gentle rebalance of standing sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebalance {
+    /// When, and how many.
+    pub settings: rebalance::Settings,
+    /// A session is quiet without a byte in either direction for this long.
+    pub quiet: Duration,
 }
 
 /// Where an endpoint is.
@@ -348,4 +373,34 @@ pub struct HttpProbe {
     pub token_file: Option<PathBuf>,
     /// Statuses that count as good, as ranges.
     pub statuses: Vec<(u16, u16)>,
+    /// What the body of an answer with a good status must match; `None`: nobody looks at it.
+    pub body: Option<BodyPattern>,
 }
+
+/// A pattern for the body of an answer. Matching takes time linear in the body's length.
+#[derive(Clone, Debug)]
+pub struct BodyPattern(regex::bytes::Regex);
+
+impl BodyPattern {
+    /// Bytes of a body that are looked at, from its beginning.
+    pub const LOOKED_AT: usize = 64 * 1024;
+
+    pub(crate) fn new(pattern: regex::bytes::Regex) -> Self {
+        Self(pattern)
+    }
+
+    /// Whether a body (or its first [`Self::LOOKED_AT`] bytes) matches.
+    #[must_use]
+    pub fn matches(&self, body: &[u8]) -> bool {
+        self.0.is_match(&body[..body.len().min(Self::LOOKED_AT)])
+    }
+}
+
+/// The same text is the same pattern.
+impl PartialEq for BodyPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for BodyPattern {}

@@ -6,7 +6,7 @@
 
 use crate::engine::Worker;
 use crate::observe::{End, Step, Who};
-use crate::pool::{DialFailure, Dialled, Endpoint, Lease, Pool, dial};
+use crate::pool::{Call, DialFailure, Dialled, Endpoint, FailureKind, Lease, Patience, Pool, dial};
 use eclusa_policy::replay::Replay;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{DialFault, Evidence};
@@ -77,6 +77,8 @@ pub(crate) struct Flight<'a> {
     pub(crate) header: &'a dyn Fn() -> Vec<u8>,
     /// Dials that the budget still allows.
     pub(crate) tries_left: u32,
+    /// For a session that has no endpoint any more; a rival waits for no place.
+    pub(crate) patience: Patience<'a>,
 }
 
 /// An endpoint that was sent the flight.
@@ -150,14 +152,13 @@ impl Race<'_> {
                 Event::Byte(index) => return self.won(index),
                 Event::Lost(index, error) => {
                     self.lost(index, error.as_ref());
-                    let alone = self.runners.iter().all(Option::is_none);
-                    if alone && self.dialling.is_none() && !self.dial_another() {
+                    if self.is_alone() && self.dialling.is_none() && !self.dial_another() {
                         return Err(closed(error.as_ref()));
                     }
                 }
                 Event::Dialled(Ok(dialled)) => self.start(dialled),
-                Event::Dialled(Err(_)) if self.runners.iter().all(Option::is_none) => {
-                    return Err(closed(None));
+                Event::Dialled(Err(failure)) if self.is_alone() => {
+                    return Err(self.nobody_took(&failure));
                 }
                 Event::Dialled(Err(_)) => {}
                 Event::Client => return self.go_on(),
@@ -200,7 +201,25 @@ impl Race<'_> {
             }
             Poll::Pending
         });
+        if self.runners.iter().all(Option::is_none) {
+            // The dial has a budget of its own, and there is nothing else to wait for.
+            return race.await;
+        }
         timeout_at(self.until, race).await.unwrap_or(Event::TimeIsUp)
+    }
+
+    /// Whether no endpoint has the flight.
+    fn is_alone(&self) -> bool {
+        self.runners.iter().all(Option::is_none)
+    }
+
+    fn nobody_took(&self, failure: &DialFailure) -> End {
+        match failure.kind {
+            FailureKind::QueueFull | FailureKind::QueuedTooLong | FailureKind::ClientLeft => {
+                crate::session::end_of(failure, self.flight.pool)
+            }
+            _ => closed(None),
+        }
     }
 
     /// Whether the flight may be sent again now that the clock has run out.
@@ -230,8 +249,9 @@ impl Race<'_> {
             return false;
         }
         self.tries += 1;
-        let excluded = self.tried.clone();
-        self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, flight.source, excluded)));
+        let patience = self.is_alone().then_some(flight.patience);
+        let call = Call { source: flight.source, excluded: self.tried.clone(), patience };
+        self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, call)));
         true
     }
 

@@ -68,6 +68,7 @@ fn probe_masters(plan: &mut Plan) {
         method: "GET".into(),
         host: None,
         token_file: None,
+        body: None,
         statuses: vec![(200, 299)],
     });
     pool.judge = Settings::apiserver();

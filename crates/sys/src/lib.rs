@@ -1,10 +1,11 @@
-//! The Linux calls: splice and pipes, socket options, TCP_INFO, limits, descriptor passing, what
-//! systemd wants, confinement.
+//! The Linux calls: splice and pipes, socket options, TCP_INFO, limits, interfaces, descriptor
+//! passing, what systemd wants, confinement.
 //!
 //! The only crate of the project that may use `unsafe`; everything it offers is safe to call.
 
 pub mod channel;
 pub mod confine;
+pub mod interface;
 pub mod limits;
 pub mod local_time;
 pub mod pipe;

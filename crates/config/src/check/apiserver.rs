@@ -27,6 +27,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let manner = manner(top);
     check_idle(top, &manner);
     let policy = pool::policy(top);
+    pool::check_queue(top, &masters);
     let hosts = top.texts(&keys::LISTEN_HOSTS, values::listen_host);
     let hosts = hosts.map(|got| got.value).unwrap_or_default();
     let mut taken = Taken::default();

@@ -80,6 +80,7 @@ fn pools(
         }
         taken.check_endpoints(top.report, &written, 0);
         let endpoints = endpoint::of_pool(top.report, &written, 0);
+        pool::check_queue(&reader, &written);
         if policy.replay.is_some() {
             check_replay(&reader, &endpoints);
         }

@@ -130,6 +130,8 @@ pub enum Kind {
     RequestHost,
     /// A status of HTTP, or several.
     Status,
+    /// A regular expression.
+    Pattern,
     /// A place that a log goes to.
     LogTarget,
     /// A number from 0 to 1.
@@ -198,6 +200,7 @@ impl Kind {
             Self::HttpAddress => "`http://`, an address or name, and a port".to_owned(),
             Self::RequestHost => "a name or address, with or without a port".to_owned(),
             Self::Status => "a status (\"401\"), a class (\"2xx\") or a range (\"200-399\")".into(),
+            Self::Pattern => "a regular expression, such as '^ok'".to_owned(),
             Self::LogTarget => {
                 "\"stderr\", \"journal\", the absolute path of a file, \"unix:/dev/log\", \
                  \"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\""
@@ -242,6 +245,7 @@ impl Kind {
             Self::HttpAddress => "\"http://10.0.0.9:9643\"",
             Self::RequestHost => "\"shop.example.com\"",
             Self::Status => "\"2xx\"",
+            Self::Pattern => "'^ok'",
             Self::LogTarget => "\"stderr\"",
             Self::Fraction => "0.1",
             Self::Label => "\"haproxy\"",

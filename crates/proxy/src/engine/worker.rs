@@ -6,7 +6,7 @@ use super::Shared;
 use crate::listener::{Listener, accept_loop, accept_the_rest};
 use crate::observe::metrics::Metrics;
 use crate::observe::{Event, Logger, SessionId};
-use crate::pool::{Endpoint, Pickers, Pool};
+use crate::pool::{Endpoint, Pickers, Pool, level};
 use crate::registry::{Registry, Tick, Watch};
 use crate::relay::Buffers;
 use crate::replay::Replays;
@@ -147,6 +147,10 @@ async fn work(setup: Setup) {
     let mut ticks = tokio::time::interval(Tick::LENGTH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut closing = None;
+    let leveller = worker.pools().any(Pool::rebalances).then(|| {
+        let worker = worker.clone();
+        tokio::task::spawn_local(async move { level(&worker).await })
+    });
     loop {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
@@ -157,6 +161,8 @@ async fn work(setup: Setup) {
                 match order {
                     Order::Run => {}
                     Order::Drain => {
+                        // Nobody who is sent away could come back.
+                        leveller.iter().for_each(JoinHandle::abort);
                         listening.hear_no_more(&worker).await;
                         let wait = if worker.shared.sockets_stay { Duration::ZERO } else { HANDSHAKES };
                         closing = Some(tokio::time::Instant::now() + wait);
@@ -263,10 +269,6 @@ impl Worker {
         self.shared.metrics.tick(self.index, self.buffers.pipes());
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
     }
@@ -294,6 +296,14 @@ impl Worker {
 
     pub(crate) fn pool(&self, index: usize) -> Option<Arc<Pool>> {
         self.shared.pools.get(index).cloned()
+    }
+
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.shared.pools.iter().map(|pool| &**pool)
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// The id of one more session.

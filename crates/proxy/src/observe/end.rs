@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Preamble,
     Access,
     Route,
+    /// All endpoints are at their limit.
+    Queue,
     Dial,
     Data,
 }
@@ -43,6 +45,7 @@ impl Step {
             Self::Preamble => "preamble",
             Self::Access => "access",
             Self::Route => "route",
+            Self::Queue => "queue",
             Self::Dial => "dial",
             Self::Data => "data",
         }
@@ -129,11 +132,14 @@ impl End {
             (Manner::EndpointDown, _) => b'D',
             (Manner::Abort, Who::Client) => b'C',
             (Manner::Abort, Who::Endpoint) => b'S',
+            // So HAProxy counts a full queue: as an error of the endpoints.
+            (Manner::Abort, Who::Proxy) if self.step == Step::Queue => b'S',
             (Manner::Abort, Who::Proxy) => b'P',
             (Manner::Abort, Who::Operator) => b'K',
         };
         let second = match self.step {
             Step::Preamble | Step::Access | Step::Route => b'R',
+            Step::Queue => b'Q',
             Step::Dial => b'C',
             Step::Data => b'D',
         };
@@ -151,6 +157,9 @@ mod tests {
         assert_eq!(letters(End::clean(Who::Client)), "--");
         assert_eq!(letters(End::abort(Who::Endpoint, Step::Dial, "refused")), "SC");
         assert_eq!(letters(End::timeout(Who::Endpoint, Step::Dial, "late")), "sC");
+        assert_eq!(letters(End::abort(Who::Proxy, Step::Queue, "full")), "SQ");
+        assert_eq!(letters(End::timeout(Who::Proxy, Step::Queue, "late")), "sQ");
+        assert_eq!(letters(End::abort(Who::Client, Step::Queue, "left")), "CQ");
         assert_eq!(letters(End::abort(Who::Client, Step::Data, "reset")), "CD");
         assert_eq!(letters(End::timeout(Who::Client, Step::Preamble, "late")), "cR");
         assert_eq!(letters(End::abort(Who::Proxy, Step::Access, "denied")), "PR");

@@ -75,6 +75,9 @@ pub(crate) struct Record {
     pub(crate) replayed: bool,
     pub(crate) accepted: Instant,
     pub(crate) preamble: Duration,
+    /// Waiting for endpoints at their limit.
+    pub(crate) queue: Duration,
+    /// Dialling, without the time in the queue.
     pub(crate) dial: Duration,
     /// From accept until the endpoint's first byte.
     pub(crate) first_byte: Option<Duration>,
@@ -121,6 +124,8 @@ struct Json<'a> {
 #[derive(Serialize)]
 struct Milliseconds {
     preamble: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<f64>,
     dial: f64,
     total: f64,
 }
@@ -175,6 +180,7 @@ impl Record {
             replayed: self.replayed,
             ms: Milliseconds {
                 preamble: milliseconds(self.preamble),
+                queue: (!self.queue.is_zero()).then(|| milliseconds(self.queue)),
                 dial: milliseconds(self.dial),
                 total: milliseconds(self.total),
             },
@@ -185,9 +191,9 @@ impl Record {
 
     fn letters(&self) -> &'static str {
         // The letters are two of a small alphabet; a table keeps them static.
-        const KNOWN: [&str; 21] = [
-            "--", "CR", "CC", "CD", "SR", "SC", "SD", "PR", "PC", "PD", "KR", "KC", "KD", "cR",
-            "cC", "cD", "sR", "sC", "sD", "RC", "DD",
+        const KNOWN: [&str; 25] = [
+            "--", "CR", "CQ", "CC", "CD", "SR", "SQ", "SC", "SD", "PR", "PC", "PD", "KR", "KQ",
+            "KC", "KD", "cR", "cC", "cD", "sR", "sQ", "sC", "sD", "RC", "DD",
         ];
         let letters = self.end.as_ref().map_or(*b"--", End::letters);
         KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")

@@ -3,16 +3,22 @@
 mod dial;
 mod endpoint;
 mod pick;
+mod queue;
+mod rebalance;
 
-pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
+pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::{LASTING, Lease};
 pub(crate) use pick::{Pickers, Wanted};
+pub(crate) use queue::{Patience, QueueTime};
+pub(crate) use rebalance::level;
 
 use crate::observe::metrics::{Metrics, PoolCells};
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::verdict::Report;
+use queue::Line;
+use rebalance::Rebalancer;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,12 +38,18 @@ pub struct Pool {
     workers: usize,
     /// Where its sessions and probes are counted.
     cells: Arc<PoolCells>,
+    /// Where sessions wait; only where an endpoint has a limit.
+    line: Option<Arc<Line>>,
+    rebalancer: Option<Rebalancer>,
 }
 
 impl Pool {
     /// A pool of which the endpoints given by address exist already; names come with
     /// [`Pool::set_resolved`].
     pub(crate) fn new(index: usize, plan: Arc<plan::Pool>, metrics: &Metrics) -> Self {
+        let limited = plan.endpoints.iter().any(|endpoint| endpoint.sessions_max.is_some());
+        let line = limited.then(|| Line::new(plan.queue.length, plan.queue.timeout));
+        let rebalancer = plan.rebalance.map(|plan| Rebalancer::new(plan, metrics.workers()));
         let pool = Self {
             index,
             cells: metrics.pool(&plan.name),
@@ -46,6 +58,8 @@ impl Pool {
             epoch: AtomicU64::new(1),
             changed: watch::Sender::new(()),
             workers: metrics.workers(),
+            line,
+            rebalancer,
         };
         pool.rebuild(|_| None);
         pool
@@ -81,6 +95,25 @@ impl Pool {
         &self.cells
     }
 
+    /// Sessions that wait for a place on an endpoint.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line().map_or(0, |line| line.waiting())
+    }
+
+    /// Whether sessions at rest move away from an endpoint that has too many.
+    pub(crate) fn rebalances(&self) -> bool {
+        self.rebalancer.is_some()
+    }
+
+    fn rebalancer(&self) -> Option<&Rebalancer> {
+        self.rebalancer.as_ref()
+    }
+
+    fn line(&self) -> Option<&Arc<Line>> {
+        self.line.as_ref()
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -95,6 +128,9 @@ impl Pool {
         self.cells.probing.verdict(endpoint.report().verdict, report.verdict);
         endpoint.publish(report);
         self.epoch.fetch_add(1, Ordering::Release);
+        if let Some(line) = self.line() {
+            line.review();
+        }
     }
 
     /// Takes in what names resolve to: `addresses(index)` of the plan's endpoint at `index`, or
@@ -121,7 +157,9 @@ impl Pool {
                 let same = |e: &&Arc<Endpoint>| e.index() == index && e.address() == address;
                 let endpoint = known.iter().find(same).cloned().unwrap_or_else(|| {
                     let probed = self.plan.probe != plan::Probe::None;
-                    Arc::new(Endpoint::new(written, index, address, self.workers, probed))
+                    let places = self.line().zip(written.sessions_max);
+                    let places = places.map(|(line, limit)| line.places(index, address, limit));
+                    Arc::new(Endpoint::new(written, index, address, self.workers, probed, places))
                 });
                 next.push(endpoint);
             }
@@ -129,8 +167,13 @@ impl Pool {
         let same =
             next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same {
-            self.endpoints.store(Arc::new(next));
+            let next = Arc::new(next);
+            self.endpoints.store(next.clone());
             self.epoch.fetch_add(1, Ordering::Release);
+            if let Some(line) = self.line() {
+                line.set_endpoints(next);
+                line.review();
+            }
             self.changed.send_replace(());
         }
         !same

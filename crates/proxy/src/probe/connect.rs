@@ -8,10 +8,11 @@ use super::watch::Watch;
 use crate::pool::{Endpoint, source_for};
 use eclusa_config::plan::SendProxy;
 use eclusa_policy::verdict::{Evidence, HandshakeFacts, VoidCause};
-use eclusa_sys::socket::{connect, is_local_trouble};
+use eclusa_sys::socket::{connect, is_local_trouble, local_address};
 use eclusa_wire::proxy_protocol;
 use std::io;
 use std::net::TcpStream as StdTcpStream;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -25,7 +26,8 @@ pub(super) enum Connection {
     Tls(Box<TlsStream<Noted>>),
 }
 
-/// Connects, and completes the TLS handshake where there is one. `first` notes the first byte.
+/// Connects, and completes the TLS handshake where there is one. `first` notes the first byte and
+/// the address of the local end.
 pub(super) async fn set_up(
     watch: &Watch,
     endpoint: &Endpoint,
@@ -34,6 +36,9 @@ pub(super) async fn set_up(
     let plan = watch.pool().plan();
     let source = source_for(&plan.source, endpoint.address(), 0);
     let socket = connect(endpoint.address(), source)?;
+    if let Ok(local) = local_address(socket.as_fd()) {
+        first.set_local(local.ip());
+    }
     let mut stream = TcpStream::from_std(StdTcpStream::from(socket))?;
     stream.writable().await?;
     if let Some(error) = stream.take_error()? {

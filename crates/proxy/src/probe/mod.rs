@@ -10,8 +10,11 @@
 //! | `tls`, `certificate` | its TLS; what the certificate tells |
 //! | `http`, `kept` | the questions over a connection that is set up, and its keeping |
 //! | `unasked` | pools without probes, where traffic alone says something |
-//! | `announce`, `resets` | what the log is told; orders to the workers |
+//! | `link` | our own link, which can be the reason for silence |
+//! | `announce`, `allowance` | what the log is told, and how often |
+//! | `resets` | orders to the workers |
 
+mod allowance;
 mod announce;
 mod certificate;
 mod connect;
@@ -20,10 +23,13 @@ mod first_byte;
 mod fresh;
 mod http;
 mod kept;
+mod link;
 mod resets;
 mod tls;
 mod unasked;
 mod watch;
+
+pub(crate) use allowance::Allowance;
 
 use crate::engine::{Order, Shared, reactor};
 use crate::observe::Event;

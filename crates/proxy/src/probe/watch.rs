@@ -1,14 +1,19 @@
 //! One pool: its judge, its endpoints, and what follows from evidence.
 
+use super::allowance::Allowance;
 use super::certificate::Concern;
 use super::drive;
 use super::kept::Kept;
+use super::link::Link;
 use super::resets::Resets;
 use super::tls::Tls;
 use super::{Kind, Prober};
 use crate::engine::Shared;
 use crate::pool::{Endpoint, Pool};
-use eclusa_policy::verdict::{Event, Evidence, Judge, Key, Next, Pacer, Settings, Way};
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{
+    Availability, Event, Evidence, Judge, Key, Next, Outcome, Pacer, Settings, VoidCause, Way,
+};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -34,8 +39,14 @@ pub(super) struct Watch {
     happened: Notify,
     /// Addresses that clients of the balancer connect to, as far as the plan names them.
     own_addresses: Vec<IpAddr>,
+    /// The link that the endpoints are reached over.
+    pub(super) link: Link,
+    /// Lines about the pool itself.
+    pub(super) allowance: RefCell<Allowance>,
     /// The last trouble of our own that was told.
     pub(super) trouble: RefCell<Option<String>>,
+    /// Why results were void, each with when that last was so.
+    pub(super) voids: RefCell<Vec<(VoidCause, Time)>>,
 }
 
 /// One endpoint of the pool, or one that was removed while sessions stand on it.
@@ -49,6 +60,8 @@ pub(super) struct Member {
     pub(super) under_way: drive::UnderWay,
     /// What was last told of its certificate.
     pub(super) told: Cell<Concern>,
+    /// Lines about it.
+    pub(super) allowance: RefCell<Allowance>,
 }
 
 impl Watch {
@@ -64,7 +77,10 @@ impl Watch {
             resets,
             happened: Notify::new(),
             own_addresses,
+            link: Link::default(),
+            allowance: RefCell::default(),
             trouble: RefCell::default(),
+            voids: RefCell::default(),
         })
     }
 
@@ -88,9 +104,7 @@ impl Watch {
         &self.own_addresses
     }
 
-    /// Keeps the members as the pool has them. The resolver's word (`Evidence::Unresolved`,
-    /// `Evidence::Resolved`) is to come in here, with [`Watch::observe`] for each endpoint of the
-    /// name.
+    /// Keeps the members as the pool has them.
     pub(super) async fn follow(self: Rc<Self>) {
         let mut changes = self.pool().changes();
         loop {
@@ -131,6 +145,7 @@ impl Watch {
             kept: RefCell::default(),
             under_way: drive::UnderWay::default(),
             told: Cell::default(),
+            allowance: RefCell::default(),
         });
         self.members.borrow_mut().push(member.clone());
         self.judge.borrow_mut().add(endpoint.key(), self.shared.time());
@@ -147,6 +162,7 @@ impl Watch {
             return false;
         }
         let key = member.endpoint.key();
+        self.tell_left_out_at_last(member);
         self.members.borrow_mut().retain(|member| member.endpoint.key() != key);
         self.judge.borrow_mut().forget(key, self.shared.time());
         self.settle(None);
@@ -173,12 +189,33 @@ impl Watch {
             Evidence::Unanswered { .. } => self.tell_heard(|other| other == key),
             _ => {}
         }
-        self.judge.borrow_mut().observe(key, evidence, self.shared.time());
+        let now = self.shared.time();
+        self.judge.borrow_mut().observe(key, evidence, now);
+        self.note_result(key, now);
         // Others are asked for a witness of silence.
         self.settle(Some(key).filter(|_| !matches!(evidence, Evidence::Silent { .. })));
         if let Evidence::Handshake(facts) = evidence {
             self.tell_certificate(key, *facts);
         }
+    }
+
+    /// Makes the results of an endpoint known, if there is one of `now`.
+    fn note_result(&self, key: Key, now: Time) {
+        let (judge, Some(member)) = (self.judge.borrow(), self.member(key)) else { return };
+        let Some(history) = judge.history(key) else { return };
+        let Some(last) = history.iter().next_back().filter(|last| last.at == now) else { return };
+        member.endpoint.set_results(history.clone());
+        if let Outcome::Void(cause) = last.outcome {
+            self.tell_void(cause, now);
+        }
+    }
+
+    pub(super) fn is_correlated(&self) -> bool {
+        self.judge.borrow().is_correlated()
+    }
+
+    pub(super) fn is_in_panic(&self) -> bool {
+        self.judge.borrow().availability() == Availability::Panic
     }
 
     /// Tells the judge what traffic heard of the endpoints.
@@ -214,6 +251,7 @@ impl Watch {
                     self.judge.borrow_mut().tick(self.shared.time());
                     self.resets.retry();
                     self.settle(None);
+                    self.tell_left_out(&self.members.borrow());
                 }
                 () = self.happened.notified() => {}
             }
@@ -246,20 +284,20 @@ impl Watch {
                     if let Some(member) = self.member(key) {
                         let known = member.endpoint.report();
                         self.pool().publish(&member.endpoint, report);
-                        self.tell_verdict(&member.endpoint, known, before, report);
+                        self.tell_verdict(&member, known, before, report);
                     }
                 }
                 Event::Reset { key, reason } => {
                     if let Some(member) = self.member(key) {
                         self.pool().cells().probing.resets_ordered();
                         self.resets.order(&member.endpoint, reason, pace);
-                        self.tell_resets(&member.endpoint, Some(reason));
+                        self.tell_resets(&member, Some(reason));
                     }
                 }
                 Event::StopReset { key } => {
                     if let Some(member) = self.member(key) {
                         member.endpoint.set_reset_order(0);
-                        self.tell_resets(&member.endpoint, None);
+                        self.tell_resets(&member, None);
                     }
                 }
                 Event::Correlated(begins) => self.tell_correlated(begins),
@@ -279,9 +317,8 @@ impl Watch {
         let Some(member) = self.member(key) else { return };
         member.endpoint.set_certificate_end(facts.not_after);
         let concern = Concern::of(facts, std::time::SystemTime::now());
-        let before = member.told.replace(concern);
-        if self.is_apiserver() && before != concern {
-            self.announce_certificate(&member.endpoint, before, concern);
+        if self.is_apiserver() && member.told.get() != concern {
+            self.announce_certificate(&member, concern);
         }
     }
 }

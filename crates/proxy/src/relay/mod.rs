@@ -257,6 +257,25 @@ impl Relay {
         self.check_patience(now.elapsed_since(active), owed)
     }
 
+    /// Ends in order, unless something has begun to move: a FIN towards both sides, no reset. That is
+    /// how a connection at rest ends anyway (RFC 9113 section 9.1 lets servers close idle ones; the
+    /// GOAWAY that should come first is theirs alone to send inside TLS): an HTTP/2 client drops it
+    /// and sends its next request on a new one. A reset would be an error to it, and would overtake
+    /// and destroy what it has not read yet.
+    fn move_on(&mut self, context: &mut Context<'_>) -> Poll<Finished> {
+        let rested_since = self.entry.watch().active.get();
+        if let Some(finished) = self.turn(context) {
+            return Poll::Ready(finished);
+        }
+        let rests = self.entry.watch().active.get() == rested_since && !self.entry.is_owed();
+        let whole = self.first.is_none() && self.lost.is_none();
+        if rests && whole {
+            let end = End::abort(Who::Proxy, Step::Data, "rebalanced");
+            return Poll::Ready(Finished { end, after: After::Close });
+        }
+        Poll::Pending
+    }
+
     /// What follows from no byte having moved for so long.
     fn check_patience(&mut self, still: Duration, owed: bool) -> Option<Finished> {
         // A slow reader of a half-closed session is no leak: what it has yet to take is in the
@@ -350,6 +369,7 @@ impl Future for Relay {
                 let end = End::endpoint_down(format!("the endpoint is {}", reason.word()));
                 return Poll::Ready(cut(end));
             }
+            Order::MoveOn => return relay.move_on(context),
             Order::Stop => {
                 let end = End::abort(Who::Operator, Step::Data, "the service stops");
                 return Poll::Ready(cut(end));

@@ -2,10 +2,11 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod ask;
+pub mod probed;
 
 use eclusa_config::plan::{
-    Confine, DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget, Peek, Plan,
-    Pool, Probe, Program, Route,
+    Confine, DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget,
+    Peek, Plan, Pool, Probe, Program, Queue, Route,
 };
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
@@ -185,6 +186,7 @@ fn pool(endpoints: &[SocketAddr]) -> Pool {
         address: EndpointAddress::Socket(*address),
         weight: 1,
         backup: false,
+        sessions_max: None,
     };
     Pool {
         name: "pool".into(),
@@ -197,6 +199,8 @@ fn pool(endpoints: &[SocketAddr]) -> Pool {
         probe: Probe::None,
         judge: Settings::edge_tcp(),
         replay: None,
+        queue: Queue { length: 100, timeout: Duration::from_secs(5) },
+        rebalance: None,
         early_ends_weigh: false,
         resolve_interval: Duration::from_secs(10),
     }

@@ -62,6 +62,9 @@ pub struct Runner {
     mask: Option<String>,
     /// What it starts with, from descriptor 3 on, each with its name.
     descriptors: Vec<(String, Arc<OwnedFd>)>,
+    /// Files that stand in place of others.
+    instead: Vec<(PathBuf, PathBuf)>,
+    preload: Option<PathBuf>,
 }
 
 impl Runner {
@@ -78,6 +81,8 @@ impl Runner {
             ids: None,
             mask: None,
             descriptors: Vec::new(),
+            instead: Vec::new(),
+            preload: None,
         }
     }
 
@@ -132,6 +137,21 @@ impl Runner {
         self
     }
 
+    /// For this program alone, the file `own` stands where the system's file `path` is
+    /// (`/etc/resolv.conf`). Needs root.
+    #[must_use]
+    pub fn in_place_of(mut self, path: impl Into<PathBuf>, own: impl Into<PathBuf>) -> Self {
+        self.instead.push((path.into(), own.into()));
+        self
+    }
+
+    /// With this library in place of functions of others. Whoever starts the program is without it.
+    #[must_use]
+    pub fn preload(mut self, library: impl Into<PathBuf>) -> Self {
+        self.preload = Some(library.into());
+        self
+    }
+
     /// As this user and group, without capabilities; for peers that come without a unit.
     #[must_use]
     pub(super) fn ids(mut self, ids: (u32, u32)) -> Self {
@@ -167,6 +187,9 @@ impl Runner {
             words.extend(limit.iter().flat_map(|limit| prlimit(*limit)));
         }
         words.extend(setpriv(as_unit, ids)?);
+        if let Some(library) = &self.preload {
+            words.extend(["env".into(), format!("LD_PRELOAD={}", library.display()).into()]);
+        }
         let binary = reachable(&self.binary, &scratch, ids).map_err(io("no copy"))?;
         let passed = self.duplicates().map_err(io("no descriptor"))?;
         words.extend(self.wrapper(&passed));
@@ -235,6 +258,15 @@ impl Runner {
         }
         if let Some(mask) = &self.mask {
             words.extend(["taskset".into(), "--cpu-list".into(), mask.into()]);
+        }
+        if !self.instead.is_empty() {
+            words.extend(["unshare".into(), "--mount".into()]);
+        }
+        for (path, own) in &self.instead {
+            // Each mounts its file and goes on as the rest of the words.
+            let mount = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+            words.extend(["sh", "-c", mount, "sh"].map(OsString::from));
+            words.extend([own.into(), path.into()]);
         }
         words
     }

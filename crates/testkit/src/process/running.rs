@@ -288,7 +288,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("{}: {}", self.name, self.last_words());
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or("a test");
+            eprintln!("{} of {test}: {}", self.name, self.last_words());
         }
     }
 }

@@ -113,6 +113,30 @@ fn what_the_manager_has_in_store_is_descriptor_3_of_the_next_start() {
 }
 
 #[test]
+fn a_program_has_files_and_functions_of_its_own() {
+    if skipped("a_program_has_files_and_functions_of_its_own") {
+        return;
+    }
+    let scratch = Scratch::new("own").unwrap();
+    let hosts = scratch.write("hosts", "only here\n").unwrap();
+    let name = scratch.write("name", "nobody\n").unwrap();
+    // A library that is none is told of by the program's loader alone.
+    let mut running = Runner::new("/bin/cat")
+        .args(["/etc/hosts", "/etc/passwd"])
+        .in_place_of("/etc/hosts", hosts)
+        .in_place_of("/etc/passwd", name)
+        .preload("/no/such/library.so")
+        .start()
+        .unwrap();
+    running.wait_exit(LIMIT);
+    let lines = running.stderr_lines();
+    assert_eq!(lines[lines.len() - 2..], ["only here", "nobody"], "{lines:?}");
+    let told = lines.iter().filter(|line| line.contains("/no/such/library.so"));
+    assert_eq!(told.count(), 1, "{lines:?}");
+    assert!(!std::fs::read_to_string("/etc/hosts").unwrap().contains("only here"));
+}
+
+#[test]
 fn a_dropped_process_is_gone_with_its_children_and_files() {
     let script = "echo '{\"event\":\"x\",\"n\":7}'; echo words; sleep 60 & echo child $!; wait";
     let mut running = Runner::new("/bin/sh").args(["-c", script]).start().unwrap();

@@ -45,6 +45,9 @@ pub static APISERVER: Section = Section {
         &SEND_PROXY,
         &SOURCE,
         &BALANCE,
+        &ENDPOINT_SESSIONS_MAX,
+        &QUEUE,
+        &QUEUE_TIMEOUT,
         &SLOW_START,
         &RESET_SILENT,
         &RESET_SICK,
@@ -65,6 +68,7 @@ pub static APISERVER: Section = Section {
         &OBSERVE,
         &PROBE,
         &DIAL,
+        &REBALANCE,
         &DEAD_PEER,
     ],
 };
@@ -164,6 +168,9 @@ pub static POOL_SECTION: Section = Section {
         &BALANCE,
         &SEND_PROXY,
         &SOURCE,
+        &ENDPOINT_SESSIONS_MAX,
+        &QUEUE,
+        &QUEUE_TIMEOUT,
         &SLOW_START,
         &RESET_SILENT,
         &RESET_SICK,
@@ -172,13 +179,14 @@ pub static POOL_SECTION: Section = Section {
         &RESOLVE_INTERVAL,
         &PROBE,
         &DIAL,
+        &REBALANCE,
     ],
 };
 
 /// A table instead of an endpoint's address.
 pub static ENDPOINT: Section = Section {
     help: "An endpoint with more than its address.",
-    keys: &[&ADDRESS, &NAME, &WEIGHT, &BACKUP],
+    keys: &[&ADDRESS, &NAME, &WEIGHT, &BACKUP, &ENDPOINT_SESSIONS],
 };
 
 /// A table instead of a version.
@@ -204,6 +212,7 @@ pub static PROBE_SECTION: Section = Section {
         &METHOD,
         &PROBE_HOST,
         &STATUS,
+        &BODY,
         &PROBE_SERVER_NAME,
         &CA,
         &CERTIFICATE,
@@ -216,6 +225,15 @@ pub static PROBE_SECTION: Section = Section {
 pub static DIAL_SECTION: Section = Section {
     help: "How endpoints are dialled: all of this happens before the first byte reaches one.",
     keys: &[&DIAL_TIMEOUT, &TRIES, &HEDGE_AFTER],
+};
+
+/// `[rebalance]`, `[pool.NAME.rebalance]`
+pub static REBALANCE_SECTION: Section = Section {
+    help: "A few of the quietest sessions of an endpoint that has too many are closed, in order and \
+           towards both sides, so that their clients connect anew and are balanced again. Never \
+           while an endpoint of the pool is anything but well, or has just come back. An empty \
+           table switches it on.",
+    keys: &[&ABOVE_PERCENT, &PER_MINUTE, &QUIET],
 };
 
 /// `[dead_peer]`, `[listener.NAME.dead_peer]`

@@ -56,8 +56,8 @@ fn timers(record: &Record) -> (i64, i64) {
     let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     match record.end.as_ref().map_or(Step::Data, |end| end.step) {
         Step::Preamble | Step::Access | Step::Route => (-1, -1),
-        Step::Dial => (0, -1),
-        Step::Data => (0, milliseconds(record.dial)),
+        Step::Queue | Step::Dial => (milliseconds(record.queue), -1),
+        Step::Data => (milliseconds(record.queue), milliseconds(record.dial)),
     }
 }
 

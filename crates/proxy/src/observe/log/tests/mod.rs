@@ -70,6 +70,7 @@ pub(super) fn record() -> Box<Record> {
         replayed: false,
         accepted: Instant::now(),
         preamble: Duration::from_millis(1),
+        queue: Duration::ZERO,
         dial: Duration::from_millis(2),
         first_byte: None,
         total: Duration::from_millis(5007),
