@@ -5,9 +5,13 @@
 mod apiserver;
 mod command_line;
 mod edge;
+mod haproxys_log;
 mod instance;
+mod limits;
 mod listeners;
+mod logs;
 mod postgres;
 mod send_proxy;
 mod stop;
+mod systemd;
 mod workers;

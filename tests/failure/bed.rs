@@ -99,12 +99,18 @@ impl Bed {
 
     /// Pipes that the edge holds: splice needs one, a copy none.
     pub fn pipes(&self) -> usize {
-        descriptors(self.edge.pid()).iter().filter(|target| target.starts_with("pipe:")).count()
+        descriptors(self.edge.engine_pid())
+            .iter()
+            .filter(|target| target.starts_with("pipe:"))
+            .count()
     }
 
     /// All other descriptors that it holds.
     pub fn other_descriptors(&self) -> usize {
-        descriptors(self.edge.pid()).iter().filter(|target| !target.starts_with("pipe:")).count()
+        descriptors(self.edge.engine_pid())
+            .iter()
+            .filter(|target| !target.starts_with("pipe:"))
+            .count()
     }
 }
 

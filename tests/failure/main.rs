@@ -5,6 +5,7 @@ mod bed;
 mod breaks;
 mod bulk;
 mod half_closed;
+mod keeper;
 mod load;
 mod memory;
 mod mixed;

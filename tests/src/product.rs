@@ -66,9 +66,24 @@ impl Program {
     #[must_use]
     #[track_caller]
     pub fn launch(self, host: Option<&Host>, config: &str) -> Product {
+        self.launch_with(host, config, |runner| runner)
+    }
+
+    /// The same; `change` has the last word about how it is started.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    #[must_use]
+    #[track_caller]
+    pub fn launch_with(
+        self,
+        host: Option<&Host>,
+        config: &str,
+        change: impl FnOnce(Runner) -> Runner,
+    ) -> Product {
         let file = ConfigFile::new(config);
         let runner = self.runner(host).args(["run", "-c"]).args([file.path()]);
-        let running = runner.start().unwrap_or_else(|error| panic!("{error}"));
+        let running = change(runner).start().unwrap_or_else(|error| panic!("{error}"));
         Product { running, file: Some(file) }
     }
 

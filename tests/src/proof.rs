@@ -4,7 +4,7 @@
 //! e2e::proof::Item::new("2.1 kubelets").bound("0 failed").n(1000).record(true, "0 of 1000 failed");
 //! ```
 
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Write;
 
@@ -34,6 +34,7 @@ pub struct Item {
     worst: Option<String>,
     median: Option<String>,
     note: Option<String>,
+    line: Value,
 }
 
 impl Item {
@@ -41,7 +42,8 @@ impl Item {
     #[must_use]
     pub fn new(item: impl Into<String>) -> Self {
         let (bound, n) = (String::new(), 1);
-        Self { item: item.into(), bound, n, worst: None, median: None, note: None }
+        let line = Value::Null;
+        Self { item: item.into(), bound, n, worst: None, median: None, note: None, line }
     }
 
     /// What must hold, in words.
@@ -79,6 +81,22 @@ impl Item {
         self
     }
 
+    /// Makes it a line of a table that has a line for each of several candidates in every row:
+    /// the row, whose line it is, its cells by the names of their columns, and what stands for it
+    /// where there is no room for these.
+    #[must_use]
+    pub fn line(
+        mut self,
+        row: &str,
+        who: &str,
+        cells: &[(&str, String)],
+        short: impl Into<String>,
+    ) -> Self {
+        let short = short.into();
+        self.line = json!({ "row": row, "who": who, "cells": cells, "short": short });
+        self
+    }
+
     /// Records it and asserts that it passed. In the short form it is only asserted.
     ///
     /// # Panics
@@ -92,6 +110,7 @@ impl Item {
             let line = json!({
                 "item": self.item, "figure": figure, "bound": self.bound, "n": self.n,
                 "worst": self.worst, "median": self.median, "passed": passed, "note": self.note,
+                "line": self.line,
             });
             let opened = File::options().create(true).append(true).open(&path);
             opened

@@ -1,7 +1,9 @@
 //! The cluster of a run: masters as processes, a candidate in front of them, and the load.
 
 use crate::candidate::{Candidate, Kind};
+use crate::clock::Clock;
 use crate::load::Load;
+use crate::names::Names;
 use e2e::proof::size;
 use eclusa_testkit::apiserver::{MasterProcess, Settings};
 use eclusa_testkit::ca::Ca;
@@ -20,6 +22,16 @@ pub enum Place {
     Edge,
 }
 
+/// What our program has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    Nothing,
+    /// [`Bed::clock`]
+    Clock,
+    /// [`Bed::names`]
+    Names,
+}
+
 /// How a run begins.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -32,6 +44,10 @@ pub struct Setup {
     pub shutdown_delay: Duration,
     pub watch_grace: Duration,
     pub place: Place,
+    pub own: Own,
+    /// How much longer all runs well before something happens. Probes come every second or two: a
+    /// fault that always came after the same time would always meet them at the same point.
+    pub phase: Duration,
     /// How long clients wait for an answer.
     pub deadline: Duration,
 }
@@ -45,6 +61,8 @@ impl Setup {
         shutdown_delay: Duration::ZERO,
         watch_grace: Duration::from_secs(2),
         place: Place::Lb,
+        own: Own::Nothing,
+        phase: Duration::ZERO,
         deadline: Duration::from_secs(8),
     };
 }
@@ -54,6 +72,8 @@ impl Setup {
 pub struct Bed {
     pub load: Load,
     pub candidate: Candidate,
+    pub clock: Option<Clock>,
+    pub names: Option<Names>,
     masters: Vec<Option<MasterProcess>>,
     pids: Vec<Option<u32>>,
     ca: Ca,
@@ -80,7 +100,13 @@ impl Bed {
             Place::Lb => ("lb", (LB_VIP, 6443).into(), "worker"),
             Place::Edge => ("edge", cluster.host("edge").at(6443), "outside"),
         };
-        let candidate = Candidate::start(kind, &cluster.host(host), &named, setup.file);
+        let host = cluster.host(host);
+        let clock = (setup.own == Own::Clock).then(Clock::new);
+        let names = (setup.own == Own::Names).then(|| Names::start(&host, &named));
+        let candidate = Candidate::start(kind, &host, &named, setup.file, |mut runner| {
+            runner = clock.iter().fold(runner, |runner, clock| clock.give(runner));
+            names.iter().fold(runner, |runner, names| names.give(runner))
+        });
         let up: Vec<String> =
             named.iter().take(setup.started.into()).map(|(name, _)| name.clone()).collect();
         // Without probes there are no verdicts.
@@ -95,9 +121,20 @@ impl Bed {
         if setup.started > 0 {
             load.wait_flowing();
             // For the distribution before the fault.
-            pause(size(Duration::from_millis(2500), Duration::from_secs(1)));
+            pause(size(Duration::from_millis(2500), Duration::from_secs(1)) + setup.phase);
         }
-        Self { load, candidate, masters: running, pids, ca, setup: *setup, target, cluster }
+        Self {
+            load,
+            candidate,
+            clock,
+            names,
+            masters: running,
+            pids,
+            ca,
+            setup: *setup,
+            target,
+            cluster,
+        }
     }
 
     /// The name of a master.

@@ -28,8 +28,10 @@ pub enum Bound {
     ScoreZero,
     /// At the end, this master (of so many) has 0.5 to 1.5 times an equal share.
     Share(&'static str, u64),
-    /// The row's own measure (seconds) is at most this.
-    ExtraAtMost(f64),
+    /// At the end, so many masters take new sessions.
+    AllServe(usize),
+    /// So many seconds at most until the first answer.
+    AnswerWithin(f64),
 }
 
 impl Bound {
@@ -44,7 +46,8 @@ impl Bound {
             Self::NoOtherFalls => "nobody else falls".into(),
             Self::ScoreZero => "0 cut, 0 failed".into(),
             Self::Share(master, _) => format!("{master} has 0.5-1.5 of its share in the end"),
-            Self::ExtraAtMost(most) => format!("at most {most} s"),
+            Self::AllServe(masters) => format!("{masters} masters serve in the end"),
+            Self::AnswerWithin(most) => format!("first answer within {most} s"),
         }
     }
 
@@ -68,7 +71,8 @@ impl Bound {
             Self::NoOtherFalls => seen.falls.is_empty(),
             Self::ScoreZero => seen.score() == 0,
             Self::Share(master, of) => (0.5..=1.5).contains(&seen.share_after(master, of)),
-            Self::ExtraAtMost(most) => seen.extra.is_some_and(|extra| extra <= most),
+            Self::AllServe(masters) => seen.after.len() == masters,
+            Self::AnswerWithin(most) => seen.first_answer.is_some_and(|after| after <= most),
         }
     }
 }

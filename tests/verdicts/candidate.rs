@@ -3,7 +3,7 @@
 use crate::haproxy::{self, Haproxy};
 use e2e::product::{PATIENCE, Product, Program};
 use eclusa_testkit::netns::Host;
-use eclusa_testkit::process::Signal;
+use eclusa_testkit::process::{Runner, Signal};
 use eclusa_testkit::wait::wait_until;
 use std::fmt;
 use std::net::SocketAddr;
@@ -71,9 +71,16 @@ pub enum Candidate {
 }
 
 impl Candidate {
-    /// Starts it on `host` for these masters; `more` are lines of our file.
+    /// Starts it on `host` for these masters; `more` are lines of our file, and `change` has the
+    /// last word about how ours is started.
     #[track_caller]
-    pub fn start(kind: Kind, host: &Host, masters: &[(String, SocketAddr)], more: &str) -> Self {
+    pub fn start(
+        kind: Kind,
+        host: &Host,
+        masters: &[(String, SocketAddr)],
+        more: &str,
+        change: impl FnOnce(Runner) -> Runner,
+    ) -> Self {
         if kind == Kind::Ours {
             let names: Vec<_> = masters.iter().map(|(_, at)| format!("\"{}\"", at.ip())).collect();
             let file = if more.contains("masters =") {
@@ -82,7 +89,7 @@ impl Candidate {
                 format!("masters = [{}]\n{more}", names.join(", "))
             };
             // Its log may be lost, and `ready` with it.
-            let mut product = Program::Apiserver.launch(Some(host), &file);
+            let mut product = Program::Apiserver.launch_with(Some(host), &file, change);
             product.wait_listening(PATIENCE, PORT);
             return Self::Ours(product, masters.to_vec());
         }
@@ -132,10 +139,15 @@ impl Candidate {
         }
     }
 
+    /// The events of our log; none of HAProxy.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let Self::Ours(product, _) = self else { return Vec::new() };
+        product.events()
+    }
+
     /// The words of our log that are neither sessions nor verdicts; none of HAProxy.
     pub fn words(&self) -> Vec<String> {
-        let Self::Ours(product, _) = self else { return Vec::new() };
-        let mut events = product.events();
+        let mut events = self.events();
         events.retain(|event| {
             ["correlated", "panic", "resets", "warning", "log_dropped"]
                 .contains(&event["event"].as_str().unwrap_or_default())
@@ -162,13 +174,13 @@ impl Candidate {
 
     pub fn pid(&mut self) -> u32 {
         match self {
-            Self::Ours(product, _) => product.pid(),
+            Self::Ours(product, _) => product.engine_pid(),
             Self::Haproxy(haproxy) => haproxy.peer.running().pid(),
         }
     }
 }
 
-/// A time of the wall clock on the scale of this process.
+/// A time of the wall clock on the scale of this process; what a clock says that is ahead is now.
 fn instant(time: SystemTime) -> Instant {
     let (now, wall) = (Instant::now(), SystemTime::now());
     now - wall.duration_since(time).unwrap_or_default()

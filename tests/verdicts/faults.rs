@@ -2,7 +2,7 @@
 
 use crate::bed::{Bed, Setup};
 use crate::bound::Bound::{
-    self, ExtraAtMost, NoOtherFalls, NoneFails, NoneSlow, OnlyInFlight, Share, VerdictWithin,
+    self, AnswerWithin, NoOtherFalls, NoneFails, NoneSlow, OnlyInFlight, Share, VerdictWithin,
     WatchesReset, WatchesUntouched,
 };
 use crate::row::{Acted, Row};
@@ -36,7 +36,8 @@ const ROW: Row = Row {
     name: "",
     quick: false,
     ours_only: false,
-    long: false,
+    alone: false,
+    seconds: 20,
     setup: Setup::DEFAULT,
     act: killed,
     victims: DEAD,
@@ -47,6 +48,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "killed",
         name: "killed",
+        seconds: 17,
         quick: true,
         act: killed,
         // The kernel ends the sessions of a process that is gone.
@@ -56,6 +58,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "term-delay",
         name: "SIGTERM with a shutdown delay of 8 s",
+        seconds: 17,
         quick: true,
         setup: Setup { shutdown_delay: s(8), ..Setup::DEFAULT },
         act: terminated_with_delay,
@@ -66,6 +69,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "term",
         name: "SIGTERM without a delay",
+        seconds: 14,
         act: terminated,
         victims: Victims { names: &["master1"], verdict: &["dead", "draining", "DOWN"] },
         bounds: &[NoneFails, NoneSlow, OnlyInFlight, WatchesUntouched, NoOtherFalls],
@@ -75,6 +79,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "frozen-unprobed",
         name: "frozen, probes switched off",
+        seconds: 34,
         ours_only: true,
         setup: Setup { file: "probe = { kind = \"none\" }\n", ..Setup::DEFAULT },
         act: frozen_for_long,
@@ -89,6 +94,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "etcd-lost",
         name: "etcd lost behind fine TLS",
+        seconds: 22,
         act: etcd_lost,
         victims: DRAINS,
         // 10 s after the verdict its sessions are reset.
@@ -98,7 +104,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "back",
         name: "a master comes back; the end is 63 s after that",
-        long: true,
+        seconds: 82,
         act: back,
         bounds: &[NoneFails, NoneSlow, OnlyInFlight, NoOtherFalls, Share("master1", 3)],
         ..ROW
@@ -106,6 +112,7 @@ const ROWS: &[Row] = &[
     Row {
         key: "five",
         name: "a fourth and fifth master start, serve, and end (all five in the file)",
+        seconds: 24,
         setup: Setup { masters: 5, started: 5, shutdown_delay: s(2), ..Setup::DEFAULT },
         act: fourth_and_fifth,
         victims: Victims { names: &["master4", "master5"], verdict: &[] },
@@ -114,19 +121,21 @@ const ROWS: &[Row] = &[
     },
     Row {
         key: "all-down",
-        name: "all killed and back after 5 s; seconds until the first answer",
+        name: "all killed and back after 5 s",
+        seconds: 19,
         act: all_down,
         victims: ALL,
-        bounds: &[NoneFails, NoneSlow, ExtraAtMost(2.0)],
+        bounds: &[NoneFails, NoneSlow, AnswerWithin(2.0)],
         ..ROW
     },
     Row {
         key: "cold",
-        name: "power-up in kubeadm's order; seconds until the first answer",
+        name: "power-up from cold in `kubeadm init`'s order",
+        seconds: 18,
         setup: Setup { started: 0, ..Setup::DEFAULT },
         act: cold,
         victims: ALL,
-        bounds: &[NoneFails, NoneSlow, ExtraAtMost(2.0)],
+        bounds: &[NoneFails, NoneSlow, AnswerWithin(2.0)],
         ..ROW
     },
 ];
@@ -265,7 +274,7 @@ fn all_down(bed: &mut Bed) -> Acted {
     bed.watch(s(8));
     let mut marks = Marks::new(marks);
     marks.judged = serves + first + AFTER_FIRST;
-    Acted { marks, extra: Some(first.as_secs_f64()) }
+    Acted { marks, first_answer: Some(first.as_secs_f64()) }
 }
 
 fn cold(bed: &mut Bed) -> Acted {
@@ -288,5 +297,5 @@ fn cold(bed: &mut Bed) -> Acted {
     bed.watch(s(4));
     let mut marks = Marks::new((begun, begun));
     marks.judged = serves + first + AFTER_FIRST;
-    Acted { marks, extra: Some(first.as_secs_f64()) }
+    Acted { marks, first_answer: Some(first.as_secs_f64()) }
 }

@@ -4,6 +4,8 @@
 //! Every day a few rows run once, ours alone. In a proof (`ECLUSA_PROOF=1`) each row runs
 //! `ECLUSA_RUNS` times (5), Debian's HAProxy beside ours. `ECLUSA_ROWS=frozen,killed` runs these
 //! rows only, and `ECLUSA_CANDIDATES=ours,kubeadm,tuned` these candidates, whatever the size.
+//! Several run at once, in clusters that know nothing of each other (`schedule`);
+//! `ECLUSA_PLACES=1` runs one after the other.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -11,11 +13,16 @@ mod alarms;
 mod bed;
 mod bound;
 mod candidate;
+mod clock;
 mod faults;
 mod haproxy;
 mod load;
+mod names;
+mod record;
 mod row;
+mod schedule;
 mod seen;
 mod slow;
 mod storm;
 mod table;
+mod trouble;

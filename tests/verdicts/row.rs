@@ -5,21 +5,29 @@ use crate::bound::Bound;
 use crate::candidate::Kind;
 use crate::seen::{Marks, Seen, Victims};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// What a row does to a bed: when it returns, all is over and has been watched.
 pub type Act = fn(&mut Bed) -> Acted;
 
-/// What an act tells: its times, and a measure of its own.
+/// What an act tells: its times, and how long it took from a master that serves to an answer, in
+/// seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Acted {
     pub marks: Marks,
-    pub extra: Option<f64>,
+    pub first_answer: Option<f64>,
 }
 
 impl From<Marks> for Acted {
     fn from(marks: Marks) -> Self {
-        Self { marks, extra: None }
+        Self { marks, first_answer: None }
     }
+}
+
+/// The phases of so many runs as there may be lie apart, between 0 and 1 s (the golden ratio); the
+/// first is none.
+fn phase(number: usize) -> Duration {
+    Duration::from_secs_f64((number as f64 * 0.618).fract())
 }
 
 /// One row.
@@ -32,8 +40,10 @@ pub struct Row {
     pub quick: bool,
     /// Whether it says nothing of other balancers (a key of our file).
     pub ours_only: bool,
-    /// Takes so long that peers run it twice only.
-    pub long: bool,
+    /// Loads the machine itself: nothing else runs meanwhile.
+    pub alone: bool,
+    /// What a run takes in a proof, with its start, about.
+    pub seconds: u64,
     pub setup: Setup,
     pub act: Act,
     pub victims: Victims,
@@ -41,17 +51,15 @@ pub struct Row {
 }
 
 impl Row {
-    /// Runs it once.
-    pub fn run(&self, kind: Kind) -> Seen {
+    /// Runs it once; `number` counts the runs.
+    pub fn run(&self, kind: Kind, number: usize) -> Seen {
         let run = || {
-            let mut bed = Bed::start(kind, &self.setup);
+            let setup = Setup { phase: phase(number), ..self.setup };
+            let mut bed = Bed::start(kind, &setup);
             let acted = (self.act)(&mut bed);
             let mut seen = Seen::of(&bed, acted.marks, &self.victims);
-            seen.extra = acted.extra;
-            let words = bed.candidate.words();
-            if !words.is_empty() {
-                println!("    log: {}", words.join(" | "));
-            }
+            seen.first_answer = acted.first_answer;
+            seen.words = bed.candidate.words();
             seen
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
@@ -59,6 +67,11 @@ impl Row {
             let words = words.or_else(|| panic.downcast_ref::<&str>().map(|it| (*it).to_owned()));
             Seen { broken: Some(words.unwrap_or_default()), ..Seen::default() }
         })
+    }
+
+    /// Whether it is trouble that nobody may feel, and not a fault.
+    pub fn is_alarm(&self) -> bool {
+        self.bounds.iter().any(|bound| matches!(bound, Bound::ScoreZero))
     }
 
     /// The bounds that a run has broken, in words.

@@ -72,13 +72,15 @@ pub struct Seen {
     /// `dead` or `DOWN` that befell somebody who is no victim.
     pub falls: Vec<String>,
     pub changes: Vec<String>,
+    /// What else our log had to say.
+    pub words: Vec<String>,
     pub before: Shares,
     pub after: Shares,
     pub lasting_after: Shares,
     /// How requests failed, new and lasting.
     pub failures: Shares,
-    /// Something of this row only.
-    pub extra: Option<f64>,
+    /// From a master that serves until an answer, in rows where there was none before; in seconds.
+    pub first_answer: Option<f64>,
     /// The run itself failed, in words.
     pub broken: Option<String>,
 }
@@ -252,6 +254,25 @@ impl Seen {
             + self.lasting_cut
     }
 
+    /// What does not stand in each run.
+    pub fn details(&self) -> Option<String> {
+        let mut all = Vec::new();
+        if self.new_status + self.lasting_status > 0 {
+            let (new, lasting) = (self.new_status, self.lasting_status);
+            all.push(format!("error statuses of masters: {new} new, {lasting} lasting"));
+        }
+        all.extend(self.first_answer.map(|after| format!("{after:.2} s until the first answer")));
+        if !self.failures.is_empty() {
+            let failures = self.failures.iter().map(|(how, count)| format!("{count} {how}"));
+            all.push(format!("failures: {}", failures.collect::<Vec<_>>().join(", ")));
+        }
+        if !self.falls.is_empty() {
+            all.push(format!("fell: {}", self.falls.join(", ")));
+        }
+        all.extend(self.broken.clone());
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     /// The smallest and the largest share of new sessions at the end, of an equal one.
     pub fn share_after(&self, master: &str, of: u64) -> f64 {
         let all: u64 = self.after.values().sum();
@@ -287,8 +308,8 @@ impl Seen {
             (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
             (a, b) => a.or(b),
         };
-        if let (Some(a), Some(b)) = (self.extra, other.extra) {
-            self.extra = Some(a.max(b));
+        if let (Some(a), Some(b)) = (self.first_answer, other.first_answer) {
+            self.first_answer = Some(a.max(b));
         }
         self.falls.extend(other.falls.iter().cloned());
         for (words, count) in &other.failures {
@@ -310,7 +331,8 @@ fn failed(record: &Record) -> bool {
     !matches!(record.outcome, Outcome::Ok | Outcome::Status(_))
 }
 
-fn shares(shares: &Shares) -> String {
+/// `1:50 2:49 3:51`
+pub fn shares(shares: &Shares) -> String {
     let counts: Vec<_> = shares
         .iter()
         .map(|(master, count)| format!("{}:{count}", master.trim_start_matches("master")))
@@ -348,18 +370,8 @@ impl fmt::Display for Seen {
             shares(&self.after),
             shares(&self.lasting_after),
         )?;
-        if self.new_status + self.lasting_status > 0 {
-            let (new, lasting) = (self.new_status, self.lasting_status);
-            write!(f, "; error statuses of masters: {new} new, {lasting} lasting")?;
-        }
-        if let Some(extra) = self.extra {
-            write!(f, "; {extra:.2}")?;
-        }
-        if !self.failures.is_empty() {
-            write!(f, "; failures {:?}", self.failures)?;
-        }
-        if !self.falls.is_empty() {
-            write!(f, "; fell: {}", self.falls.join(", "))?;
+        if let Some(details) = self.details() {
+            write!(f, "; {details}")?;
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_config::{CommandOption, Mode};
-use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS};
+use eclusa_proxy::admin::client::{self, AdminCommand};
+use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,8 +24,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Run),
+    #[command(hide = true)]
+    Engine(EngineArguments),
     /// Tell everything that is wrong with a file, and do nothing else
     Check(Check),
+    #[command(flatten)]
+    Admin(AdminCommand),
 }
 
 /// Balance, until a signal ends it
@@ -41,6 +46,10 @@ struct Run {
     /// With --master: an address to listen on (default: all, on port 6443); once for each
     #[arg(long, value_name = "ADDRESS", requires = "master")]
     listen: Vec<String>,
+    /// One process, without a keeper: a crash closes the listeners. For containers; with --master it
+    /// is always so
+    #[arg(long)]
+    no_keeper: bool,
 }
 
 fn after_help() -> String {
@@ -65,18 +74,20 @@ Files:
 fn main() -> ExitCode {
     command::main(|cli: Cli| match cli.command {
         Command::Run(wanted) => run(wanted),
+        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments),
         Command::Check(wanted) => command::check(PROGRAM, &wanted),
+        Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }
 
 fn run(wanted: Run) -> ExitCode {
     if wanted.master.is_empty() {
-        return command::run_file(PROGRAM, wanted.config.as_deref());
+        return command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper);
     }
     let options = [
         CommandOption { key: "listen", option: "--listen", values: wanted.listen },
         CommandOption { key: "masters", option: "--master", values: wanted.master },
     ];
     let typed = format!("{} run", PROGRAM.name());
-    command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start))
+    command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start), None)
 }

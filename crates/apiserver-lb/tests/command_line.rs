@@ -88,3 +88,22 @@ fn a_run_from_options_listens_until_sigterm() {
     let all = seen.join("\n");
     assert!(all.contains("command line:1:") && all.contains("one master"), "{all}");
 }
+
+#[test]
+fn commands_for_a_running_program_tell_that_there_is_none() {
+    let nowhere = ["--socket", "/nonexistent/a.sock"];
+    for command in [
+        &["reload"][..],
+        &["status", "--json"],
+        &["session", "list"],
+        &["endpoint", "drain", "apiserver/10.0.0.11", "--for", "2h", "--reason", "new kernel"],
+    ] {
+        let (code, out, err) = output(&[command, &nowhere].concat());
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{command:?}");
+        let told = "eclusa-apiserver does not answer:\n  no socket at /nonexistent/a.sock\n";
+        assert!(err.starts_with(told), "{err}");
+    }
+    let (code, _, err) = output(&["endpoint", "drain", "10.0.0.11"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("write POOL/NAME"), "{err}");
+}

@@ -77,7 +77,10 @@ impl Diff {
         later("workers", old.workers != new.workers);
         later("sessions_max", old.sessions_max != new.sessions_max);
         later("run_directory", old.run_directory != new.run_directory);
+        later("confine", old.confine != new.confine);
+        later("admin", old.admin != new.admin);
         later("log", old.log != new.log);
+        later("observe", old.observe != new.observe);
     }
 
     fn listener(&mut self, (old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) {

@@ -132,7 +132,7 @@ pub enum Data {
     /// A whole number; `None`: one that has more than 64 bits.
     Integer(Option<i64>),
     /// A number with a fraction.
-    Float,
+    Float(f64),
     /// `true` or `false`.
     Boolean(bool),
     /// A date or a time.
@@ -150,7 +150,7 @@ impl Value {
         match self.data {
             Data::String(_) => "a string",
             Data::Integer(_) => "a whole number",
-            Data::Float => "a number with a fraction",
+            Data::Float(_) => "a number with a fraction",
             Data::Boolean(_) => "a boolean",
             Data::Datetime => "a date or time",
             Data::Array(_) => "a list",
@@ -256,7 +256,8 @@ pub(crate) fn value(parsed: &Spanned<DeValue<'_>>) -> Value {
         DeValue::Integer(number) => {
             Data::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok())
         }
-        DeValue::Float(_) => Data::Float,
+        // What no `f64` holds is out of every range.
+        DeValue::Float(number) => Data::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(flag) => Data::Boolean(*flag),
         DeValue::Datetime(_) => Data::Datetime,
         DeValue::Array(items) => Data::Array(items.iter().map(value).collect()),

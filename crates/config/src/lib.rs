@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod document;
 mod nearest;
+mod pattern;
 pub mod plan;
 mod reader;
 pub mod reference;
@@ -16,6 +17,7 @@ mod values;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use document::CommandOption;
+pub use nearest::nearest;
 
 use document::{Document, Source};
 use plan::{Plan, Program};
@@ -48,20 +50,61 @@ pub struct Loaded {
     pub warnings: Diagnostics,
 }
 
+/// How the files that a document names (certificates, keys, tokens) are opened.
+pub type Opener = fn(&Path) -> io::Result<File>;
+
 /// Reads and checks a file.
 ///
 /// # Errors
 /// Everything that is wrong with the file, at once.
 pub fn load(program: Program, path: &Path, mode: Mode) -> Result<Loaded, Diagnostics> {
+    load_with(program, path, mode, |path| File::open(path))
+}
+
+/// Reads and checks a file. The files that it names are opened by `open`: a process that may not
+/// read them itself asks one that may.
+///
+/// # Errors
+/// Everything that is wrong with the file, at once.
+pub fn load_with(
+    program: Program,
+    path: &Path,
+    mode: Mode,
+    open: Opener,
+) -> Result<Loaded, Diagnostics> {
     let name = path.display().to_string();
-    let bytes = match read(path) {
+    let bytes = match File::open(path).and_then(read) {
         Ok(bytes) => bytes,
         Err(error) => return Err(unreadable(program, &name, &error)),
     };
     match String::from_utf8(bytes) {
-        Ok(text) => parse(program, &name, &text, mode),
+        Ok(text) => parse_with(program, &name, &text, mode, open),
         Err(error) => Err(not_utf8(&name, &error)),
     }
+}
+
+/// A duration as the configuration writes it: `500ms`, `30s`, `5m`, `1h`, `2d`.
+///
+/// # Errors
+/// It is none: what is wrong, and what to write.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    values::duration(text).map_err(|mistake| format!("{}: {}", mistake.message, mistake.remedy))
+}
+
+/// What a file says of the admin socket (`None`: there is none) and of the run directory, whatever
+/// else is wrong with it: a client must find the program that runs although the file is broken.
+///
+/// # Errors
+/// The file cannot be read, or is no text.
+pub fn admin_of(
+    program: Program,
+    path: &Path,
+) -> io::Result<(Option<plan::Admin>, Option<std::path::PathBuf>)> {
+    let text = String::from_utf8(read(File::open(path)?)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    let name = path.display().to_string();
+    let (document, diagnostics) = Document::parse(Arc::new(Source::new(&name, &text)));
+    Ok(check::admin(program, &document, diagnostics))
 }
 
 /// Checks a text; `file_name` is what diagnostics call it.
@@ -74,6 +117,16 @@ pub fn parse(
     text: &str,
     mode: Mode,
 ) -> Result<Loaded, Diagnostics> {
+    parse_with(program, file_name, text, mode, |path| File::open(path))
+}
+
+fn parse_with(
+    program: Program,
+    file_name: &str,
+    text: &str,
+    mode: Mode,
+    open: Opener,
+) -> Result<Loaded, Diagnostics> {
     if text.len() > FILE_MAX {
         let remedy = "keep it below, for example by conditions that several routes share";
         return Err(whole_file(
@@ -84,7 +137,7 @@ pub fn parse(
         ));
     }
     let (document, diagnostics) = Document::parse(Arc::new(Source::new(file_name, text)));
-    check::run(program, &document, mode, diagnostics)
+    check::run(program, &document, (mode, open), diagnostics)
 }
 
 /// Checks what options of a command line say, by the same rules as a file. `command` is the part
@@ -100,13 +153,13 @@ pub fn options(
 ) -> Result<Loaded, Diagnostics> {
     let document = Document::of_options(command, options);
     let diagnostics = Diagnostics::new(document.source.clone());
-    check::run(program, &document, mode, diagnostics)
+    check::run(program, &document, (mode, |path| File::open(path)), diagnostics)
 }
 
 /// At most one byte more than a file may have.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -3,16 +3,25 @@
 //! A document says what the operator wrote; a plan says what follows. No code after the plan may
 //! ask whether something "was set".
 
+mod admin;
+mod log;
+mod observe;
+
+pub use admin::*;
+pub use log::*;
+pub use observe::*;
+
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
+use eclusa_policy::rebalance;
 use eclusa_policy::replay;
 use eclusa_policy::verdict::{self, Check};
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +41,15 @@ impl Program {
         match self {
             Self::Apiserver => "eclusa-apiserver",
             Self::Edge => "eclusa-edge",
+        }
+    }
+
+    /// What its files in shared directories are named after: `apiserver`, `edge`.
+    #[must_use]
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Apiserver => "apiserver",
+            Self::Edge => "edge",
         }
     }
 
@@ -63,30 +81,68 @@ pub struct Plan {
     pub lame_duck: Duration,
     /// A reload may take away the last endpoint of a pool, or more than half of those that are up.
     pub allow_shrink: bool,
+    /// What holds the process that carries traffic.
+    pub confine: Confine,
+    /// The admin socket; `None`: there is none.
+    pub admin: Option<Admin>,
     /// Where records and events go.
     pub log: Log,
+    /// Figures and health over HTTP.
+    pub observe: Observe,
     /// The listeners, in the order written.
     pub listeners: Vec<Listener>,
     /// The pools; a route names one by its index.
     pub pools: Vec<Arc<Pool>>,
 }
 
-/// Where records and events go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Standard error (which systemd hands to the journal) or a file.
-    pub target: LogTarget,
-    /// Whether each session leaves a record (events are always written).
-    pub sessions: bool,
+impl Plan {
+    /// The files that the plan names for reading: certificates, keys, tokens. The keeper opens
+    /// these for the engine, and no others.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let probes = self.pools.iter().map(|pool| &pool.probe);
+        probes.flat_map(|probe| {
+            let (tls, token) = match probe {
+                Probe::None | Probe::Tcp => (None, None),
+                Probe::Tls(tls) => (Some(tls), None),
+                Probe::Http(http) => (http.tls.as_ref(), http.token_file.as_ref()),
+            };
+            let ca = tls.and_then(|tls| tls.ca.as_ref());
+            let client = tls.and_then(|tls| tls.client.as_ref());
+            let client = client.into_iter().flat_map(|(certificate, key)| [certificate, key]);
+            ca.into_iter().chain(client).chain(token).map(PathBuf::as_path)
+        })
+    }
+
+    /// The addresses that the plan listens on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        let addresses = self.listeners.iter().flat_map(|listener| &listener.addresses);
+        addresses.map(|listen| listen.address)
+    }
 }
 
-/// The place that the log writer writes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogTarget {
-    /// Standard error.
-    Stderr,
-    /// A file, appended to.
-    File(PathBuf),
+/// What holds the process that carries traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confine {
+    /// No capability, only the files it needs, only listed system calls; others fail and are logged.
+    #[default]
+    Strict,
+    /// No capability; system calls that are not listed are logged and let through.
+    Log,
+    /// Nothing.
+    Off,
+}
+
+impl Confine {
+    /// The one that the configuration calls so.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "strict" => Some(Self::Strict),
+            "log" => Some(Self::Log),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
 }
 
 /// Address, port and what is spoken there.
@@ -180,6 +236,10 @@ pub struct Pool {
     pub judge: verdict::Settings,
     /// First-flight replay; `None`: off.
     pub replay: Option<replay::Settings>,
+    /// Where sessions wait while every endpoint that is well is at its limit.
+    pub queue: Queue,
+    /// Gentle rebalance; `None`: off.
+    pub rebalance: Option<Rebalance>,
     /// Sessions that an endpoint ends early weigh as load for a while.
     pub early_ends_weigh: bool,
     /// How often names are resolved again.
@@ -197,10 +257,30 @@ pub struct Endpoint {
     pub weight: u16,
     /// Used only while no other endpoint can take traffic.
     pub backup: bool,
+    /// Sessions at once on each of its addresses; `None`: no limit.
+    pub sessions_max: Option<u32>,
+}
+
+/// Where sessions wait for an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Sessions that may wait in all; 0: nobody waits.
+    pub length: usize,
+    /// How long one of them may wait.
+    pub timeout: Duration,
+}
+
+/// Gentle rebalance of standing sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rebalance {
+    /// When, and how many.
+    pub settings: rebalance::Settings,
+    /// A session is quiet without a byte in either direction for this long.
+    pub quiet: Duration,
 }
 
 /// Where an endpoint is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointAddress {
     /// An address and port.
     Socket(SocketAddr),
@@ -297,4 +377,34 @@ pub struct HttpProbe {
     pub token_file: Option<PathBuf>,
     /// Statuses that count as good, as ranges.
     pub statuses: Vec<(u16, u16)>,
+    /// What the body of an answer with a good status must match; `None`: nobody looks at it.
+    pub body: Option<BodyPattern>,
 }
+
+/// A pattern for the body of an answer. Matching takes time linear in the body's length.
+#[derive(Clone, Debug)]
+pub struct BodyPattern(regex::bytes::Regex);
+
+impl BodyPattern {
+    /// Bytes of a body that are looked at, from its beginning.
+    pub const LOOKED_AT: usize = 64 * 1024;
+
+    pub(crate) fn new(pattern: regex::bytes::Regex) -> Self {
+        Self(pattern)
+    }
+
+    /// Whether a body (or its first [`Self::LOOKED_AT`] bytes) matches.
+    #[must_use]
+    pub fn matches(&self, body: &[u8]) -> bool {
+        self.0.is_match(&body[..body.len().min(Self::LOOKED_AT)])
+    }
+}
+
+/// The same text is the same pattern.
+impl PartialEq for BodyPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for BodyPattern {}

@@ -1,13 +1,13 @@
 //! The typed reader: takes values out of a document by the table of keys, writes down every
 //! mistake, and goes on with the default.
 
-use crate::Mode;
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::document::{Data, Document, Span, Table, Value};
 use crate::nearest::nearest;
 use crate::plan::Program;
 use crate::reference::{self, Default, Key, Kind, Section};
 use crate::values::{self, Mistake};
+use crate::{Mode, Opener};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -19,6 +19,8 @@ pub(crate) struct Report {
     diagnostics: RefCell<Diagnostics>,
     pub(crate) program: Program,
     pub(crate) mode: Mode,
+    /// How files that the document names are opened.
+    pub(crate) open: Opener,
     /// Names of endpoints, to be resolved at the end.
     pub(crate) names: RefCell<Vec<Got<Box<str>>>>,
     /// Lines with broken syntax. If there are any, what seems to be missing may only not have been
@@ -33,7 +35,7 @@ impl Report {
         document: &Document,
         diagnostics: Diagnostics,
         program: Program,
-        mode: Mode,
+        (mode, open): (Mode, Opener),
     ) -> Self {
         let line = |at| diagnostics.source().place(at).line;
         let spans = diagnostics.items().iter().filter_map(|item| item.span);
@@ -43,6 +45,7 @@ impl Report {
             diagnostics,
             program,
             mode,
+            open,
             names: RefCell::default(),
             broken,
             doubtful_from: document.doubtful_from,
@@ -247,7 +250,10 @@ impl<'a> Reader<'a> {
             (Kind::Status, Data::Integer(Some(number))) if *number >= 0 => {
                 format!("write it in quotes: \"{number}\"")
             }
-            (Kind::Table(_), _) => format!("write a table: `{} = {{ ... }}`", key.name),
+            (Kind::TableOrFalse(_), Data::Boolean(_)) => format!("remove `{}`", key.name),
+            (Kind::Table(_) | Kind::TableOrFalse(_), _) => {
+                format!("write a table: `{} = {{ ... }}`", key.name)
+            }
             (Kind::Named(_), _) => format!("write tables with names: `[{}.NAME]`", key.name),
             (Kind::Tables(_), _) => format!("write a list of tables: `{} = [{{ ... }}]`", key.name),
             _ => format!("write for example {}", kind.example()),
@@ -293,6 +299,28 @@ impl<'a> Reader<'a> {
         };
         self.report.error(value.span, &message, &kind.describe(), &remedy);
         None
+    }
+
+    /// A number from 0 to 1, in millionths.
+    pub(crate) fn fraction(&self, key: &Key) -> Option<Got<u32>> {
+        self.read(key, |value, _| {
+            let number = match &value.data {
+                Data::Float(number) => *number,
+                Data::Integer(Some(number @ (0 | 1))) => *number as f64,
+                Data::Integer(_) => f64::NAN,
+                _ => {
+                    self.wrong_type(key, &key.kind, value);
+                    return None;
+                }
+            };
+            if (0.0..=1.0).contains(&number) {
+                return Some((number * 1e6).round() as u32);
+            }
+            let message = format!("`{}` is out of range", key.name);
+            let remedy = "write 0.1 for one of ten";
+            self.report.error(value.span, &message, &key.kind.describe(), remedy);
+            None
+        })
     }
 
     /// A duration that may be `never`.

@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The longest path of a unix socket, in bytes.
+const SOCKET_PATH_MAX: usize = 100;
+
 /// What is wrong with a text, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -15,7 +18,10 @@ pub(crate) struct Mistake {
     pub(crate) remedy: String,
 }
 
-fn mistake<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T, Mistake> {
+pub(crate) fn mistake<T>(
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Result<T, Mistake> {
     Err(Mistake { message: message.into(), remedy: remedy.into() })
 }
 
@@ -382,6 +388,23 @@ pub(crate) fn request_host(text: &str) -> Result<Box<str>, Mistake> {
     Ok(shown.into())
 }
 
+/// `http://10.0.0.9:9643`: address or name, and port.
+pub(crate) fn http_address(text: &str) -> Result<Box<str>, Mistake> {
+    let example = "write \"http://10.0.0.9:9643\"";
+    let Some(rest) = text.strip_prefix("http://") else {
+        return mistake(format!("{} does not begin with `http://`", quoted(text)), example);
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains('/') {
+        let remedy = "leave the path out: the program knows what to ask";
+        return mistake(format!("{} has a path", quoted(text)), remedy);
+    }
+    match endpoint(rest)?.port {
+        Some(_) => request_host(rest),
+        None => mistake(format!("{} has no port", quoted(text)), example),
+    }
+}
+
 /// `2xx`, `200-399`, `401`: the first status and the last.
 pub(crate) fn status(text: &str) -> Result<(u16, u16), Mistake> {
     let number = |text: &str| {
@@ -414,6 +437,52 @@ pub(crate) fn status(text: &str) -> Result<(u16, u16), Mistake> {
         );
     }
     Ok((first, last))
+}
+
+/// The absolute path of a unix socket. The kernel takes 107 bytes (`unix(7)`); a few are left for
+/// the name that a socket has before it takes its place.
+pub(crate) fn socket_path(text: &str) -> Result<PathBuf, Mistake> {
+    let path = path(text)?;
+    if text.len() > SOCKET_PATH_MAX {
+        return mistake(
+            format!("the path of the socket has {} bytes", text.len()),
+            format!("use at most {SOCKET_PATH_MAX}: the kernel takes no longer ones"),
+        );
+    }
+    if path.file_name().is_none() || text.ends_with('/') {
+        return mistake(format!("{} names no file", quoted(text)), "add a name to the directory");
+    }
+    Ok(path)
+}
+
+/// `0660`, `0600`: the owner, who must be able to write, the group, others.
+pub(crate) fn file_mode(text: &str) -> Result<u32, Mistake> {
+    let octal = (3..=4).contains(&text.len()) && text.bytes().all(|c| (b'0'..=b'7').contains(&c));
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if octal && mode <= 0o777 && mode & 0o600 == 0o600 => Ok(mode),
+        Ok(mode) if octal && mode <= 0o777 => mistake(
+            format!("{} leaves the service's own user out", quoted(text)),
+            "write \"0660\" or \"0600\": a reload by systemd runs as that user",
+        ),
+        _ => mistake(
+            format!("{} is no mode of a socket", quoted(text)),
+            "write three octal digits behind a 0, such as \"0660\" or \"0600\"",
+        ),
+    }
+}
+
+/// The name or number of a group.
+pub(crate) fn group(text: &str) -> Result<Box<str>, Mistake> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.$".contains(c);
+    let number = text.bytes().all(|c| c.is_ascii_digit());
+    let right = (1..=32).contains(&text.len()) && text.chars().all(fits) && !text.starts_with('-');
+    if right && (!number || text.parse::<u32>().is_ok_and(|number| number < u32::MAX)) {
+        return Ok(text.into());
+    }
+    mistake(
+        format!("{} is no group", quoted(text)),
+        "write a name that /etc/group has, such as \"adm\", or its number",
+    )
 }
 
 /// An absolute path.

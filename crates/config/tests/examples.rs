@@ -126,7 +126,7 @@ fn the_template_of_the_bench_is_right() {
     assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
     assert_eq!(loaded.plan.listeners[0].peek, Peek::None);
     assert_eq!(loaded.plan.workers, Some(1));
-    assert!(!loaded.plan.log.sessions);
+    assert!(!loaded.plan.log.sessions());
 }
 
 #[test]

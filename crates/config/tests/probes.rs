@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use eclusa_config::plan::{Pool, Probe, Program};
+use eclusa_config::plan::{BodyPattern, Pool, Probe, Program};
 use eclusa_config::{Mode, parse, reference};
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::verdict::{Check, Settings};
@@ -38,6 +38,7 @@ fn what_is_left_out_is_the_preset() {
     assert_eq!(checks, [(Check::Ready, "/readyz"), (Check::Live, "/livez")]);
     assert_eq!((&*http.method, &*http.statuses), ("GET", &[(200, 299)][..]));
     assert!(http.tls.is_some() && http.host.is_none() && http.token_file.is_none());
+    assert!(http.body.is_none());
 
     let pool = edge("");
     assert_eq!((&pool.judge, &pool.probe), (&Settings::edge_tcp(), &Probe::Tcp));
@@ -89,6 +90,29 @@ fn keys_override_the_preset() {
     let Probe::Http(http) = &pool.probe else { panic!("{:?}", pool.probe) };
     assert_eq!(http.statuses, [(200, 299), (301, 302), (404, 404)]);
     assert_eq!(http.host.as_deref(), Some("[fd00::1]:80"));
+}
+
+#[test]
+fn a_body_is_matched_as_bytes() {
+    let fits = |pattern: &str, body: &[u8]| {
+        let pool = edge(&format!("probe = {{ kind = \"http\", body = '{pattern}' }}"));
+        let Probe::Http(http) = &pool.probe else { panic!("{:?}", pool.probe) };
+        http.body.as_ref().unwrap().matches(body)
+    };
+    for (pattern, good, bad) in [
+        ("^ok$", &b"ok"[..], &b"ok\n"[..]),
+        ("ok", b"is ok!", b"no"),
+        ("(?i)ready", b"READY", b"steady"),
+        (r"(?m)^up \d+$", b"x\nup 12\ny", b"up "),
+        ("zürich", "Zürich zürich".as_bytes(), b"zurich"),
+        (r"\xff", b"\xfe\xff", b"\xfe"),
+    ] {
+        assert!(fits(pattern, good), "{pattern}");
+        assert!(!fits(pattern, bad), "{pattern}");
+    }
+    let most = BodyPattern::LOOKED_AT;
+    let body = |at: usize| [vec![b'x'; at], b"ok".to_vec()].concat();
+    assert!(fits("ok", &body(most - 2)) && !fits("ok", &body(most - 1)));
 }
 
 #[test]

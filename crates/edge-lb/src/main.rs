@@ -2,7 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
-use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS};
+use eclusa_proxy::admin::client::{self, AdminCommand};
+use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,8 +24,12 @@ struct Cli {
 enum Command {
     /// Balance, until a signal ends it
     Run(Run),
+    #[command(hide = true)]
+    Engine(EngineArguments),
     /// Tell everything that is wrong with a file, and do nothing else
     Check(Check),
+    #[command(flatten)]
+    Admin(AdminCommand),
 }
 
 #[derive(Args, Debug)]
@@ -32,6 +37,9 @@ struct Run {
     /// The file; without it the default file
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// One process, without a keeper: a crash closes the listeners. For containers
+    #[arg(long)]
+    no_keeper: bool,
 }
 
 fn after_help() -> String {
@@ -57,7 +65,11 @@ Files:
 
 fn main() -> ExitCode {
     command::main(|cli: Cli| match cli.command {
-        Command::Run(wanted) => command::run_file(PROGRAM, wanted.config.as_deref()),
+        Command::Run(wanted) => {
+            command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper)
+        }
+        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments),
         Command::Check(wanted) => command::check(PROGRAM, &wanted),
+        Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

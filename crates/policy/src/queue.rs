@@ -1,15 +1,15 @@
 //! The bounded queue in front of endpoints that have reached their limit.
 //!
-//! Pure state: who waits, since when, and whose turn it is. It exists only for pools with a
-//! per-endpoint limit and is touched only at the limit, so a short lock around it costs nobody
-//! else anything. A waiter is woken across workers like this: `W` holds the worker's number and the
-//! sending half of a one-shot channel; the worker whose session ends calls [`Queue::free`] and
-//! sends the released lease itself to the waiter. The place never becomes free in between, so
-//! nobody who comes later can overtake, and exactly one waiter is woken per place.
+//! Pure state: who waits, and whose turn it is. It exists only for pools with a per-endpoint limit
+//! and is touched only at the limit, so a short lock around it costs nobody else anything. How long
+//! one waits is a timer of whoever waits, who then calls [`Queue::leave`].
+//!
+//! `W` is how a waiter is reached and what it can use: in the balancer the sending half of a one-shot
+//! channel, and the endpoints that it has tried already. A place that becomes free is given to a
+//! waiter while it still counts as taken, so nobody who comes later can overtake, and one waiter is
+//! woken per place.
 
-use crate::time::Time;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 /// Names one place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,73 +19,75 @@ pub struct Ticket(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
+/// What becomes of a waiter that [`Queue::serve`] looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn<G> {
+    /// It leaves the queue with this.
+    Leave(G),
+    /// Nothing for this one; somebody behind it may have more luck.
+    Wait,
+    /// Nothing is left to give to anybody.
+    Enough,
+}
+
 /// Sessions that wait for an endpoint, first come, first served.
 #[derive(Clone, Debug)]
 pub struct Queue<W> {
     limit: usize,
-    timeout: Duration,
     next: u64,
-    waiting: VecDeque<Waiting<W>>,
-}
-
-#[derive(Clone, Debug)]
-struct Waiting<W> {
-    ticket: Ticket,
-    until: Time,
-    waiter: W,
+    /// Tickets ascend.
+    waiting: VecDeque<(Ticket, W)>,
 }
 
 impl<W> Queue<W> {
-    /// A queue of at most `limit` waiters, each of whom waits for at most `timeout`.
+    /// A queue of at most `limit` waiters.
     #[must_use]
-    pub fn new(limit: usize, timeout: Duration) -> Self {
-        Self { limit, timeout, next: 0, waiting: VecDeque::new() }
+    pub fn new(limit: usize) -> Self {
+        Self { limit, next: 0, waiting: VecDeque::new() }
+    }
+
+    /// Another bound, for those who come from now on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// Lets `waiter` wait.
     ///
     /// # Errors
     /// When the queue is full.
-    pub fn push(&mut self, waiter: W, now: Time) -> Result<Ticket, Full> {
+    pub fn push(&mut self, waiter: W) -> Result<Ticket, Full> {
         if self.waiting.len() >= self.limit {
             return Err(Full);
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        self.waiting.push_back(Waiting { ticket, until: now + self.timeout, waiter });
+        self.waiting.push_back((ticket, waiter));
         Ok(ticket)
     }
 
-    /// A place is free: the waiter whose turn it is, if there is one who has not waited too long.
-    /// Those who have stay for [`Queue::expire`].
-    pub fn free(&mut self, now: Time) -> Option<(Ticket, W)> {
-        let index = self.waiting.iter().position(|waiting| now < waiting.until)?;
-        let waiting = self.waiting.remove(index)?;
-        Some((waiting.ticket, waiting.waiter))
-    }
-
-    /// A waiter goes away (its client left); says whether it still waited. If not, a lease is on
-    /// its way to it, which it must give to [`Queue::free`] again.
-    pub fn leave(&mut self, ticket: Ticket) -> bool {
-        let index = self.waiting.iter().position(|waiting| waiting.ticket == ticket);
-        index.is_some_and(|index| self.waiting.remove(index).is_some())
-    }
-
-    /// Takes out those who have waited too long, in order.
-    pub fn expire(&mut self, now: Time) -> Vec<(Ticket, W)> {
-        let mut expired = Vec::new();
-        // All wait for the same time: the first in line is the first to expire.
-        while self.waiting.front().is_some_and(|waiting| waiting.until <= now) {
-            let front = self.waiting.pop_front();
-            expired.extend(front.map(|waiting| (waiting.ticket, waiting.waiter)));
+    /// There may be something for those who wait: looks at them in order until `turn` says that it
+    /// is enough, and yields who left, with what.
+    pub fn serve<G>(&mut self, mut turn: impl FnMut(&W) -> Turn<G>) -> Vec<(W, G)> {
+        let mut served = Vec::new();
+        let mut index = 0;
+        while let Some((_, waiter)) = self.waiting.get(index) {
+            match turn(waiter) {
+                Turn::Leave(with) => {
+                    let left = self.waiting.remove(index);
+                    served.extend(left.map(|(_, waiter)| (waiter, with)));
+                }
+                Turn::Wait => index += 1,
+                Turn::Enough => break,
+            }
         }
-        expired
+        served
     }
 
-    /// When [`Queue::expire`] has something to do.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Time> {
-        self.waiting.front().map(|waiting| waiting.until)
+    /// A waiter goes away: it has waited too long, or its client left. Says whether it still
+    /// waited. If not, what it waited for is on its way to it, and it must use it or give it back.
+    pub fn leave(&mut self, ticket: Ticket) -> bool {
+        let found = self.waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket);
+        found.is_ok_and(|index| self.waiting.remove(index).is_some())
     }
 
     /// How many wait.
@@ -108,55 +110,68 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Act {
-        Push,
-        Free,
+        /// One waits who can use endpoints of this parity only.
+        Push(u64),
+        /// So many places are free, on an endpoint of this parity.
+        Serve(usize, u64),
         Leave(u64),
-        Expire,
-        Pass(u64),
     }
 
     fn acts() -> impl Strategy<Value = Vec<Act>> {
         let act = prop_oneof![
-            3 => Just(Act::Push),
-            2 => Just(Act::Free),
+            3 => (0_u64..2).prop_map(Act::Push),
+            2 => (0_usize..3, 0_u64..2).prop_map(|(places, parity)| Act::Serve(places, parity)),
             1 => (0_u64..40).prop_map(Act::Leave),
-            1 => Just(Act::Expire),
-            2 => (1_u64..600).prop_map(Act::Pass),
         ];
         prop::collection::vec(act, 0..80)
     }
 
     proptest! {
         #[test]
-        fn everybody_leaves_once_in_order_and_in_time(acts in acts()) {
-            let mut queue = Queue::new(4, Duration::from_secs(1));
-            let mut now = Time::START;
-            let (mut served, mut gone) = (Vec::new(), Vec::new());
+        fn everybody_leaves_once_and_in_order(acts in acts()) {
+            let mut queue = Queue::new(4);
+            let (mut served, mut gone): ([Vec<Ticket>; 2], Vec<Ticket>) = Default::default();
             let mut pushed = Vec::new();
             for act in acts {
                 match act {
-                    Act::Push => {
-                        let was = queue.len();
-                        match queue.push(now, now) {
-                            Ok(ticket) => pushed.push(ticket),
+                    Act::Push(parity) => {
+                        let (was, ticket) = (queue.len(), Ticket(pushed.len() as u64));
+                        match queue.push((ticket, parity)) {
+                            Ok(got) => {
+                                prop_assert_eq!(got, ticket);
+                                pushed.push(ticket);
+                            }
                             Err(Full) => prop_assert_eq!(was, 4),
                         }
                     }
-                    Act::Free => if let Some((ticket, since)) = queue.free(now) {
-                        prop_assert!(now.since(since) < Duration::from_secs(1));
-                        served.push(ticket);
-                    },
+                    Act::Serve(places, of) => {
+                        let mut left = places;
+                        let got = queue.serve(|(_, parity)| match left {
+                            0 => Turn::Enough,
+                            _ if *parity != of => Turn::Wait,
+                            _ => {
+                                left -= 1;
+                                Turn::Leave(of)
+                            }
+                        });
+                        prop_assert!(got.len() <= places);
+                        for ((ticket, parity), with) in got {
+                            prop_assert_eq!(parity, with);
+                            served[with as usize].push(ticket);
+                        }
+                        if left > 0 {
+                            let rest = queue.serve(|(_, parity)| {
+                                if *parity == of { Turn::Leave(()) } else { Turn::Wait }
+                            });
+                            prop_assert!(rest.is_empty(), "a place is free, and somebody waits");
+                        }
+                    }
                     Act::Leave(n) => if queue.leave(Ticket(n)) { gone.push(Ticket(n)) },
-                    Act::Expire => for (ticket, since) in queue.expire(now) {
-                        prop_assert!(now.since(since) >= Duration::from_secs(1));
-                        gone.push(ticket);
-                    },
-                    Act::Pass(milliseconds) => now = now + Duration::from_millis(milliseconds),
                 }
                 prop_assert!(queue.len() <= 4);
             }
-            prop_assert!(served.is_sorted(), "first come, first served: {served:?}");
-            let mut all = [served, gone].concat();
+            prop_assert!(served.iter().all(|served| served.is_sorted()), "first come, first served");
+            let mut all = [served.concat(), gone].concat();
             all.sort_unstable();
             prop_assert_eq!(all.len() + queue.len(), pushed.len());
             all.dedup();

@@ -29,7 +29,7 @@ pub struct Load {
     pub sessions: u32,
     /// Of these, how many have been quiet for so long that closing them hurts nobody.
     pub quiet: u32,
-    /// Whether it takes new sessions at full share (up, no slow start).
+    /// Whether it takes new sessions at full share: up, no slow start, nothing marked.
     pub full: bool,
 }
 
@@ -61,36 +61,51 @@ impl Rebalance {
 
     /// What to close now, if anything; it counts as closed. Ask every few seconds.
     ///
-    /// `troubled`: the pool is in panic or correlated. Endpoints that do not take new sessions at
-    /// full share neither give nor take.
-    pub fn decide(&mut self, loads: &[Load], troubled: bool, now: Time) -> Option<Close> {
+    /// Nothing while an endpoint does not take new sessions at full share: who is disconnected in
+    /// the midst of a failure comes back to those that have enough to do, and one that has just
+    /// returned fills up by itself.
+    pub fn decide(&mut self, loads: &[Load], now: Time) -> Option<Close> {
         while self.closed.front().is_some_and(|(at, _)| now.since(*at) >= MINUTE) {
             self.closed.pop_front();
         }
         let spent: u32 = self.closed.iter().map(|(_, sessions)| sessions).sum();
         let budget = self.settings.per_minute.saturating_sub(spent);
-        let full: Vec<_> = loads.iter().filter(|load| load.full && load.weight > 0).collect();
-        if troubled || budget == 0 || full.len() < 2 {
+        if budget == 0 {
             return None;
         }
-        let weights: u64 = full.iter().map(|load| u64::from(load.weight)).sum();
-        let sessions: u64 = full.iter().map(|load| u64::from(load.sessions)).sum();
-        let share = |load: &Load| sessions * u64::from(load.weight) / weights;
-        let excess = |load: &Load| u64::from(load.sessions).saturating_sub(share(load));
-        let fullest = full.into_iter().max_by_key(|load| excess(load))?;
-        let bound = share(fullest) * u64::from(self.settings.above_percent) / 100;
-        if u64::from(fullest.sessions) <= bound.max(share(fullest) + 1) {
-            return None;
-        }
+        let (fullest, excess) = fullest(self.settings, loads)?;
         // A third of what is left of the minute's budget at a time: a few, not a burst.
         let some = budget.div_ceil(3).min(fullest.quiet);
-        let count = u32::try_from(excess(fullest)).unwrap_or(u32::MAX).min(some);
+        let count = excess.min(some);
         if count == 0 {
             return None;
         }
         self.closed.push_back((now, count));
         Some(Close { slot: fullest.slot, sessions: count })
     }
+}
+
+/// Whether an endpoint of the pool is to be relieved, whatever is quiet on it.
+#[must_use]
+pub fn is_skewed(settings: Settings, loads: &[Load]) -> bool {
+    fullest(settings, loads).is_some()
+}
+
+/// The endpoint that is farthest above its fair share, and by how many sessions, if that is beyond
+/// the bound and the pool is well.
+fn fullest(settings: Settings, loads: &[Load]) -> Option<(&Load, u32)> {
+    if loads.len() < 2 || loads.iter().any(|load| !load.full) {
+        return None;
+    }
+    let weights: u64 = loads.iter().map(|load| u64::from(load.weight)).sum();
+    let sessions: u64 = loads.iter().map(|load| u64::from(load.sessions)).sum();
+    let share =
+        |load: &Load| (sessions * u64::from(load.weight)).checked_div(weights).unwrap_or(u64::MAX);
+    let excess = |load: &Load| u64::from(load.sessions).saturating_sub(share(load));
+    let fullest = loads.iter().max_by_key(|load| excess(load))?;
+    let bound = share(fullest).saturating_mul(u64::from(settings.above_percent)) / 100;
+    let beyond = u64::from(fullest.sessions) > bound.max(share(fullest).saturating_add(1));
+    beyond.then(|| (fullest, u32::try_from(excess(fullest)).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]
@@ -108,8 +123,9 @@ mod tests {
     fn a_few_of_the_fullest_are_closed_and_nothing_in_a_panic() {
         let mut rebalance = Rebalance::new(SETTINGS);
         let loads = [load(0, 0), load(1, 90), load(2, 110)];
-        assert_eq!(rebalance.decide(&loads, true, Time::START), None);
-        let close = rebalance.decide(&loads, false, Time::START);
+        let troubled = Load { full: false, ..loads[0] };
+        assert_eq!(rebalance.decide(&[troubled, loads[1], loads[2]], Time::START), None);
+        let close = rebalance.decide(&loads, Time::START);
         assert_eq!(close, Some(Close { slot: 2, sessions: 4 }));
     }
 
@@ -117,11 +133,11 @@ mod tests {
     fn an_even_pool_and_one_whose_rest_is_out_are_left_alone() {
         let mut rebalance = Rebalance::new(SETTINGS);
         let even = [load(0, 95), load(1, 100), load(2, 105)];
-        assert_eq!(rebalance.decide(&even, false, Time::START), None);
+        assert_eq!(rebalance.decide(&even, Time::START), None);
         let starting = [Load { full: false, ..load(0, 0) }, load(1, 100), load(2, 105)];
-        assert_eq!(rebalance.decide(&starting, false, Time::START), None);
+        assert_eq!(rebalance.decide(&starting, Time::START), None);
         let busy = [load(0, 0), Load { quiet: 0, ..load(1, 100) }];
-        assert_eq!(rebalance.decide(&busy, false, Time::START), None);
+        assert_eq!(rebalance.decide(&busy, Time::START), None);
     }
 
     proptest! {
@@ -135,7 +151,7 @@ mod tests {
                 let loads: Vec<_> =
                     (0..).zip(&sessions).map(|(slot, n)| load(slot, *n)).collect();
                 let now = Time::from_millis(second * 1000);
-                let Some(close) = rebalance.decide(&loads, false, now) else { continue };
+                let Some(close) = rebalance.decide(&loads, now) else { continue };
                 closed.push((second, close.sessions));
                 let recent = closed.iter().filter(|(at, _)| at + 60 > second);
                 prop_assert!(recent.map(|(_, n)| n).sum::<u32>() <= SETTINGS.per_minute);

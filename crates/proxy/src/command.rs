@@ -1,6 +1,7 @@
 //! What both command lines have in common: the file, `check`, `run`, the exit codes.
 
-use crate::run::run;
+use crate::keeper::{KeeperError, keep};
+use crate::run::{engine, run};
 use clap::{Args, Parser};
 use eclusa_config::diagnostic::counted;
 use eclusa_config::plan::{Plan, Program};
@@ -23,7 +24,18 @@ Exit codes:
 Signals:
   SIGTERM  take no more connections; sessions may end by themselves until `stop_deadline` (25 s)
   SIGINT   the same, without waiting
-  SIGHUP   nothing yet: this version does not reload";
+  SIGHUP   read the file again and take what has changed, without losing a connection
+  SIGUSR1  open the files of the log anew, after they were moved away
+
+`run` is two processes: the keeper, which signals go to, holds the listening sockets and starts the
+engine, which carries the traffic. A crash of the engine refuses no connection.";
+
+/// `engine -c FILE`: what the keeper starts.
+#[derive(Args, Debug)]
+pub struct EngineArguments {
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
 
 /// `check [-c FILE] [--offline]`
 #[derive(Args, Debug)]
@@ -65,17 +77,34 @@ pub fn check(program: Program, wanted: &Check) -> ExitCode {
     }
 }
 
-/// Runs what a file says, until a signal ends it.
+/// Runs what a file says, until a signal ends it: as keeper and engine, or as the engine alone.
 #[must_use]
-pub fn run_file(program: Program, config: Option<&Path>) -> ExitCode {
-    run_loaded(eclusa_config::load(program, file_of(program, config), Mode::Start))
+pub fn run_file(program: Program, config: Option<&Path>, no_keeper: bool) -> ExitCode {
+    let file = file_of(program, config);
+    if no_keeper {
+        return run_loaded(eclusa_config::load(program, file, Mode::Start), Some(file));
+    }
+    match keep(program, file) {
+        Ok(code) => ExitCode::from(code),
+        Err(KeeperError::Config(diagnostics)) => refuse(&diagnostics),
+        Err(KeeperError::Io(what, error)) => {
+            eprintln!("{}: {what}: {error}", program.name());
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// Runs a plan, or tells why there is none.
+/// Runs as the engine of a keeper.
 #[must_use]
-pub fn run_loaded(loaded: Result<Loaded, Diagnostics>) -> ExitCode {
+pub fn run_engine(program: Program, arguments: &EngineArguments) -> ExitCode {
+    engine(program, &arguments.config).unwrap_or_else(|diagnostics| refuse(&diagnostics))
+}
+
+/// Runs a plan without a keeper, or tells why there is none.
+#[must_use]
+pub fn run_loaded(loaded: Result<Loaded, Diagnostics>, config: Option<&Path>) -> ExitCode {
     match loaded {
-        Ok(Loaded { plan, warnings }) => run(&plan, &warnings.lines()),
+        Ok(Loaded { plan, warnings }) => run(&plan, &warnings.lines(), config),
         Err(diagnostics) => refuse(&diagnostics),
     }
 }

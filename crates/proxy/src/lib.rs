@@ -4,10 +4,15 @@
 //! everything, `relay` moves the bytes, `pool` knows the endpoints, `probe` looks after them,
 //! `observe` tells what happened.
 
+pub mod admin;
 pub mod command;
+mod confine;
+mod control;
 pub mod engine;
+mod files;
+pub mod keeper;
 mod listener;
-mod observe;
+pub mod observe;
 pub mod pool;
 mod preamble;
 mod probe;

@@ -1,6 +1,7 @@
 //! Listeners: what is prepared of them once, and the loop that accepts.
 
 use crate::engine::{Accepted, Worker};
+use crate::observe::metrics::{ListenerCells, Metrics};
 use crate::pool::Pool;
 use crate::relay::Limits;
 use arc_swap::ArcSwap;
@@ -57,11 +58,17 @@ pub(crate) struct Listener {
     pools: Arc<Vec<Arc<Pool>>>,
     proxy_from: Arc<NetworkSet>,
     limits: Arc<Limits>,
+    cells: Arc<ListenerCells>,
 }
 
 impl Listener {
     /// Prepares a listener, once for each of its addresses.
-    pub(crate) fn prepare(plan: &plan::Listener, pools: &Arc<Vec<Arc<Pool>>>) -> Vec<Arc<Self>> {
+    pub(crate) fn prepare(
+        plan: &plan::Listener,
+        pools: &Arc<Vec<Arc<Pool>>>,
+        metrics: &Metrics,
+    ) -> Vec<Arc<Self>> {
+        let cells = metrics.listener(&plan.name);
         let routes = plan.routes.iter().map(|route| (route.when.clone(), route.pool));
         let routes = Arc::new(RouteTable::new(routes));
         let proxy_from = plan.proxy_from.iter().flatten().copied();
@@ -80,6 +87,7 @@ impl Listener {
                 pools: pools.clone(),
                 proxy_from: proxy_from.clone(),
                 limits: limits.clone(),
+                cells: cells.clone(),
             })
         };
         plan.addresses.iter().map(prepare).collect()
@@ -100,6 +108,11 @@ impl Listener {
     /// The pool that a route names.
     pub(crate) fn pool(&self, index: usize) -> Option<Arc<Pool>> {
         self.pools.get(index).cloned()
+    }
+
+    /// Where its sessions are counted.
+    pub(crate) fn cells(&self) -> Arc<ListenerCells> {
+        self.cells.clone()
     }
 
     pub(crate) fn limits(&self) -> Arc<Limits> {

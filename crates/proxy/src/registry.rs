@@ -78,6 +78,8 @@ pub(crate) enum Order {
     Check,
     /// End: your endpoint is dead, for this reason.
     Reset(Reason),
+    /// End, if you are still at rest: your endpoint has too many sessions.
+    MoveOn,
     /// End: the service stops.
     Stop,
 }
@@ -108,6 +110,19 @@ impl Watch {
         !self.gone.get()
     }
 
+    /// Tells a session at rest to end, so that its client connects anew.
+    pub(crate) fn move_on(&self) {
+        self.give(Order::MoveOn);
+    }
+
+    /// For how long no byte has moved, where the session stands on an endpoint and nothing else is
+    /// asked or expected of it.
+    fn rest(&self, now: Tick) -> Option<(Key, Duration)> {
+        let waits = self.owed.get() || self.gone.get() || self.order.get() != Order::None;
+        let endpoint = self.endpoint.get().filter(|_| !waits)?;
+        Some((endpoint, now.elapsed_since(self.active.get())))
+    }
+
     /// Takes the standing order.
     pub(crate) fn take_order(&self) -> Order {
         self.order.take()
@@ -123,7 +138,12 @@ impl Watch {
 
     fn give(&self, order: Order) {
         // A check must not hide what ends the session.
-        if matches!(self.order.get(), Order::None | Order::Check) {
+        let weaker = match self.order.get() {
+            Order::None | Order::Check => true,
+            Order::MoveOn => order != Order::Check,
+            Order::Reset(_) | Order::Stop => false,
+        };
+        if weaker {
             self.order.set(order);
         }
         if let Some(waker) = &*self.waker.borrow() {
@@ -208,6 +228,18 @@ impl Registry {
         let sessions = self.sessions.borrow();
         let on = sessions.iter().filter(|(_, watch)| watch.endpoint.get() == Some(endpoint));
         on.map(|(_, watch)| Rc::clone(watch)).collect()
+    }
+
+    /// The sessions without a byte in either direction for `quiet` or longer, each with the endpoint
+    /// that it stands on and for how long it has been at rest.
+    pub(crate) fn at_rest(&self, quiet: Duration) -> Vec<(Key, Duration, Rc<Watch>)> {
+        let now = self.now.get();
+        let sessions = self.sessions.borrow();
+        let resting = sessions.iter().filter_map(|(_, watch)| {
+            let (endpoint, rest) = watch.rest(now)?;
+            (rest >= quiet).then(|| (endpoint, rest, Rc::clone(watch)))
+        });
+        resting.collect()
     }
 
     /// The time at the last tick: coarse, and costs nothing.

@@ -6,7 +6,9 @@
 
 use crate::engine::Worker;
 use crate::observe::{End, Step, Who};
-use crate::pool::{DialFailure, Dialled, Endpoint, Lease, Pool, PoolId, dial};
+use crate::pool::{
+    Call, DialFailure, Dialled, Endpoint, FailureKind, Lease, Patience, Pool, PoolId, dial,
+};
 use eclusa_policy::replay::{Replay, Settings};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{DialFault, Evidence};
@@ -91,6 +93,8 @@ pub(crate) struct Flight<'a> {
     pub(crate) header: &'a dyn Fn() -> Vec<u8>,
     /// Dials that the budget still allows.
     pub(crate) tries_left: u32,
+    /// For a session that has no endpoint any more; a rival waits for no place.
+    pub(crate) patience: Patience<'a>,
 }
 
 /// An endpoint that was sent the flight.
@@ -164,14 +168,13 @@ impl Race<'_> {
                 Event::Byte(index) => return self.won(index),
                 Event::Lost(index, error) => {
                     self.lost(index, error.as_ref());
-                    let alone = self.runners.iter().all(Option::is_none);
-                    if alone && self.dialling.is_none() && !self.dial_another() {
+                    if self.is_alone() && self.dialling.is_none() && !self.dial_another() {
                         return Err(closed(error.as_ref()));
                     }
                 }
                 Event::Dialled(Ok(dialled)) => self.start(dialled),
-                Event::Dialled(Err(_)) if self.runners.iter().all(Option::is_none) => {
-                    return Err(closed(None));
+                Event::Dialled(Err(failure)) if self.is_alone() => {
+                    return Err(self.nobody_took(&failure));
                 }
                 Event::Dialled(Err(_)) => {}
                 Event::Client => return self.go_on(),
@@ -214,7 +217,25 @@ impl Race<'_> {
             }
             Poll::Pending
         });
+        if self.runners.iter().all(Option::is_none) {
+            // The dial has a budget of its own, and there is nothing else to wait for.
+            return race.await;
+        }
         timeout_at(self.until, race).await.unwrap_or(Event::TimeIsUp)
+    }
+
+    /// Whether no endpoint has the flight.
+    fn is_alone(&self) -> bool {
+        self.runners.iter().all(Option::is_none)
+    }
+
+    fn nobody_took(&self, failure: &DialFailure) -> End {
+        match failure.kind {
+            FailureKind::QueueFull | FailureKind::QueuedTooLong | FailureKind::ClientLeft => {
+                crate::session::end_of(failure, self.flight.pool)
+            }
+            _ => closed(None),
+        }
     }
 
     /// Whether the flight may be sent again now that the clock has run out.
@@ -227,11 +248,14 @@ impl Race<'_> {
         let since = Time::after_start(now.since_start().saturating_sub(waited));
         worker.signal(pool, endpoint, Evidence::Unanswered { since });
         let slot = worker.replays().slot(pool, endpoint);
-        self.flight.tries_left > 0
-            && worker
-                .replays()
-                .with(pool, |replay| replay.begin(slot, now).is_ok())
-                .unwrap_or(false)
+        if self.flight.tries_left == 0 {
+            return false;
+        }
+        let Some(begun) = worker.replays().with(pool, |replay| replay.begin(slot, now)) else {
+            return false;
+        };
+        pool.cells().replay(worker.index(), begun);
+        begun.is_ok()
     }
 
     /// Begins to dial an endpoint that was not tried; says whether the budget allowed it.
@@ -241,8 +265,9 @@ impl Race<'_> {
             return false;
         }
         self.tries += 1;
-        let excluded = self.tried.clone();
-        self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, flight.source, excluded)));
+        let patience = self.is_alone().then_some(flight.patience);
+        let call = Call { source: flight.source, excluded: self.tried.clone(), patience };
+        self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, call)));
         true
     }
 
@@ -286,6 +311,9 @@ impl Race<'_> {
             let (took, now) = (runner.sent_at.elapsed(), worker.time());
             let slot = worker.replays().slot(pool, runner.lease.endpoint());
             runner.lease.heard(now, || now, false);
+            if self.replayed {
+                pool.cells().replay_won(worker.index(), index == 1);
+            }
             worker.replays().with(pool, |replay| {
                 replay.first_byte(slot, took, now);
                 if self.replayed {

@@ -1,16 +1,20 @@
 //! Names of endpoints: resolved again and again in the background. A name never blocks the start,
-//! and one that stops resolving keeps the addresses that it had.
+//! and one that stops resolving keeps the addresses that it had: the probes' thread hears of it, and
+//! goes on probing them.
 
 use crate::engine::{Order, Shared, reactor};
-use crate::observe::{Event, Logger};
-use crate::pool::Pool;
+use crate::observe::Event;
+use crate::pool::{Endpoint, Pool, PoolId};
+use crate::probe::Allowance;
 use eclusa_config::plan::EndpointAddress;
+use eclusa_policy::verdict::Evidence;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::lookup_host;
-use tokio::sync::watch;
-use tokio::task::spawn_local;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
 /// A look-up that takes longer counts as failed; the resolver's own limits are often larger.
@@ -18,77 +22,168 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Addresses of one name that are used at most.
 const ADDRESSES_MAX: usize = 64;
 
-/// Whether a pool has endpoints to resolve.
-pub(crate) fn has_names(pool: &Pool) -> bool {
-    pool.plan().endpoints.iter().any(|e| matches!(e.address, EndpointAddress::Name { .. }))
-}
-
-/// The body of the resolver's thread.
-pub(crate) fn run(shared: &Shared, mut orders: watch::Receiver<Order>) {
+/// The body of the resolver's thread. `again`: another configuration is in force.
+pub(crate) fn run(
+    shared: &Arc<Shared>,
+    mut again: mpsc::Receiver<()>,
+    mut orders: watch::Receiver<Order>,
+) {
     let Ok(runtime) = reactor() else {
         return shared.logger.event(Event::new("warning", "the resolver cannot start"));
     };
     runtime.block_on(async move {
-        for pool in shared.pools.iter().filter(|pool| has_names(pool)) {
-            for (index, endpoint) in pool.plan().endpoints.iter().enumerate() {
-                if let EndpointAddress::Name { host, port } = &endpoint.address {
-                    let name = Name { index, host: host.clone(), port: *port };
-                    spawn_local(follow(pool.clone(), name, shared.logger.clone()));
-                }
+        let mut followed: HashMap<(PoolId, Name), AbortHandle> = HashMap::new();
+        loop {
+            follow(shared, &mut followed);
+            tokio::select! {
+                Some(()) = again.recv() => {}
+                _ = orders.wait_for(|order| *order == Order::Stop) => return,
             }
         }
-        let _ = orders.wait_for(|order| *order == Order::Stop).await;
     });
     // A look-up that hangs must not hold up the stop.
     runtime.shutdown_background();
 }
 
+/// Follows the names of the pools that are there now, and no others.
+fn follow(shared: &Arc<Shared>, followed: &mut HashMap<(PoolId, Name), AbortHandle>) {
+    let mut before = std::mem::take(followed);
+    for pool in shared.pools().iter() {
+        for endpoint in &pool.plan().endpoints {
+            let EndpointAddress::Name { host, port } = &endpoint.address else { continue };
+            let name = Name { host: host.clone(), port: *port };
+            let key = (pool.id(), name.clone());
+            let task = before.remove(&key).unwrap_or_else(|| {
+                spawn_local(Resolver::new(shared, pool, name).follow()).abort_handle()
+            });
+            followed.insert(key, task);
+        }
+    }
+    before.into_values().for_each(|task| task.abort());
+}
+
 /// An endpoint that the configuration knows by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Name {
-    /// Its place among the pool's endpoints as written.
-    index: usize,
     host: Arc<str>,
     port: u16,
 }
 
-/// Resolves a name again and again. Each has a task of its own: a dead one holds up no other.
-async fn follow(pool: Arc<Pool>, name: Name, logger: Logger) {
-    let mut told = String::new();
-    loop {
-        match resolve(&name, &pool).await {
-            Ok(found) => {
-                let outside = outside_of(&found);
-                if !outside.is_empty() && outside != told {
-                    tell(&logger, &pool, &name.host, &outside);
-                }
-                told = outside;
-                if pool.set_resolved(|index| (index == name.index).then(|| found.inside.clone())) {
-                    tell_addresses(&logger, &pool);
-                }
-            }
-            Err(error) => {
-                if error != told {
-                    tell(&logger, &pool, &name.host, &format!("{error}; known addresses are kept"));
-                    told = error;
-                }
-            }
-        }
-        sleep(pool.plan().resolve_interval).await;
+impl Name {
+    /// Whether an endpoint is one of its addresses.
+    fn is_of(&self, endpoint: &Endpoint) -> bool {
+        endpoint.written().host.as_ref() == Some(&self.host)
+            && endpoint.address().port() == self.port
     }
 }
 
-fn tell_addresses(logger: &Logger, pool: &Pool) {
-    let addresses: Vec<_> = pool.endpoints().iter().map(|e| e.address().to_string()).collect();
-    let name = &*pool.plan().name;
-    let message = format!("endpoints of pool {name} are now {}", addresses.join(", "));
-    logger.event(Event::new("resolve", message).about("pool", name).about("addresses", addresses));
+/// Resolves a name again and again. Each has a task of its own: a dead one holds up no other.
+struct Resolver {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    name: Name,
+    /// It was told that the name does not resolve.
+    fails: bool,
+    /// What was told of addresses that are not used.
+    outside: String,
+    allowance: Allowance,
 }
 
-fn tell(logger: &Logger, pool: &Pool, host: &str, error: &str) {
-    let event = Event::new("resolve", format!("{host}: {error}"))
-        .about("pool", &*pool.plan().name)
-        .about("host", host);
-    logger.event(event);
+impl Resolver {
+    fn new(shared: &Arc<Shared>, pool: &Arc<Pool>, name: Name) -> Self {
+        Self {
+            shared: shared.clone(),
+            pool: pool.clone(),
+            name,
+            fails: false,
+            outside: String::new(),
+            allowance: Allowance::default(),
+        }
+    }
+
+    async fn follow(mut self) {
+        loop {
+            match resolve(&self.name, &self.pool).await {
+                Ok(found) if found.inside.is_empty() => self.failed(None, outside_of(&found)),
+                Ok(found) => self.resolved(found),
+                Err(error) => self.failed(Some(&error), String::new()),
+            }
+            if let Some(lines) = self.allowance.take_left_out(self.shared.time()) {
+                let message = format!("{lines} lines about {} were left out", self.name.host);
+                let event = self.about("left_out", message).about("left_out", lines);
+                self.shared.logger.event(event);
+            }
+            sleep(self.pool.plan().resolve_interval).await;
+        }
+    }
+
+    fn resolved(&mut self, found: Found) {
+        let outside = outside_of(&found);
+        if !outside.is_empty() && outside != self.outside {
+            self.tell(&outside);
+        }
+        self.outside = outside;
+        if std::mem::take(&mut self.fails) {
+            self.tell("it resolves now");
+        }
+        let is_it = |host: &str, port| *self.name.host == *host && self.name.port == port;
+        let found = |host: &str, port| is_it(host, port).then(|| found.inside.clone());
+        if self.pool.set_resolved(found) {
+            self.tell_addresses();
+        }
+        self.signal(&Evidence::Resolved);
+    }
+
+    /// There is no address to be used: for an error, or because all lie `outside`.
+    fn failed(&mut self, error: Option<&str>, outside: String) {
+        let elsewhere = !outside.is_empty() && outside != self.outside;
+        if !std::mem::replace(&mut self.fails, true) || elsewhere {
+            let error = error.unwrap_or(&outside);
+            // One that never resolved has no address that anybody could be told about.
+            let then = match self.has_addresses() {
+                true => "its last known addresses are kept",
+                false => "it has no address yet",
+            };
+            self.tell(&format!("{error}; {then}"));
+        }
+        self.outside = outside;
+        self.signal(&Evidence::Unresolved);
+    }
+
+    fn has_addresses(&self) -> bool {
+        self.pool.endpoints().iter().any(|endpoint| self.name.is_of(endpoint))
+    }
+
+    /// Tells the judge. In every round: a signal that found no place is made up for by the next,
+    /// and the one that changes nothing is no news.
+    fn signal(&self, evidence: &Evidence) {
+        for endpoint in self.pool.endpoints().iter().filter(|other| self.name.is_of(other)) {
+            self.shared.signal(self.pool.id(), endpoint.key(), evidence.clone());
+        }
+    }
+
+    fn tell_addresses(&mut self) {
+        if !self.allowance.take(self.shared.time()) {
+            return;
+        }
+        let endpoints = self.pool.endpoints();
+        let addresses: Vec<_> = endpoints.iter().map(|e| e.address().to_string()).collect();
+        let name = self.pool.name();
+        let message = format!("endpoints of pool {name} are now {}", addresses.join(", "));
+        let event = Event::new("resolve", message).about("pool", name);
+        self.shared.logger.event(event.about("addresses", addresses));
+    }
+
+    fn tell(&mut self, words: &str) {
+        if self.allowance.take(self.shared.time()) {
+            let event = self.about("resolve", format!("{}: {words}", self.name.host));
+            self.shared.logger.event(event.about("resolves", !self.fails));
+        }
+    }
+
+    fn about(&self, kind: &'static str, message: String) -> Event {
+        Event::new(kind, message).about("pool", self.pool.name()).about("host", &*self.name.host)
+    }
 }
 
 /// What a name resolves to.
@@ -117,10 +212,7 @@ async fn resolve(name: &Name, pool: &Pool) -> Result<Found, String> {
     addresses.dedup();
     let (inside, outside) = addresses.into_iter().partition(|a| pool.admits(a.ip()));
     let found = Found { inside, outside };
-    if found.inside.is_empty() {
-        // An empty answer must not empty the pool.
-        let outside = outside_of(&found);
-        return Err(if outside.is_empty() { "it has no address".into() } else { outside });
-    }
-    Ok(found)
+    // An empty answer must not empty the pool.
+    let is_empty = found.inside.is_empty() && found.outside.is_empty();
+    if is_empty { Err("it has no address".into()) } else { Ok(found) }
 }

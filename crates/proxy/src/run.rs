@@ -1,40 +1,94 @@
 //! The program around the engine: start, wait for a signal, stop. The same for both binaries.
 
-use crate::engine::Engine;
-use eclusa_config::plan::Plan;
+use crate::confine::confine;
+use crate::engine::{Care, Engine, LOOK};
+use crate::files;
+use crate::keeper::{Client, Sockets};
+use crate::observe::metrics::STUCK;
+use eclusa_config::plan::{Plan, Program};
+use eclusa_config::{Diagnostics, Loaded, Mode};
+use std::future::pending;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// The exit code of a program that could not do its work.
 const FAILED: u8 = 1;
+/// How often the status that systemd shows is brought up to date.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// What a stop may take beyond its deadline: closing the listeners, last words, the log.
+const AFTER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Runs the plan until SIGTERM (sessions may end by themselves until the deadline) or SIGINT (at
-/// once). `warnings` are told in the log.
+/// Runs the plan without a keeper until SIGTERM (sessions may end by themselves until the deadline)
+/// or SIGINT (at once). `warnings` are told in the log; `config` is the file that the plan came from.
 #[must_use]
-pub fn run(plan: &Plan, warnings: &[String]) -> ExitCode {
-    match serve(plan, warnings) {
+pub fn run(plan: &Plan, warnings: &[String], config: Option<&Path>) -> ExitCode {
+    ended(plan.program, serve(plan, warnings, config, None))
+}
+
+/// Runs as the engine of the keeper at the other end of standard input.
+///
+/// # Errors
+/// Everything that is wrong with the configuration file.
+pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> {
+    // In place of `exe`, which the keeper has started: for those who look at processes.
+    if let Ok(name) = std::ffi::CString::new(program.name()) {
+        let _ = rustix::thread::set_name(&name);
+    }
+    let keeper = match Client::over_stdin() {
+        Ok(keeper) => Arc::new(keeper),
+        Err(error) => return Ok(ended(program, Err(format!("no keeper: {error}")))),
+    };
+    files::ask(keeper.clone());
+    let loaded = eclusa_config::load_with(program, config, Mode::Start, files::open)?;
+    let Loaded { plan, warnings } = loaded;
+    Ok(ended(program, serve(&plan, &warnings.lines(), Some(config), Some(keeper))))
+}
+
+fn ended(program: Program, end: Result<(), String>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{}: {message}", plan.program.name());
+            eprintln!("{}: {message}", program.name());
             ExitCode::from(FAILED)
         }
     }
 }
 
-fn serve(plan: &Plan, warnings: &[String]) -> Result<(), String> {
+fn serve(
+    plan: &Plan,
+    warnings: &[String],
+    config: Option<&Path>,
+    keeper: Option<Arc<Client>>,
+) -> Result<(), String> {
+    // Before any other thread: it holds for those that this one starts.
+    let in_force = confine(plan, config, keeper.is_some());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     // Before anything else: a signal that comes while the engine starts must not be lost.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let engine = Engine::start(plan).map_err(|error| error.to_string())?;
-    for warning in warnings {
+    let sockets = match &keeper {
+        Some(keeper) => Sockets::of_keeper(keeper.clone()),
+        None => Sockets::own(plan.program, plan.run_directory.clone()),
+    };
+    let engine = Engine::start_on(plan, sockets).map_err(|error| error.to_string())?;
+    engine.tell("confined", in_force.words);
+    for warning in warnings.iter().chain(&in_force.warnings) {
         engine.warn(warning);
     }
-    let in_order = runtime.block_on(signals.wait_for_stop(&engine));
+    let mut keeping = Keeping::start(keeper)?;
+    keeping.ready(&engine);
+    engine.metrics().engine_restarts(keeping.crashes());
+    let reloading = Reloading { program: plan.program, config };
+    let in_order = runtime.block_on(signals.wait_for_stop(&engine, &mut keeping, &reloading));
+    keeping.stopping(if in_order { engine.stop_deadline() } else { Duration::ZERO });
     let hurry = Arc::new(AtomicBool::new(!in_order));
     let seen = hurry.clone();
     let waiting = std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -47,10 +101,124 @@ fn serve(plan: &Plan, warnings: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Where the configuration comes from.
+struct Reloading<'a> {
+    program: Program,
+    /// `None`: it was typed on the command line.
+    config: Option<&'a Path>,
+}
+
+impl Reloading<'_> {
+    /// Reads the file again and lets the engine take it. Refused: nothing has changed, and the log
+    /// says why.
+    fn reload(&self, engine: &Engine) {
+        let Some(config) = self.config else {
+            return engine.warn("SIGHUP: there is no file to read again; nothing was changed");
+        };
+        match eclusa_config::load_with(self.program, config, Mode::Start, files::open) {
+            Ok(Loaded { plan, warnings }) => {
+                for warning in warnings.lines() {
+                    engine.warn(warning);
+                }
+                // A refusal is in the log by now.
+                let _ = engine.reload(&plan, false);
+            }
+            Err(diagnostics) => engine.refuse_reload(&diagnostics.to_string()),
+        }
+    }
+}
+
+/// What an engine owes its keeper; nothing without one.
+struct Keeping {
+    keeper: Option<Arc<Client>>,
+    /// Told when the keeper has gone.
+    gone: Option<oneshot::Receiver<()>>,
+    /// What the status said last.
+    status: String,
+}
+
+impl Keeping {
+    fn start(keeper: Option<Arc<Client>>) -> Result<Self, String> {
+        let Some(client) = keeper.clone() else {
+            return Ok(Self { keeper, gone: None, status: String::new() });
+        };
+        let (tell, gone) = oneshot::channel();
+        let watch = move || {
+            client.wait_for_end();
+            // The engine is stopping already.
+            let _ = tell.send(());
+        };
+        let watching: io::Result<_> =
+            std::thread::Builder::new().name("keeper".into()).spawn(watch);
+        watching.map_err(|error| format!("cannot start a thread: {error}"))?;
+        Ok(Self { keeper, gone: Some(gone), status: String::new() })
+    }
+
+    fn ready(&mut self, engine: &Engine) {
+        if let Some(keeper) = &self.keeper {
+            keeper.ready();
+        }
+        self.tell_status(engine);
+    }
+
+    fn reloading(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.reloading();
+        }
+    }
+
+    fn crashes(&self) -> u64 {
+        self.keeper.as_ref().map_or(0, |keeper| keeper.crashes())
+    }
+
+    fn stopping(&self, deadline: Duration) {
+        if let Some(keeper) = &self.keeper {
+            keeper.stopping(deadline.saturating_add(AFTER_DEADLINE));
+        }
+    }
+
+    fn tell_status(&mut self, engine: &Engine) {
+        let Some(keeper) = &self.keeper else { return };
+        let status = engine.in_one_line();
+        if status != self.status {
+            keeper.status(&status);
+            self.status = status;
+        }
+    }
+
+    /// Waits for the end of the keeper; for ever without one.
+    async fn end(&mut self) {
+        if let Some(gone) = &mut self.gone {
+            let told = gone.await.is_ok();
+            self.gone = None;
+            if told {
+                return;
+            }
+            // The thread that would tell cannot fail: an error is no end.
+        }
+        pending().await
+    }
+
+    /// How often the keeper wants to hear of us.
+    fn every(&self) -> Duration {
+        let heartbeat = self.keeper.as_ref().and_then(|keeper| keeper.heartbeat_every());
+        heartbeat.unwrap_or(STATUS_EVERY).clamp(Duration::from_millis(10), STATUS_EVERY)
+    }
+
+    fn beat(&mut self, engine: &Engine) {
+        let stuck = engine.heartbeats().older_than(STUCK).next();
+        if let (Some(keeper), None) = (&self.keeper, stuck) {
+            keeper.heartbeat();
+        }
+        self.tell_status(engine);
+    }
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user: Signal,
 }
 
 impl Signals {
@@ -60,17 +228,38 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
+            user: listen(SignalKind::user_defined1())?,
         })
     }
 
-    /// Waits for a stop; says whether it is one in order (SIGTERM) or at once (SIGINT).
-    async fn wait_for_stop(&mut self, engine: &Engine) -> bool {
+    /// Waits for a stop; says whether it is one in order (SIGTERM, or the keeper has gone) or at once
+    /// (SIGINT).
+    async fn wait_for_stop(
+        &mut self,
+        engine: &Engine,
+        keeping: &mut Keeping,
+        reloading: &Reloading<'_>,
+    ) -> bool {
+        let mut care = Care::default();
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beats = tokio::time::interval(keeping.every());
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return true,
                 _ = self.interrupt.recv() => return false,
                 _ = self.hangup.recv() => {
-                    engine.warn("SIGHUP: this version does not reload yet; nothing was changed");
+                    keeping.reloading();
+                    reloading.reload(engine);
+                    keeping.ready(engine);
+                }
+                _ = looks.tick() => engine.look_after(&mut care),
+                _ = self.user.recv() => engine.reopen_log(),
+                _ = beats.tick() => keeping.beat(engine),
+                () = keeping.end() => {
+                    engine.warn("the keeper has gone: stopping");
+                    return true;
                 }
             }
         }

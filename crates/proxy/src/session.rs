@@ -4,7 +4,9 @@
 use crate::engine::{Accepted, Guards, Worker};
 use crate::listener::Listener;
 use crate::observe::{End, Hello, Line, Record, Step, Who};
-use crate::pool::{DialFailure, Dialled, FailureKind, Lease, Pool, dial};
+use crate::pool::{
+    Call, DialFailure, Dialled, FailureKind, Lease, Patience, Pool, QueueTime, dial,
+};
 use crate::preamble::Preamble;
 use crate::registry::{Entry, Order, Watch};
 use crate::relay::{Finished, Relay, reason_of};
@@ -37,7 +39,7 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
     let mut session = Session::begin(&worker, listener, &client, peer, at);
     let set_up = until_stopped(entry.watch(), session.set_up(&mut client)).await;
     let Some(set_up) = set_up else {
-        let step = session.step;
+        let step = session.step();
         return session.refuse(client, End::abort(Who::Operator, step, "the service stops"));
     };
     match set_up {
@@ -105,10 +107,11 @@ impl Carry {
         let Stage::Relaying(relay) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
-        if let Some(record) = &mut self.record
-            && self.worker.logger().wants_sessions()
-        {
-            record.tcp = relay.tcp_info();
+        if let Some(record) = &mut self.record {
+            record.first_byte = relay.first_byte().map(|at| at - record.accepted);
+            if self.worker.wants_tcp_info() {
+                record.tcp = relay.tcp_info();
+            }
         }
         if finished.is_clean() {
             let bytes = relay.bytes();
@@ -148,8 +151,9 @@ fn tell_early_end(worker: &Worker, record: &Record) {
 
 /// Writes the finish record.
 fn finish(worker: &Worker, mut record: Box<Record>, end: End) {
+    record.total = record.accepted.elapsed();
+    worker.metrics().ended(worker.index(), &record, &end);
     if worker.logger().wants_sessions() {
-        record.total = record.accepted.elapsed();
         record.end = Some(end);
         worker.logger().line(Line::Session(record));
     }
@@ -164,6 +168,8 @@ struct Session<'a> {
     step: Step,
     /// The client has said exactly one ClientHello, without early data.
     replayable: bool,
+    /// What it has waited for endpoints at their limit.
+    queued: QueueTime,
 }
 
 /// What setting a session up yields: an endpoint, and what it has not taken yet of the first bytes.
@@ -190,6 +196,7 @@ impl<'a> Session<'a> {
         let record = Record {
             id: worker.next_id(),
             listener: listener.plan().name.clone(),
+            cells: listener.cells(),
             client: peer,
             peer: None,
             local,
@@ -202,21 +209,35 @@ impl<'a> Session<'a> {
             replayed: false,
             accepted,
             preamble: Duration::ZERO,
+            queue: Duration::ZERO,
             dial: Duration::ZERO,
+            first_byte: None,
             total: Duration::ZERO,
             bytes_up: 0,
             bytes_down: 0,
             tcp: Default::default(),
             end: None,
         };
-        Self { worker, listener, record: Box::new(record), step: Step::Preamble, replayable: false }
+        record.cells.accepted(worker.index());
+        Self {
+            worker,
+            listener,
+            record: Box::new(record),
+            step: Step::Preamble,
+            replayable: false,
+            queued: QueueTime::default(),
+        }
+    }
+
+    fn step(&self) -> Step {
+        if self.queued.is_running() { Step::Queue } else { self.step }
     }
 
     /// Everything before the relay.
     async fn set_up(&mut self, client: &mut TcpStream) -> Result<Established, End> {
         let first_flight = self.preamble(client).await?;
         let pool = self.route()?;
-        let dialled = self.dial(&pool).await?;
+        let dialled = self.dial(&pool, client, !first_flight.is_empty()).await?;
         let may_replay = self.may_replay(&pool, &first_flight);
         let hello = if may_replay { first_flight.clone() } else { Vec::new() };
         let established = self.first_bytes(&pool, dialled, first_flight);
@@ -286,17 +307,28 @@ impl<'a> Session<'a> {
         Ok(pool)
     }
 
-    async fn dial(&mut self, pool: &Pool) -> Result<Dialled, End> {
+    async fn dial(
+        &mut self,
+        pool: &Pool,
+        client: &TcpStream,
+        client_spoke: bool,
+    ) -> Result<Dialled, End> {
         self.step = Step::Dial;
         let began = Instant::now();
-        let dialled = dial(self.worker, pool, self.record.client.ip(), Vec::new()).await;
-        self.record.dial = began.elapsed();
-        let (tries, lease) = match &dialled {
-            Ok(dialled) => (dialled.tries, Some(&dialled.lease)),
-            Err(failure) => (failure.tries, failure.lease.as_ref()),
+        let may_half_close = client_spoke && self.record.hello != Hello::Complete;
+        let call = Call {
+            source: self.record.client.ip(),
+            excluded: Vec::new(),
+            patience: Some(Patience { client, may_half_close, time: &self.queued }),
+        };
+        let dialled = dial(self.worker, pool, call).await;
+        self.record.dial = began.elapsed().saturating_sub(self.queued.spent());
+        let (tries, endpoint) = match &dialled {
+            Ok(dialled) => (dialled.tries, Some(dialled.lease.endpoint().clone())),
+            Err(failure) => (failure.tries, failure.endpoint.clone()),
         };
         self.record.tries = tries;
-        self.record.endpoint = lease.map(|lease| lease.endpoint().clone());
+        self.record.endpoint = endpoint;
         dialled.map_err(|failure| end_of(&failure, pool))
     }
 
@@ -326,6 +358,8 @@ impl<'a> Session<'a> {
             hello,
             header: &header,
             tries_left: pool.plan().dial.tries - self.record.tries,
+            // A whole ClientHello: its FIN is no half-close.
+            patience: Patience { client, may_half_close: false, time: &self.queued },
         };
         let runner = Runner { stream: endpoint, lease, unsent, sent_at: Instant::now().into() };
         let won = first_byte(&flight, runner).await?;
@@ -378,11 +412,12 @@ impl<'a> Session<'a> {
     }
 
     fn into_relay(
-        self,
+        mut self,
         client: TcpStream,
         established: Established,
         entry: Entry,
     ) -> (Box<Record>, Relay) {
+        self.record.queue = self.queued.spent();
         let Established { endpoint, lease, unsent, sent } = established;
         let (limits, buffers) = (self.listener.limits(), self.worker.buffers().clone());
         let relay = Relay::new(client, endpoint, (unsent, sent), limits, buffers, (entry, lease));
@@ -391,8 +426,9 @@ impl<'a> Session<'a> {
 
     /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so
     /// that it tries elsewhere at once; the others a plain close.
-    fn refuse(self, client: TcpStream, end: End) {
-        if end.step == Step::Dial || end.who == Who::Operator {
+    fn refuse(mut self, client: TcpStream, end: End) {
+        self.record.queue = self.queued.spent();
+        if matches!(end.step, Step::Queue | Step::Dial) || end.who == Who::Operator {
             reset_on_close(client.as_fd());
         }
         drop(client);
@@ -400,15 +436,32 @@ impl<'a> Session<'a> {
     }
 }
 
-fn end_of(failure: &DialFailure, pool: &Pool) -> End {
+/// How a session ends that no endpoint took.
+pub(crate) fn end_of(failure: &DialFailure, pool: &Pool) -> End {
     match &failure.kind {
         FailureKind::NoEndpoint => {
-            let reason = format!("no endpoint of pool {} can take a session", pool.plan().name);
+            let reason = format!("no endpoint of pool {} can take a session", pool.name());
             End::abort(Who::Endpoint, Step::Dial, reason)
         }
         FailureKind::TimedOut => {
             let reason = format!("no endpoint answered within {:?}", pool.plan().dial.timeout);
             End::timeout(Who::Endpoint, Step::Dial, reason)
+        }
+        FailureKind::QueueFull => {
+            let (name, length) = (&pool.name(), pool.plan().queue.length);
+            let reason = match length {
+                0 => format!("every endpoint of pool {name} is at its limit"),
+                _ => format!("the queue of pool {name} is full ({length})"),
+            };
+            End::abort(Who::Proxy, Step::Queue, reason)
+        }
+        FailureKind::QueuedTooLong => {
+            let limit = pool.plan().queue.timeout;
+            let reason = format!("no endpoint had a place for it within {limit:?}");
+            End::timeout(Who::Proxy, Step::Queue, reason)
+        }
+        FailureKind::ClientLeft => {
+            End::abort(Who::Client, Step::Queue, "left while it waited for a place")
         }
         FailureKind::Failed(error) => End::abort(Who::Endpoint, Step::Dial, reason_of(error)),
         FailureKind::Local(error) => End::shortage(Step::Dial, reason_of(error)),

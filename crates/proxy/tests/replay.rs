@@ -192,3 +192,50 @@ fn without_probes_a_frozen_endpoint_is_left_after_its_first_silence() {
     let replayed = records.iter().filter(|record| record["replayed"] == true).count();
     assert!((1..=2).contains(&replayed), "{replayed} of 20 sessions waited for it");
 }
+
+/// A balancer before `other` and an endpoint that answers and takes one session, which it has.
+fn start_with_one_place(other: SocketAddr) -> (Balancer, TcpStream) {
+    let balancer = Balancer::start(&[other, answering(b"hello")], |plan| {
+        plan.listeners[0].peek = Peek::Tls;
+        let pool = Arc::make_mut(&mut plan.pools[0]);
+        pool.replay = Some(Settings::default());
+        pool.endpoints[1].sessions_max = Some(1);
+    });
+    let (holder, got) = ask(&balancer);
+    assert_eq!(got.expect("an answer"), b"hello");
+    (balancer, holder)
+}
+
+#[test]
+fn a_rival_keeps_to_the_limit_of_an_endpoint() {
+    let (address, _frozen) = frozen();
+    let (balancer, holder) = start_with_one_place(address);
+    let mut client = balancer.connect();
+    client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    client.write_all(&hello()).unwrap();
+    // Time for the clock of the replay, and more.
+    assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    let pool = &balancer.engine().status().pools[0];
+    let endpoints = pool.endpoints();
+    assert_eq!((endpoints[1].places_taken(), endpoints[1].picks(), pool.waiting()), (1, 1, 0));
+    drop(holder);
+}
+
+#[test]
+fn a_first_flight_that_lost_its_endpoint_waits_for_a_place() {
+    let closing = common::serve(|mut stream| {
+        let _ = stream.read(&mut [0; 16]);
+    });
+    let (balancer, holder) = start_with_one_place(closing);
+    let mut client = balancer.connect();
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.write_all(&hello()).unwrap();
+    let pool = balancer.engine().status().pools[0].clone();
+    common::wait_until("a waiter", || pool.waiting() == 1);
+    drop(holder);
+    let mut got = [0; 5];
+    client.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"hello");
+    let records = balancer.stop();
+    assert!(records.iter().any(|record| record["ms"]["queue"].is_number()), "{records:#?}");
+}

@@ -46,14 +46,24 @@ pub fn listen(address: SocketAddr, backlog: u32, keepalive: Keepalive) -> io::Re
     Ok(socket.into())
 }
 
-/// Gives a listening socket another accept queue and keepalive; connections accepted from now on
-/// have them. Those that wait are not touched.
+/// Makes a listening socket that served before what [`listen`] would make it now: backlog,
+/// keepalive, and that it hears (see [`hear_no_more`]).
 ///
 /// # Errors
-/// None that is known for a listening TCP socket.
-pub fn retune(listener: BorrowedFd<'_>, backlog: u32, keepalive: Keepalive) -> io::Result<()> {
+/// It does not listen.
+pub fn renew(listener: BorrowedFd<'_>, backlog: u32, keepalive: Keepalive) -> io::Result<()> {
+    hear_again(listener)?;
     set_keepalive(listener, keepalive)?;
+    // On a socket that listens this only changes the backlog (listen(2) of Linux).
     SockRef::from(&listener).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
+}
+
+/// The address of a TCP socket that listens; `None` for anything else.
+#[must_use]
+pub fn listening_address(descriptor: BorrowedFd<'_>) -> Option<SocketAddr> {
+    let socket = SockRef::from(&descriptor);
+    let listens = socket.is_listener().ok()? && socket.r#type().ok()? == Type::STREAM;
+    listens.then(|| socket.local_addr().ok()?.as_socket())?
 }
 
 /// Whether a listener of somebody else holds `address`: tries to bind it alone.

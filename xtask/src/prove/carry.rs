@@ -8,6 +8,7 @@ pub const CARRY: Topic = Topic {
     name: "carry",
     about: "Both programs build and start from short files, and carry real TCP to real TLS endpoints \
             without losing a byte, at a cost that stands beside HAProxy's and nginx's.",
+    grids: &[],
     steps: &[
         Step {
             name: "demo",

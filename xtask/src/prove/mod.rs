@@ -6,13 +6,16 @@
 //! is marked.
 
 mod carry;
+mod checks;
 mod facts;
+mod grid;
 mod measured;
 mod page;
 mod verdicts;
 mod work;
 
 use crate::{Outcome, step, tree};
+use grid::Grid;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
@@ -41,6 +44,8 @@ pub struct Topic {
     pub name: &'static str,
     /// The first sentence of the page.
     pub about: &'static str,
+    /// Tables that some of its items make.
+    pub grids: &'static [Grid],
     /// In the order of the page.
     pub steps: &'static [Step],
 }

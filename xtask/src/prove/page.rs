@@ -17,9 +17,11 @@ pub struct Page {
 
 /// What came of the items.
 #[derive(Default)]
-struct Counts {
-    passed: usize,
-    short: Vec<String>,
+pub struct Counts {
+    /// Promises that were kept.
+    pub passed: usize,
+    /// What was not, in words.
+    pub short: Vec<String>,
     missing: Vec<String>,
     stale: usize,
 }
@@ -53,6 +55,7 @@ pub fn render(
     if !counts.short.is_empty() {
         text.push('\n');
     }
+    text += &in_short(topic, results);
     text += "| where and with what | |\n|---|---|\n";
     for (name, value) in facts {
         let _ = writeln!(text, "| {name} | {} |", cell(value));
@@ -63,6 +66,13 @@ pub fn render(
         && counts.stale == 0
         && counts.passed > 0;
     Page { text: tidy(&text), verdict, complete }
+}
+
+/// The tables of the topic in short.
+fn in_short(topic: &Topic, results: &[(&Step, Option<Value>)]) -> String {
+    let items = results.iter().filter_map(|(_, result)| result.as_ref()?["items"].as_array());
+    let items: Vec<Value> = items.flatten().cloned().collect();
+    topic.grids.iter().map(|grid| grid.in_short(&items)).collect()
 }
 
 fn section(
@@ -81,10 +91,15 @@ fn section(
         return;
     };
     let items = result["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !items.is_empty() {
+    for grid in topic.grids {
+        *out += &grid.full(items, commit, counts);
+    }
+    let in_a_grid = |item: &&Value| topic.grids.iter().any(|grid| grid.has(item));
+    let plain: Vec<_> = items.iter().filter(|item| !in_a_grid(item)).collect();
+    if !plain.is_empty() {
         *out += "| item | figure | bound | n | worst | median | result |\n|---|---|---|---|---|---|---|\n";
     }
-    for item in items {
+    for item in plain {
         row(out, item, commit, counts);
     }
     if let Some(trouble) = result["trouble"].as_str() {
@@ -120,27 +135,34 @@ fn section(
 
 fn row(out: &mut String, item: &Value, commit: &str, counts: &mut Counts) {
     let name = text(&item["item"]);
-    let mut verdict = if item["passed"] == true {
+    let verdict = judge(item, commit, counts);
+    let columns = ["figure", "bound", "n", "worst", "median"].map(|key| text(&item[key]));
+    let _ = writeln!(out, "| {name} | {} | {verdict} |", columns.join(" | "));
+}
+
+/// What an item comes to, in words; counts it. A line of a table without a bound stands beside
+/// those that have one: it can fail to be measured, and promises nothing.
+pub fn judge(item: &Value, commit: &str, counts: &mut Counts) -> String {
+    let beside = item["line"].is_object() && text(&item["bound"]).is_empty();
+    let mut verdict = if item["passed"] != true {
+        let [name, figure, bound] = ["item", "figure", "bound"].map(|key| text(&item[key]));
+        counts.short.push(format!("{name}: {figure}, bound {bound}"));
+        "**FELL SHORT**".to_owned()
+    } else if beside {
+        "beside".to_owned()
+    } else {
         counts.passed += 1;
         "passed".to_owned()
-    } else {
-        counts.short.push(format!(
-            "{name}: {}, bound {}",
-            text(&item["figure"]),
-            text(&item["bound"])
-        ));
-        "**FELL SHORT**".to_owned()
     };
     if item["commit"] != *commit {
         counts.stale += 1;
         verdict += &format!(" at {}", text(&item["commit"]));
     }
-    let columns = ["figure", "bound", "n", "worst", "median"].map(|key| text(&item[key]));
-    let _ = writeln!(out, "| {name} | {} | {verdict} |", columns.join(" | "));
+    verdict
 }
 
 /// A value as text of a cell.
-fn text(value: &Value) -> String {
+pub fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => cell(text),
@@ -149,7 +171,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Text on one line, without what would end a cell.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
@@ -175,6 +197,7 @@ mod tests {
     const TOPIC: Topic = Topic {
         name: "flying",
         about: "Pigs fly.",
+        grids: &[],
         steps: &[
             Step { name: "take-off", title: "Taking off", work: WORK },
             Step { name: "land", title: "Landing", work: WORK },

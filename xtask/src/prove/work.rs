@@ -1,5 +1,6 @@
 //! The kinds of steps: how each runs, and how its items are found.
 
+use super::checks::{self, Check};
 use super::{Yield, measured};
 use crate::step::{self, Ran, cargo, count, program, typed};
 use crate::{Outcome, fuzz};
@@ -10,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// What building in release may take.
-const BUILD: Duration = Duration::from_secs(1800);
+pub const BUILD: Duration = Duration::from_secs(1800);
 
 /// What a measurement of one load may take.
 const MEASURE: Duration = Duration::from_secs(1800);
@@ -29,6 +30,9 @@ pub enum Work {
     /// Test targets of a package in full size (`ECLUSA_PROOF=1`), one at a time. They append their items as
     /// lines of JSON to the file that `ECLUSA_PROOF_OUT` names.
     Tests { package: &'static str, targets: &'static [&'static str], seconds: u64 },
+    /// Tests of a package that writes no items: each run is one. `targets` are cargo's options that
+    /// choose among its targets.
+    Checks { package: &'static str, targets: &'static [&'static str], checks: &'static [Check] },
     /// Processor time per unit beside a peer, or beside the best of them.
     Bench { load: &'static str, item: &'static str, peer: Option<&'static str>, most: f64 },
     /// Resident memory of idle sessions; `fewer` of them where the limit of descriptors forbids.
@@ -55,6 +59,7 @@ impl Work {
                 let out = folder.join(format!("{name}.lines"));
                 tests((package, targets), &out, filter, Duration::from_secs(*seconds))
             }
+            Self::Checks { package, targets, checks } => checks::run(package, targets, checks),
             Self::Bench { load, item, peer, most } => {
                 let json = folder.join(format!("{name}.bench"));
                 bench(&["run", load], &json, |report| {

@@ -3,7 +3,7 @@
 
 use super::listener::{Manner, manner};
 use super::overlap::Taken;
-use super::{endpoint, general, pool};
+use super::{endpoint, general, observe, pool};
 use crate::diagnostic::Diagnostic;
 use crate::document::Span;
 use crate::plan::{ListenAddress, Listener, Peek, Plan, Program, Route};
@@ -27,9 +27,11 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let manner = manner(top);
     check_idle(top, &manner);
     let policy = pool::policy(top);
+    pool::check_queue(top, &masters);
     let hosts = top.texts(&keys::LISTEN_HOSTS, values::listen_host);
     let hosts = hosts.map(|got| got.value).unwrap_or_default();
     let mut taken = Taken::default();
+    let observe = observe::read(top, &mut taken);
     let (mut listeners, mut pools) = (Vec::new(), Vec::new());
     for (index, port) in ports.iter().enumerate() {
         let name = match index {
@@ -57,7 +59,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         stop_deadline: general.stop_deadline,
         lame_duck: general.lame_duck,
         allow_shrink: general.allow_shrink,
+        confine: general.confine,
+        admin: general.admin,
         log: general.log,
+        observe,
         listeners,
         pools,
     }

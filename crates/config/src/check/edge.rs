@@ -4,7 +4,7 @@ use super::condition::Conditions;
 use super::listener::{manner, networks, plain};
 use super::overlap::Taken;
 use super::route::{Pools, Routed};
-use super::{endpoint, general, pool, route};
+use super::{endpoint, general, observe, pool, route};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
     Endpoint, EndpointAddress, HttpProbe, ListenAddress, Listener, Peek, Plan, Pool, Probe,
@@ -23,6 +23,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let within = networks(top, &keys::UPSTREAMS_WITHIN);
     let conditions = Conditions::read(top);
     let mut taken = Taken::default();
+    let observe = observe::read(top, &mut taken);
     // Listeners first take their addresses, so that endpoints can be compared with them.
     let readers = top.named(&keys::LISTENERS, &keys::LISTENER);
     let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
@@ -56,7 +57,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         stop_deadline: general.stop_deadline,
         lame_duck: general.lame_duck,
         allow_shrink: general.allow_shrink,
+        confine: general.confine,
+        admin: general.admin,
         log: general.log,
+        observe,
         listeners,
         pools,
     }
@@ -78,6 +82,7 @@ fn pools(
         }
         taken.check_endpoints(top.report, &written, 0);
         let endpoints = endpoint::of_pool(top.report, &written, 0);
+        pool::check_queue(&reader, &written);
         if policy.replay.is_some() {
             check_replay(&reader, &endpoints);
         }

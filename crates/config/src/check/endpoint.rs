@@ -21,6 +21,8 @@ pub(super) struct Written {
     name: Arc<str>,
     weight: u16,
     backup: bool,
+    /// Its own limit.
+    pub(super) sessions_max: Option<u32>,
 }
 
 impl Written {
@@ -31,7 +33,13 @@ impl Written {
             Host::Address(address) => EndpointAddress::Socket(SocketAddr::new(*address, port)),
             Host::Name(name) => EndpointAddress::Name { host: name.clone().into(), port },
         };
-        Endpoint { name: self.name.clone(), address, weight: self.weight, backup: self.backup }
+        Endpoint {
+            name: self.name.clone(),
+            address,
+            weight: self.weight,
+            backup: self.backup,
+            sessions_max: self.sessions_max,
+        }
     }
 }
 
@@ -42,7 +50,7 @@ pub(super) fn read(reader: &Reader<'_>, key: &'static Key, port_needed: bool) ->
             return from_table(&reader.open(key, &keys::ENDPOINT, table), port_needed);
         }
         let (at, name) = reader.text_of(key, kind, item, |text| named(text, port_needed))?;
-        Some(Written { at, span: item.span, name, weight: 1, backup: false })
+        Some(Written { at, span: item.span, name, weight: 1, backup: false, sessions_max: None })
     });
     let Some(found) = found else { return Vec::new() };
     let list = found.span;
@@ -74,6 +82,7 @@ fn from_table(table: &Reader<'_>, port_needed: bool) -> Option<Written> {
     let name = table.text(&keys::NAME, values::label);
     let weight = table.integer(&keys::WEIGHT).map_or(1, |got| got.value);
     let backup = table.boolean(&keys::BACKUP).is_some_and(|got| got.value);
+    let sessions_max = table.integer(&keys::ENDPOINT_SESSIONS).map(|got| got.value);
     let Got { value: (at, text), span, .. } = written?;
     Some(Written {
         at,
@@ -81,6 +90,7 @@ fn from_table(table: &Reader<'_>, port_needed: bool) -> Option<Written> {
         name: name.map_or(text, |got| got.value.into()),
         weight: u16::try_from(weight).unwrap_or(1),
         backup,
+        sessions_max,
     })
 }
 

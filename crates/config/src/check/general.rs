@@ -1,10 +1,9 @@
 //! What both programs have at the top level: workers, directories, the log.
 
-use super::host;
-use crate::plan::{Log, LogTarget};
-use crate::reader::{Got, Reader};
+use super::{admin, host, log};
+use crate::plan::{Admin, Confine, Log};
+use crate::reader::Reader;
 use crate::reference::table as keys;
-use crate::values;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ pub(super) struct General {
     pub(super) stop_deadline: Duration,
     pub(super) lame_duck: Duration,
     pub(super) allow_shrink: bool,
+    pub(super) confine: Confine,
+    pub(super) admin: Option<Admin>,
     pub(super) log: Log,
 }
 
@@ -25,6 +26,7 @@ pub(super) fn read(top: &Reader<'_>) -> General {
     if let Some(directory) = &run_directory {
         host::run_directory(top.report, directory);
     }
+    let confine = top.choice(&keys::CONFINE).and_then(|got| Confine::from_name(got.value));
     General {
         workers: count(&keys::WORKERS),
         sessions_max: count(&keys::SESSIONS_MAX),
@@ -32,23 +34,8 @@ pub(super) fn read(top: &Reader<'_>) -> General {
         stop_deadline: top.duration(&keys::STOP_DEADLINE).value,
         lame_duck: top.duration(&keys::LAME_DUCK).value,
         allow_shrink: top.boolean(&keys::ALLOW_SHRINK).is_some_and(|got| got.value),
-        log: log(&top.table(&keys::LOG, &keys::LOG_SECTION)),
+        confine: confine.unwrap_or_default(),
+        admin: admin::read(top),
+        log: log::read(&top.table(&keys::LOG, &keys::LOG_SECTION)),
     }
-}
-
-fn log(reader: &Reader<'_>) -> Log {
-    let target = reader.text(&keys::TARGET, |text| match text {
-        "stderr" => Ok(None),
-        path => values::path(path).map(Some),
-    });
-    let target = match target {
-        Some(Got { value: Some(path), span, written }) => {
-            let path = Got { value: path, span, written };
-            host::log_file(reader.report, &path);
-            LogTarget::File(path.value)
-        }
-        _ => LogTarget::Stderr,
-    };
-    let sessions = reader.boolean(&keys::SESSIONS).is_none_or(|got| got.value);
-    Log { target, sessions }
 }

@@ -94,7 +94,7 @@ fn file(
     if report.mode == Mode::Offline {
         return;
     }
-    let problem = match crate::read(&path.value) {
+    let problem = match (report.open)(&path.value).and_then(crate::read) {
         Err(error) => Some(format!("cannot be read: {error}")),
         Ok(text) => problem(&text),
     };
@@ -127,6 +127,27 @@ pub(super) fn log_file(report: &Report, path: &Got<PathBuf>) {
     }
 }
 
+/// A socket is there that lines can be sent to. It may come later: a run tries again and again.
+pub(super) fn log_socket(report: &Report, path: &Got<PathBuf>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let problem = match rustix::fs::stat(&path.value) {
+        Err(error) => Some(io::Error::from(error).to_string()),
+        Ok(found) if rustix::fs::FileType::from_raw_mode(found.st_mode).is_socket() => None,
+        Ok(_) => Some("it is no socket".to_owned()),
+    };
+    if let Some(problem) = problem {
+        let shown = quoted(&path.value.display().to_string());
+        report.warning(
+            path.span,
+            &format!("nobody takes lines at {shown}: {problem}"),
+            "the socket of a syslog or of the journal",
+            "start what listens there, or write \"stderr\" for the journal of a service",
+        );
+    }
+}
+
 /// The run directory is there and writable, or can be made.
 pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
     if report.mode == Mode::Offline {
@@ -144,6 +165,50 @@ pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
             &format!("`run_directory` cannot be used: {problem}"),
             "a directory that the service's user can write to",
             "create it for that user, or leave `run_directory` out",
+        );
+    }
+}
+
+/// The directory of the admin socket is there and writable.
+pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
+    if report.mode == Mode::Offline {
+        return;
+    }
+    let problem = match path.value.parent() {
+        Some(directory) if directory.is_dir() => writable(directory),
+        Some(directory) => {
+            Some(format!("there is no {}", quoted(&directory.display().to_string())))
+        }
+        None => None,
+    };
+    if let Some(problem) = problem {
+        report.error(
+            path.span,
+            &format!("the admin socket cannot be made: {problem}"),
+            "a path in a directory that the service's user can write to",
+            "create the directory for that user, or leave `socket` out",
+        );
+    }
+}
+
+/// The group is one of this host's. Only a warning: without it the socket stays with the service's
+/// own group, which lets nobody in who should stay out.
+pub(super) fn group(report: &Report, name: &Got<Box<str>>) {
+    if report.mode == Mode::Offline || name.value.bytes().all(|c| c.is_ascii_digit()) {
+        return;
+    }
+    let known = std::fs::read_to_string("/etc/group").is_ok_and(|groups| {
+        groups.lines().any(|line| line.split(':').next() == Some(&*name.value))
+    });
+    if !known {
+        report.warning(
+            name.span,
+            &format!(
+                "/etc/group has no {}: the socket stays with the service's group",
+                quoted(&name.value)
+            ),
+            "a group of this host",
+            "create it (`groupadd --system NAME`) and add the service's user to it",
         );
     }
 }

@@ -1,5 +1,6 @@
 //! From document to plan: every section is read and checked, one file for each.
 
+mod admin;
 mod apiserver;
 mod condition;
 mod edge;
@@ -8,6 +9,8 @@ mod general;
 mod host;
 mod judge;
 mod listener;
+mod log;
+mod observe;
 mod overlap;
 mod pool;
 mod probe;
@@ -15,18 +18,33 @@ mod route;
 
 use crate::diagnostic::Diagnostics;
 use crate::document::{Document, Span};
-use crate::plan::Program;
+use crate::plan::{Admin, Program};
 use crate::reader::{Reader, Report};
-use crate::{Loaded, Mode, reference};
+use crate::{Loaded, Mode, Opener, reference};
+use std::path::PathBuf;
+
+/// What the document says of the admin socket and of the run directory, whatever else is wrong.
+pub(crate) fn admin(
+    program: Program,
+    document: &Document,
+    diagnostics: Diagnostics,
+) -> (Option<Admin>, Option<PathBuf>) {
+    let opener: Opener = |_| Err(std::io::ErrorKind::Unsupported.into());
+    let report = Report::new(document, diagnostics, program, (Mode::Offline, opener));
+    let root = Some(&document.root);
+    let top = Reader::new(&report, reference::root(program), String::new(), root, Span::default());
+    let run_directory = top.path_of(&reference::table::RUN_DIRECTORY).map(|got| got.value);
+    (admin::read(&top), run_directory)
+}
 
 /// Checks the document. `diagnostics` are those that came up when it was parsed.
 pub(crate) fn run(
     program: Program,
     document: &Document,
-    mode: Mode,
+    (mode, open): (Mode, Opener),
     diagnostics: Diagnostics,
 ) -> Result<Loaded, Diagnostics> {
-    let report = Report::new(document, diagnostics, program, mode);
+    let report = Report::new(document, diagnostics, program, (mode, open));
     let root = Some(&document.root);
     let top = Reader::new(&report, reference::root(program), String::new(), root, Span::default());
     let plan = match program {

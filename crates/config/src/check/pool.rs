@@ -1,13 +1,15 @@
 //! Pools: balance, PROXY header, source addresses, dialling; the same for both programs.
 
+use super::endpoint::Written;
 use super::{host, judge, probe};
 use crate::document::Data;
-use crate::plan::{Dial, Endpoint, Pool, Probe, Program, ProxyTlvs, SendProxy};
+use crate::plan::{Dial, Endpoint, Pool, Probe, Program, ProxyTlvs, Queue, Rebalance, SendProxy};
 use crate::reader::Reader;
 use crate::reference::Key;
 use crate::reference::table as keys;
 use crate::values::{self, Mistake};
 use eclusa_policy::balance::Algorithm;
+use eclusa_policy::rebalance;
 use eclusa_policy::replay;
 use eclusa_policy::verdict::Settings;
 use ipnet::IpNet;
@@ -25,6 +27,10 @@ pub(super) struct Policy {
     pub(super) probe: Probe,
     pub(super) judge: Settings,
     pub(super) replay: Option<replay::Settings>,
+    /// The limit of endpoints that have none of their own.
+    endpoint_sessions_max: Option<u32>,
+    queue: Queue,
+    rebalance: Option<Rebalance>,
     pub(super) early_ends_weigh: bool,
     pub(super) resolve_interval: Duration,
 }
@@ -33,9 +39,12 @@ impl Policy {
     pub(super) fn pool(
         &self,
         name: &str,
-        endpoints: Vec<Endpoint>,
+        mut endpoints: Vec<Endpoint>,
         within: Option<Arc<[IpNet]>>,
     ) -> Arc<Pool> {
+        for endpoint in &mut endpoints {
+            endpoint.sessions_max = endpoint.sessions_max.or(self.endpoint_sessions_max);
+        }
         Arc::new(Pool {
             name: name.into(),
             endpoints,
@@ -47,6 +56,8 @@ impl Policy {
             probe: self.probe.clone(),
             judge: self.judge.clone(),
             replay: self.replay,
+            queue: self.queue,
+            rebalance: self.rebalance,
             early_ends_weigh: self.early_ends_weigh,
             resolve_interval: self.resolve_interval,
         })
@@ -63,17 +74,72 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
     let probed = probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION));
     let judge = judge::read(reader, &probed);
     let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
+    let balance = balance.unwrap_or(Algorithm::RoundRobin);
     Policy {
-        balance: balance.unwrap_or(Algorithm::RoundRobin),
+        balance,
         send_proxy: send_proxy(reader),
         source: super::listener::plain(source),
         dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
         probe: probed.probe,
         judge,
         replay: replay.then(replay::Settings::default),
+        endpoint_sessions_max: reader.integer(&keys::ENDPOINT_SESSIONS_MAX).map(|got| got.value),
+        queue: queue(reader),
+        rebalance: rebalance(reader, balance),
         early_ends_weigh: reader.report.program == Program::Apiserver,
         resolve_interval: reader.duration(&keys::RESOLVE_INTERVAL).value,
     }
+}
+
+fn queue(reader: &Reader<'_>) -> Queue {
+    let length = reader.integer(&keys::QUEUE).map_or(0, |got| got.value);
+    let timeout = reader.duration(&keys::QUEUE_TIMEOUT);
+    if length == 0 && timeout.written {
+        reader.report.error(
+            timeout.span,
+            "`queue_timeout` says nothing: with `queue = 0` nobody waits",
+            "a `queue` of at least 1",
+            "raise `queue`, or remove `queue_timeout`",
+        );
+    }
+    Queue { length: usize::try_from(length).unwrap_or(0), timeout: timeout.value }
+}
+
+/// A queue needs endpoints that can be full.
+pub(super) fn check_queue(reader: &Reader<'_>, endpoints: &[Written]) {
+    if reader.has(&keys::ENDPOINT_SESSIONS_MAX)
+        || endpoints.is_empty()
+        || endpoints.iter().any(|written| written.sessions_max.is_some())
+    {
+        return;
+    }
+    for key in [&keys::QUEUE, &keys::QUEUE_TIMEOUT] {
+        let Some(span) = reader.key_span(key) else { continue };
+        reader.report.error(
+            span,
+            &format!("`{}` says nothing: without a limit no endpoint is ever full", key.name),
+            "`endpoint_sessions_max`, or an endpoint with `sessions_max`",
+            &format!("add `endpoint_sessions_max`, or remove `{}`", key.name),
+        );
+    }
+}
+
+fn rebalance(reader: &Reader<'_>, balance: Algorithm) -> Option<Rebalance> {
+    let table = reader.table(&keys::REBALANCE, &keys::REBALANCE_SECTION);
+    let above_percent = table.integer(&keys::ABOVE_PERCENT)?.value;
+    let per_minute = table.integer(&keys::PER_MINUTE)?.value;
+    let quiet = table.duration(&keys::QUIET).value;
+    let span = reader.key_span(&keys::REBALANCE)?;
+    if matches!(balance, Algorithm::SourceHash | Algorithm::First) {
+        reader.report.error(
+            span,
+            "`rebalance` moves nobody: with this `balance` clients come back to the same endpoint",
+            "a `balance` that looks at sessions, or takes endpoints in turn",
+            "write `balance = \"two-choices\"`, or remove `rebalance`",
+        );
+    }
+    let settings = rebalance::Settings { above_percent, per_minute };
+    Some(Rebalance { settings, quiet })
 }
 
 fn send_proxy(reader: &Reader<'_>) -> Option<SendProxy> {

@@ -6,7 +6,7 @@ use crate::plan::{HttpProbe, Probe, Program, TlsProbe};
 use crate::reader::{Got, Reader};
 use crate::reference::Key;
 use crate::reference::table as keys;
-use crate::values;
+use crate::{pattern, values};
 use eclusa_policy::verdict::{Check, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const WITH_TLS: &[&str] = &["tls", "https"];
 pub(super) const WITH_HTTP: &[&str] = &["http", "https"];
 
 /// The keys that do not go with every kind, and the kinds that they go with.
-static KINDS: [(&Key, &[&str]); 17] = [
+static KINDS: [(&Key, &[&str]); 18] = [
     (&keys::INTERVAL, PROBING),
     (&keys::FAST_INTERVAL, PROBING),
     (&keys::PROBE_TIMEOUT, PROBING),
@@ -29,6 +29,7 @@ static KINDS: [(&Key, &[&str]); 17] = [
     (&keys::METHOD, WITH_HTTP),
     (&keys::PROBE_HOST, WITH_HTTP),
     (&keys::STATUS, WITH_HTTP),
+    (&keys::BODY, WITH_HTTP),
     (&keys::PROBE_SERVER_NAME, WITH_TLS),
     (&keys::CA, WITH_TLS),
     (&keys::CERTIFICATE, WITH_TLS),
@@ -184,9 +185,13 @@ fn http(reader: &Reader<'_>, kind: &str) -> Option<HttpProbe> {
     let method = reader.choice(&keys::METHOD).map_or("GET", |got| got.value);
     let host = reader.text(&keys::PROBE_HOST, values::request_host);
     let statuses = reader.texts(&keys::STATUS, values::status);
+    let body = reader.text(&keys::BODY, pattern::body);
     let token_file = token_file(reader, kind);
     if !WITH_HTTP.contains(&kind) {
         return None;
+    }
+    if method == "HEAD" {
+        bodiless(reader);
     }
     let mut checks = Vec::with_capacity(2);
     if let (Some(path), Some(Got { value: Some(live), span, written })) = (&path, &live)
@@ -207,7 +212,18 @@ fn http(reader: &Reader<'_>, kind: &str) -> Option<HttpProbe> {
         host: host.map(|got| got.value.into()),
         token_file,
         statuses: super::listener::plain(statuses.map(|got| got.value).unwrap_or_default()),
+        body: body.map(|got| got.value),
     })
+}
+
+fn bodiless(reader: &Reader<'_>) {
+    let Some(span) = reader.key_span(&keys::BODY) else { return };
+    reader.report.error(
+        span,
+        "an answer to `HEAD` has no body: no endpoint would ever be up",
+        "`method = \"GET\"` beside it",
+        "write `method = \"GET\"`, or remove `body`",
+    );
 }
 
 fn same_path(reader: &Reader<'_>, span: Span) {

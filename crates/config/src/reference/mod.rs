@@ -124,18 +124,32 @@ pub enum Kind {
     RequestPath,
     /// The same, or `"none"`.
     RequestPathOrNone,
+    /// `http://` with an address or name and a port.
+    HttpAddress,
     /// What a request may carry as `Host`.
     RequestHost,
     /// A status of HTTP, or several.
     Status,
-    /// `"stderr"` or an absolute path.
+    /// A regular expression.
+    Pattern,
+    /// A place that a log goes to.
     LogTarget,
+    /// A number from 0 to 1.
+    Fraction,
+    /// What something may be called.
+    Label,
     /// The name of something that stands elsewhere in the document, as said.
     Name(&'static str),
     /// `"v1"`, `"v2"`, or a table of this section.
     SendProxy(&'static Section),
     /// A list with at least one item; a single item may be written without brackets.
     List(&'static Kind),
+    /// How a file may be used, in octal.
+    FileMode,
+    /// A group of users.
+    Group,
+    /// A table, or `false`.
+    TableOrFalse(&'static Section),
     /// A table.
     Table(&'static Section),
     /// Tables that have names: `[pool.NAME]`.
@@ -183,12 +197,23 @@ impl Kind {
             Self::RequestPathOrNone => {
                 "the path of a request, such as \"/livez\", or \"none\"".to_owned()
             }
+            Self::HttpAddress => "`http://`, an address or name, and a port".to_owned(),
             Self::RequestHost => "a name or address, with or without a port".to_owned(),
             Self::Status => "a status (\"401\"), a class (\"2xx\") or a range (\"200-399\")".into(),
-            Self::LogTarget => "\"stderr\", or the absolute path of a file".to_owned(),
+            Self::Pattern => "a regular expression, such as '^ok'".to_owned(),
+            Self::LogTarget => {
+                "\"stderr\", \"journal\", the absolute path of a file, \"unix:/dev/log\", \
+                 \"udp:ADDRESS:PORT\" or \"tcp:ADDRESS:PORT\""
+                    .to_owned()
+            }
+            Self::Fraction => "a number from 0 to 1".to_owned(),
+            Self::Label => "a name".to_owned(),
             Self::Name(what) => format!("the name of {what}"),
             Self::SendProxy(_) => "\"v1\", \"v2\", or a table".to_owned(),
             Self::List(item) => format!("a list: {}", item.describe()),
+            Self::FileMode => "a mode in octal, such as \"0660\"".to_owned(),
+            Self::Group => "the name or number of a group".to_owned(),
+            Self::TableOrFalse(_) => "a table, or `false`".to_owned(),
             Self::Table(_) => "a table".to_owned(),
             Self::Named(_) => "tables with names".to_owned(),
             Self::Tables(_) => "a list of tables".to_owned(),
@@ -217,12 +242,19 @@ impl Kind {
             Self::Path(example) => return format!("\"{example}\""),
             Self::RequestPath => "\"/healthz\"",
             Self::RequestPathOrNone => "\"/livez\"",
+            Self::HttpAddress => "\"http://10.0.0.9:9643\"",
             Self::RequestHost => "\"shop.example.com\"",
             Self::Status => "\"2xx\"",
+            Self::Pattern => "'^ok'",
             Self::LogTarget => "\"stderr\"",
+            Self::Fraction => "0.1",
+            Self::Label => "\"haproxy\"",
             Self::Name(_) => "\"web\"",
             Self::SendProxy(_) => "\"v2\"",
             Self::List(item) => return format!("[{}]", item.example()),
+            Self::FileMode => "\"0660\"",
+            Self::Group => "\"eclusa\"",
+            Self::TableOrFalse(_) => "false",
             Self::Table(_) | Self::Named(_) => "{}",
             Self::Tables(_) => "[{}]",
         };
@@ -236,6 +268,7 @@ impl Kind {
             Self::Endpoint(section)
             | Self::Master(section)
             | Self::SendProxy(section)
+            | Self::TableOrFalse(section)
             | Self::Table(section)
             | Self::Named(section)
             | Self::Tables(section) => Some(section),

@@ -34,8 +34,10 @@ impl LeastConnections {
             if !pick.allows(&candidate) || !admits(&mut self.rng, &candidate, stake, pick.now) {
                 continue;
             }
-            let load = u64::from((pick.load)(candidate.slot)) + 1;
-            // load / weight < best load / best weight, compared crosswise.
+            // (load + ½) / weight, doubled, and compared crosswise. An idle endpoint of weight 2 is
+            // preferred to one of weight 1; with a whole session instead of a half the heavy ones
+            // would end with more than their share (as D'Hondt's seats do beside Sainte-Laguë's).
+            let load = 2 * u64::from((pick.load)(candidate.slot)) + 1;
             let less = best.is_none_or(|(least, at)| {
                 load * u64::from(self.candidates[at].weight) < least * u64::from(candidate.weight)
             });

@@ -9,6 +9,8 @@ mod first;
 mod hash;
 mod least_connections;
 mod pick;
+#[cfg(test)]
+mod properties;
 mod round_robin;
 mod slow_start;
 mod source_hash;

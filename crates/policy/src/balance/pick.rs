@@ -10,6 +10,8 @@ pub struct Pick<'a> {
     /// How many sessions an endpoint has at this moment; early ends weigh in
     /// ([`super::EarlyEnds`]).
     pub load: &'a dyn Fn(u32) -> u32,
+    /// How many of the places of a limited endpoint are taken: exact, and nothing else weighs in.
+    pub taken: &'a dyn Fn(u32) -> u32,
     /// Slots that are not to be picked: they were tried already.
     pub excluded: &'a [u32],
     /// The client's address.
@@ -22,7 +24,7 @@ impl<'a> Pick<'a> {
     /// A pick where only the load matters.
     #[must_use]
     pub fn by_load(load: &'a dyn Fn(u32) -> u32) -> Self {
-        Self { load, excluded: &[], source: None, now: Time::START }
+        Self { load, taken: load, excluded: &[], source: None, now: Time::START }
     }
 
     /// Whether a candidate may be picked: not excluded, and below its limit.
@@ -34,7 +36,7 @@ impl<'a> Pick<'a> {
     /// Whether a candidate has reached its limit.
     #[must_use]
     pub fn is_full(&self, candidate: &Candidate) -> bool {
-        candidate.limit.is_some_and(|limit| (self.load)(candidate.slot) >= limit)
+        candidate.limit.is_some_and(|limit| (self.taken)(candidate.slot) >= limit)
     }
 
     /// Whether one of the candidates would be picked if it were not at its limit: then the

@@ -52,7 +52,7 @@ pub enum Evidence {
     Answer {
         /// Which question.
         check: Check,
-        /// The status code.
+        /// The status code, or [`super::NO_ANSWER`], [`super::OTHER_BODY`].
         status: u16,
         /// Since the request was sent.
         took: Duration,

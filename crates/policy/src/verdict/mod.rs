@@ -76,7 +76,7 @@ pub use evidence::{Check, DialFault, Evidence, HandshakeFacts, TlsFault, VoidCau
 pub use history::{Entry, History, Outcome};
 pub use judge::{Availability, Judge, Key};
 pub use pace::{Pace, Pacer};
-pub use reason::Reason;
+pub use reason::{NO_ANSWER, OTHER_BODY, Reason};
 pub use report::{Event, Onward, Report};
 pub use schedule::{Next, Way};
 pub use settings::{PassiveLimit, Settings};

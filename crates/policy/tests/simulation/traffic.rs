@@ -8,7 +8,7 @@ use crate::world::{Happening, World};
 use eclusa_policy::balance::{
     Algorithm, Balance, Candidate, Pick, Ramp, Standing, candidates, picker,
 };
-use eclusa_policy::queue::Queue;
+use eclusa_policy::queue::{Queue, Ticket, Turn};
 use eclusa_policy::replay::{self, Flight, Replay};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{DialFault, Evidence, Tier, Verdict};
@@ -40,7 +40,8 @@ pub enum SessionEvent {
     End(usize),
     /// The client has no more patience.
     GiveUp(usize),
-    QueueTimeout,
+    /// Timer: it has waited too long.
+    QueueTimeout(usize),
 }
 
 /// A session on its way to one endpoint, or on it; it holds the lease.
@@ -60,6 +61,8 @@ struct Session {
     replayed: bool,
     /// The attempt whose first byte came.
     standing: Option<usize>,
+    /// Its place in the queue.
+    waiting: Option<Ticket>,
     over: bool,
     client: u32,
 }
@@ -80,6 +83,7 @@ pub struct Traffic {
 }
 
 const QUEUE: usize = 4;
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOCAL_PAUSE: Duration = Duration::from_millis(100);
@@ -96,7 +100,7 @@ impl Traffic {
             sessions: Vec::new(),
             algorithm,
             limit: limited.then(|| 2 + 40 / endpoints as u32),
-            queue: Queue::new(places, Duration::from_secs(2)),
+            queue: Queue::new(places),
             picker: None,
             candidates: Vec::new(),
             epoch: 0,
@@ -148,8 +152,8 @@ impl World {
                     self.end(session);
                 }
             }
-            SessionEvent::QueueTimeout => {
-                for (_, session) in self.traffic.queue.expire(self.now) {
+            SessionEvent::QueueTimeout(session) => {
+                if self.traffic.sessions[session].waiting.is_some() {
                     self.statistics.failed += 1;
                     self.end(session);
                 }
@@ -185,6 +189,7 @@ impl World {
             lasting,
             replayed: false,
             standing: None,
+            waiting: None,
             over: false,
             client,
         });
@@ -198,12 +203,13 @@ impl World {
             self.traffic.sessions[session].attempts.iter().map(|a| a.endpoint as u32).collect();
         match self.pick(&tried, self.traffic.sessions[session].client) {
             Ok(endpoint) => self.dial(session, endpoint),
-            Err(true) => match self.traffic.queue.push(session, self.now) {
-                Ok(_) => {
+            Err(true) => match self.traffic.queue.push(session) {
+                Ok(ticket) => {
+                    self.traffic.sessions[session].waiting = Some(ticket);
                     self.statistics.queued += 1;
                     let waiting = self.traffic.queue.len();
                     self.check(invariants::the_queue_is_bounded(waiting, QUEUE));
-                    self.later(Duration::from_secs(2), SessionEvent::QueueTimeout);
+                    self.later(QUEUE_TIMEOUT, SessionEvent::QueueTimeout(session));
                 }
                 Err(_) => self.fail(session),
             },
@@ -221,7 +227,7 @@ impl World {
         let Some(picker) = picker else { return Err(false) };
         let load = |slot: u32| in_flight[slot as usize];
         let source = Some(IpAddr::from(client.to_be_bytes()));
-        let pick = Pick { load: &load, excluded: tried, source, now: self.now };
+        let pick = Pick { excluded: tried, source, now: self.now, ..Pick::by_load(&load) };
         let Some(slot) = picker.pick(&pick) else { return Err(pick.would_wait(candidates)) };
         let full = limit.map(|limit| in_flight.iter().map(|n| *n >= limit).collect::<Vec<_>>());
         let room = |other: usize| {
@@ -419,10 +425,21 @@ impl World {
         if !takes {
             return;
         }
-        if let Some((_, waiter)) = self.traffic.queue.free(self.now) {
-            if self.traffic.sessions[waiter].over {
-                return;
+        let Traffic { queue, sessions, .. } = &mut self.traffic;
+        let mut free = true;
+        let served = queue.serve(|waiter| {
+            let tried = sessions[*waiter].attempts.iter().any(|a| a.endpoint == endpoint);
+            match free {
+                false => Turn::Enough,
+                true if tried => Turn::Wait,
+                true => {
+                    free = false;
+                    Turn::Leave(())
+                }
             }
+        });
+        for (waiter, ()) in served {
+            self.traffic.sessions[waiter].waiting = None;
             self.dial(waiter, endpoint);
         }
     }
@@ -430,6 +447,9 @@ impl World {
     fn end(&mut self, session: usize) {
         if std::mem::replace(&mut self.traffic.sessions[session].over, true) {
             return;
+        }
+        if let Some(ticket) = self.traffic.sessions[session].waiting.take() {
+            self.traffic.queue.leave(ticket);
         }
         for attempt in 0..self.traffic.sessions[session].attempts.len() {
             self.release(Try { session, attempt });
@@ -485,7 +505,11 @@ impl World {
     }
 
     pub fn end_all_sessions(&mut self) {
-        while self.traffic.queue.free(self.now).is_some() {}
+        for waiting in 0..self.traffic.sessions.len() {
+            if self.traffic.sessions[waiting].waiting.is_some() {
+                self.end(waiting);
+            }
+        }
         for session in 0..self.traffic.sessions.len() {
             self.end(session);
         }

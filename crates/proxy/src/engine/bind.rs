@@ -1,14 +1,16 @@
-//! The sockets of listeners: bound once, kept across reloads, a copy for each worker.
+//! The sockets of listeners: got once, kept across reloads, a copy for each worker.
 
-use super::instance::{self, InstanceLock};
 use super::{StartError, processors};
+use crate::keeper::{Sockets, Wanted};
 use crate::listener::{Address, Listener};
-use crate::observe::{Event, Logger};
+use crate::observe::Event;
+use crate::observe::Logger;
+use crate::observe::metrics::Metrics;
 use crate::pool::Pool;
 use crate::relay::PIPES;
 use eclusa_config::plan::{self, Plan};
 use eclusa_sys::limits::raise_descriptors;
-use eclusa_sys::socket::{Keepalive, listen, retune};
+use eclusa_sys::socket::{Keepalive, renew};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,7 +30,6 @@ const PER_SOCKET: u64 = 2;
 pub(super) struct Bound {
     pub(super) address: Arc<Address>,
     sockets: Vec<OwnedFd>,
-    _lock: InstanceLock,
 }
 
 impl Bound {
@@ -48,75 +49,66 @@ impl Bound {
 
     /// Gives the sockets the settings of another plan; connections accepted from now on have them.
     pub(super) fn retune(&self, plan: &plan::Listener) -> io::Result<()> {
-        let tune = |socket: &OwnedFd| retune(socket.as_fd(), plan.backlog, keepalive(plan));
+        let keepalive = Keepalive {
+            idle: plan.dead_peer.keepalive_idle,
+            interval: plan.dead_peer.keepalive_interval,
+            count: plan.dead_peer.keepalive_count,
+        };
+        let tune = |socket: &OwnedFd| renew(socket.as_fd(), plan.backlog, keepalive);
         self.sockets.iter().try_for_each(tune)
     }
 }
 
-/// Binds every address of a plan.
-///
-/// # Errors
-/// The first address that cannot be had and is not optional; then none is bound.
-pub(super) fn all(
+/// The listeners of a plan, one for each address.
+pub(super) fn listeners(
     plan: &Plan,
-    workers: usize,
     pools: &Arc<Vec<Arc<Pool>>>,
-    logger: &Logger,
-) -> Result<Vec<Bound>, StartError> {
-    missing(plan, workers, pools, &|_| false, logger)
+    metrics: &Metrics,
+) -> Vec<Arc<Listener>> {
+    plan.listeners.iter().flat_map(|written| Listener::prepare(written, pools, metrics)).collect()
 }
 
-/// Binds the addresses of a plan that are not there yet.
+/// Gets sockets for listeners: for each worker one, or more.
 ///
 /// # Errors
-/// As [`all`].
-pub(super) fn missing(
+/// An address that cannot be had and is not optional; then none is held.
+pub(super) fn bind(
     plan: &Plan,
+    listeners: Vec<Arc<Listener>>,
     workers: usize,
-    pools: &Arc<Vec<Arc<Pool>>>,
-    there: &dyn Fn(SocketAddr) -> bool,
+    source: &Sockets,
     logger: &Logger,
 ) -> Result<Vec<Bound>, StartError> {
+    let wanted: Vec<_> = listeners
+        .iter()
+        .map(|listener| Wanted::new(listener.plan(), listener.address(), workers))
+        .collect();
+    let got = source.listen(&wanted).map_err(StartError::Taken)?;
     let mut bound = Vec::new();
-    for written in &plan.listeners {
-        let listeners = Listener::prepare(written, pools);
-        for (listener, listen) in listeners.into_iter().zip(&written.addresses) {
-            if there(listen.address) {
-                continue;
+    let mut failed = None;
+    for (listener, sockets) in listeners.into_iter().zip(got) {
+        let address = listener.address();
+        match sockets {
+            Ok(sockets) => bound.push(Bound { address: Address::new(listener), sockets }),
+            Err(error) if is_optional(plan, address) => {
+                let message = format!("not listening on {address}: {error}");
+                logger.event(Event::new("warning", message));
             }
-            match open(plan, written, listener, workers) {
-                Ok(one) => bound.push(one),
-                Err(StartError::Listen(address, error)) if listen.optional => {
-                    let message = format!("not listening on {address}: {error}");
-                    logger.event(Event::new("warning", message));
-                }
-                Err(error) => return Err(error),
-            }
+            Err(error) => failed = Some(StartError::Listen(address, error)),
         }
     }
-    Ok(bound)
-}
-
-fn open(
-    plan: &Plan,
-    written: &plan::Listener,
-    listener: Arc<Listener>,
-    workers: usize,
-) -> Result<Bound, StartError> {
-    let address = listener.address();
-    let lock = instance::claim(plan, address).map_err(StartError::Taken)?;
-    let one = |_| listen(address, written.backlog, keepalive(written));
-    let sockets: io::Result<Vec<_>> = (0..workers).map(one).collect();
-    let sockets = sockets.map_err(|error| StartError::Listen(address, error))?;
-    Ok(Bound { address: Address::new(listener), sockets, _lock: lock })
-}
-
-fn keepalive(plan: &plan::Listener) -> Keepalive {
-    Keepalive {
-        idle: plan.dead_peer.keepalive_idle,
-        interval: plan.dead_peer.keepalive_interval,
-        count: plan.dead_peer.keepalive_count,
+    let Some(error) = failed else { return Ok(bound) };
+    for bound in bound {
+        let address = bound.address();
+        drop(bound);
+        source.release(address);
     }
+    Err(error)
+}
+
+fn is_optional(plan: &Plan, address: SocketAddr) -> bool {
+    let mut all = plan.listeners.iter().flat_map(|listener| &listener.addresses);
+    all.any(|listen| listen.address == address && listen.optional)
 }
 
 /// Sessions that may run at once: each holds two descriptors.

@@ -3,8 +3,6 @@
 
 use super::{COMMANDS, Engine, HANDOVER_QUEUE};
 use crate::observe::Event;
-use eclusa_policy::time::Time;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -14,29 +12,19 @@ pub const LOOK: Duration = Duration::from_millis(250);
 /// time: when this whole process stood still (a snapshot of the machine), nobody is stuck.
 const LOOKS: u32 = 8;
 
-/// What was seen of the workers.
+/// How often each worker was found without a sign of life in a row.
 #[derive(Debug, Default)]
-pub struct Care(Vec<Seen>);
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    beat: Option<Time>,
-    looks: u32,
-}
+pub struct Care(Vec<u32>);
 
 impl Engine {
     /// Looks once; to be called every [`LOOK`].
     pub fn look_after(&self, care: &mut Care) {
-        care.0.resize(self.shared.seats.len(), Seen::default());
-        for (index, seen) in care.0.iter_mut().enumerate() {
-            let beat = Some(self.shared.seats[index].last_beat());
-            if beat != seen.beat {
-                *seen = Seen { beat, looks: 0 };
-                continue;
-            }
-            seen.looks += 1;
-            if seen.looks == LOOKS {
-                seen.looks = 0;
+        care.0.resize(self.shared.seats.len(), 0);
+        for (index, looks) in care.0.iter_mut().enumerate() {
+            let age = self.shared.metrics.heartbeats.age(index);
+            *looks = if age.is_some_and(|age| age > 2 * LOOK) { *looks + 1 } else { 0 };
+            if *looks == LOOKS {
+                *looks = 0;
                 self.replace(index);
             }
         }
@@ -47,7 +35,7 @@ impl Engine {
         let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
         let (commands, commanded) = mpsc::channel(COMMANDS);
         let incarnation = seat.replace(handover, commands);
-        self.shared.replaced.fetch_add(1, Ordering::Relaxed);
+        self.shared.metrics.worker_replaced();
         let started = self.start_worker(index, incarnation, (handed_over, commanded));
         let message = match started {
             Ok(()) => format!(

@@ -7,30 +7,33 @@
 
 mod bind;
 mod care;
-mod instance;
 mod reload;
 mod seat;
 mod shrink;
 mod worker;
 
-pub use instance::{InstanceError, InstanceLock};
 pub use care::{Care, LOOK};
 pub use reload::{ReloadError, Reloaded};
 pub(crate) use seat::Seat;
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
-use crate::observe::{Event, Logger, Writer};
+use crate::keeper::{InstanceError, Sockets};
+use crate::observe::View;
+use crate::observe::http;
+use crate::observe::metrics::{Heartbeats, Metrics};
+use crate::observe::{Event, Live, Logger, Writer};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
-use crate::{probe, resolve};
+use crate::{control, probe, resolve};
 use arc_swap::ArcSwap;
 use bind::Bound;
 use eclusa_config::plan::{Plan, Program};
 use eclusa_policy::time::Time;
-use eclusa_policy::verdict::{Evidence, Key};
+use eclusa_policy::verdict::{Evidence, Key, Tier};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -39,6 +42,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 /// How long a stop waits for the workers to close their listeners.
 const CLOSING: Duration = Duration::from_secs(1);
+/// How long before its deadline a stop takes no more connections, if it took any so far.
+const LAST_COMERS: Duration = Duration::from_secs(5);
 /// How long a stop waits for threads to end; one that is stuck does not hold it up.
 const ENDING: Duration = Duration::from_secs(5);
 /// Connections that may wait to be taken by another worker.
@@ -49,6 +54,8 @@ const HANDOVER_QUEUE: usize = 1024;
 pub enum StartError {
     /// Another instance, or another program, has the address.
     Taken(InstanceError),
+    /// An address of `observe.listen` cannot be listened on.
+    Observe(SocketAddr, io::Error),
     /// An address cannot be listened on.
     Listen(SocketAddr, io::Error),
     /// A CA bundle cannot be used.
@@ -61,6 +68,13 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(error) => error.fmt(f),
+            Self::Observe(address, error) => {
+                write!(f, "`observe.listen`: cannot listen on {address}: {error}")?;
+                if error.kind() == io::ErrorKind::AddrInUse {
+                    f.write_str(" (write an address that nothing else on this host has)")?;
+                }
+                Ok(())
+            }
             Self::Listen(address, error) => {
                 write!(f, "cannot listen on {address}: {error}")?;
                 if error.kind() == io::ErrorKind::PermissionDenied {
@@ -83,18 +97,24 @@ pub(crate) struct Shared {
     run: u64,
     pub(crate) logger: Logger,
     permits: Arc<Semaphore>,
+    sessions_max: usize,
+    pub(crate) metrics: Metrics,
+    /// Somebody can ask for the metrics.
+    observed: bool,
+    /// Of `pools`, those that a route uses, by name.
+    routed: ArcSwap<Vec<Arc<str>>>,
     /// The pools that the configuration names, in its order.
     pools: ArcSwap<Vec<Arc<Pool>>>,
     pub(crate) program: Program,
     /// Where it listens.
     addresses: ArcSwap<Vec<SocketAddr>>,
+    /// The listening sockets outlive this process ([`Sockets::they_stay`]).
+    sockets_stay: bool,
     seats: Box<[Seat]>,
     /// When it was last told that this host lacks something, and that `sessions_max` is reached:
     /// each at most once a second.
     short: AtomicU32,
     full: AtomicU32,
-    /// Threads that took the place of one that got stuck.
-    replaced: AtomicU32,
     began: Instant,
     signals: mpsc::Sender<Signal>,
 }
@@ -131,9 +151,40 @@ impl Shared {
         let _ = self.signals.try_send(Signal { pool, key, evidence });
     }
 
+    /// Writes a warning to the log.
+    pub(crate) fn warn(&self, message: impl Into<String>) {
+        self.logger.event(Event::new("warning", message));
+    }
+
+    /// The state at this moment.
+    pub(crate) fn view(&self) -> View {
+        let signals = self.signals.max_capacity();
+        let (pools, used) = (self.pools(), self.routed.load());
+        let is_used =
+            |pool: &Arc<Pool>| used.binary_search_by(|name| (**name).cmp(pool.name())).is_ok();
+        View {
+            program: self.program,
+            now: self.time(),
+            routed: (0..pools.len()).filter(|&index| is_used(&pools[index])).collect(),
+            pools,
+            sessions: self.seats.iter().map(Seat::sessions).collect(),
+            permits: self.sessions_max.saturating_sub(self.permits.available_permits()),
+            sessions_max: self.sessions_max,
+            signals: (signals.saturating_sub(self.signals.capacity()), signals),
+            log_queue: self.logger.queue(),
+            log_dropped: self.logger.dropped_total(),
+        }
+    }
+
     /// Seconds since the engine began, from 1.
     fn seconds(&self) -> u32 {
         u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+impl Live for Shared {
+    fn sessions(&self) -> u64 {
+        self.seats.iter().map(|seat| u64::from(seat.sessions())).sum()
     }
 }
 
@@ -141,6 +192,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
+    sockets: Sockets,
     orders: watch::Sender<Order>,
     control: Mutex<Control>,
 }
@@ -168,17 +220,28 @@ pub struct Status {
     pub sessions: Vec<u32>,
     /// How many configurations have been in force, from 1.
     pub generation: u64,
+    /// Lines of the log that were lost since the start, over all its targets.
+    pub log_dropped: u64,
 }
 
 impl Engine {
-    /// Starts everything that the plan says; returns when connections are taken.
+    /// Starts everything that the plan says, on sockets of its own; returns when connections are
+    /// taken.
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub fn start(plan: &Plan) -> Result<Self, StartError> {
+        Self::start_on(plan, Sockets::own(plan.program, plan.run_directory.clone()))
+    }
+
+    /// The same on sockets that come from somewhere else.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running.
+    pub fn start_on(plan: &Plan, sockets: Sockets) -> Result<Self, StartError> {
         let (logger, writer) = Logger::start(&plan.log)
             .map_err(|error| StartError::Io("cannot open the log", error))?;
-        match Self::start_logged(plan, logger) {
+        match Self::start_logged(plan, logger, sockets) {
             Ok(engine) => {
                 engine.control().writer = Some(writer);
                 Ok(engine)
@@ -190,13 +253,17 @@ impl Engine {
         }
     }
 
-    fn start_logged(plan: &Plan, logger: Logger) -> Result<Self, StartError> {
+    fn start_logged(plan: &Plan, logger: Logger, sockets: Sockets) -> Result<Self, StartError> {
         let workers = plan.workers.unwrap_or_else(processors);
+        let metrics = Metrics::new(workers, plan.program.name());
         let pools: Vec<_> =
-            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), workers))).collect();
+            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), &metrics))).collect();
         let pools = Arc::new(pools);
-        let changes = probe::prepare(&pools).map_err(StartError::Ca)?;
-        let bound = bind::all(plan, workers, &pools, &logger)?;
+        let changes = probe::prepare(&pools, plan).map_err(StartError::Ca)?;
+        let listeners = bind::listeners(plan, &pools, &metrics);
+        let bound = bind::bind(plan, listeners, workers, &sockets, &logger)?;
+        let observing = observe(plan)?;
+        let sessions_max = bind::sessions_max(plan, &logger);
         let (signals, signalled) = mpsc::channel(SIGNALS);
         let (seats, lines): (Vec<_>, Vec<_>) = (0..workers)
             .map(|_| {
@@ -207,23 +274,30 @@ impl Engine {
             .unzip();
         let shared = Arc::new(Shared {
             run: fastrand::u64(..),
-            permits: Arc::new(Semaphore::new(bind::sessions_max(plan, &logger))),
+            permits: Arc::new(Semaphore::new(sessions_max)),
+            sessions_max,
+            metrics,
+            observed: !observing.is_empty(),
+            routed: ArcSwap::from_pointee(routed(plan)),
             pools: ArcSwap::new(pools),
             program: plan.program,
             addresses: ArcSwap::from_pointee(bound.iter().map(Bound::address).collect()),
+            sockets_stay: sockets.they_stay(),
             seats: seats.into(),
             short: AtomicU32::new(0),
             full: AtomicU32::new(0),
-            replaced: AtomicU32::new(0),
             began: Instant::now(),
             signals,
             logger,
         });
+        let live: Arc<dyn Live> = shared.clone();
+        shared.logger.set_live(Arc::downgrade(&live));
         let (orders, _) = watch::channel(Order::Run);
         let (probing, probed) = mpsc::channel(CHANGES);
         let (resolving, resolved) = mpsc::channel(1);
         let engine = Self {
             shared,
+            sockets,
             orders,
             control: Mutex::new(Control {
                 plan: plan.clone(),
@@ -240,6 +314,7 @@ impl Engine {
             engine.start_worker(index, engine.shared.seats[index].incarnation(), lines)?;
         }
         engine.start_helpers(signalled, probed, resolved)?;
+        engine.start_control(plan, observing)?;
         // There is room: nobody has sent one yet.
         let _ = engine.control().probing.try_send(changes);
         engine.announce();
@@ -263,6 +338,14 @@ impl Engine {
         let resolving = move || resolve::run(&shared, resolve_again, orders);
         let resolving = spawn("resolve", resolving)?;
         self.control().helpers.extend([probing, resolving]);
+        Ok(())
+    }
+
+    fn start_control(&self, plan: &Plan, sockets: Vec<TcpListener>) -> Result<(), StartError> {
+        let (shared, orders) = (self.shared.clone(), self.orders.subscribe());
+        let setup = control::Setup { shared, observe: plan.observe.clone(), sockets, orders };
+        let control = spawn("control", move || control::run(setup))?;
+        self.control().helpers.push(control);
         Ok(())
     }
 
@@ -322,26 +405,71 @@ impl Engine {
             pools: self.shared.pools(),
             sessions: self.shared.seats.iter().map(Seat::sessions).collect(),
             generation: self.control().generation,
+            log_dropped: self.shared.logger.dropped_total(),
         }
+    }
+
+    /// When each worker last showed that it runs.
+    #[must_use]
+    pub fn heartbeats(&self) -> Arc<Heartbeats> {
+        self.shared.metrics.heartbeats.clone()
+    }
+
+    /// What is counted of it; who runs the engine adds what it knows.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// How long sessions may go on after the order to stop.
+    #[must_use]
+    pub fn stop_deadline(&self) -> Duration {
+        self.control().plan.stop_deadline
+    }
+
+    /// Opens the files of the log anew, after they were moved away.
+    pub fn reopen_log(&self) {
+        self.shared.logger.reopen();
+    }
+
+    /// How it is, for `systemctl status`.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let pools = self.shared.pools();
+        let endpoints: Vec<_> = pools.iter().flat_map(|pool| pool.endpoints().to_vec()).collect();
+        let tiers = endpoints.iter().map(|endpoint| endpoint.report().tier);
+        let ready = tiers.filter(|tier| *tier <= Tier::Unprobed).count();
+        format!("{ready}/{} endpoints ready, {} sessions", endpoints.len(), self.count())
+    }
+
+    /// Writes an event to the log.
+    pub fn tell(&self, kind: &'static str, message: impl Into<String>) {
+        self.shared.logger.event(Event::new(kind, message));
     }
 
     /// Writes a warning to the log.
     pub fn warn(&self, message: impl Into<String>) {
-        self.shared.logger.event(Event::new("warning", message));
+        self.shared.warn(message);
     }
 
     /// Closes the listeners, lets sessions end by themselves until the plan's deadline, or until
     /// `hurry` says so, resets the rest and returns when every thread has ended.
     pub fn stop(&self, hurry: impl Fn() -> bool) {
-        let deadline = Instant::now() + self.control().plan.stop_deadline;
-        self.shared.logger.event(
-            Event::new("stopping", "stopping: no new connections").about("sessions", self.count()),
-        );
-        self.orders.send_replace(Order::Drain);
-        wait_until(Instant::now() + CLOSING, || self.shared.seats.iter().all(Seat::is_deaf));
-        // The addresses are free as soon as the listeners are closed: a successor may start.
-        self.control().bound.clear();
-        wait_until(deadline, || self.count() == 0 || hurry());
+        let stop_deadline = self.control().plan.stop_deadline;
+        let deadline = Instant::now() + stop_deadline;
+        self.shared.metrics.set_stopping();
+        let stopping = match self.sockets.accept_to_the_end() {
+            true => "stopping: new connections until the last session has ended",
+            false => "stopping: no new connections",
+        };
+        let event = Event::new("stopping", stopping).about("sessions", self.count());
+        self.shared.logger.event(event);
+        if self.sockets.accept_to_the_end() {
+            // Those that came last have some time, too.
+            self.wait_for_sessions(deadline - LAST_COMERS.min(stop_deadline / 5), &hurry);
+        }
+        self.close_listeners();
+        self.wait_for_sessions(deadline, &hurry);
         let left = self.count();
         self.orders.send_replace(Order::Stop);
         let threads: Vec<_> = {
@@ -357,6 +485,21 @@ impl Engine {
         }
     }
 
+    /// Until there is none, or the deadline, or somebody is in a hurry.
+    fn wait_for_sessions(&self, deadline: Instant, hurry: &impl Fn() -> bool) {
+        wait_until(deadline, || self.count() == 0 || hurry());
+    }
+
+    fn close_listeners(&self) {
+        self.orders.send_replace(Order::Drain);
+        wait_until(Instant::now() + CLOSING, || self.shared.seats.iter().all(Seat::is_deaf));
+        self.control().bound.clear();
+        // The addresses are free as soon as the listeners are closed: a successor may start.
+        if !self.shared.sockets_stay {
+            self.sockets.release_all();
+        }
+    }
+
     fn count(&self) -> u32 {
         self.shared.seats.iter().map(Seat::sessions).sum()
     }
@@ -365,7 +508,7 @@ impl Engine {
 /// Waits for a condition, at most until `limit`; says whether it holds. Nothing else runs on the
 /// threads that start, reload and stop.
 #[allow(clippy::disallowed_methods, reason = "not on a worker: nothing waits for this thread")]
-fn wait_until(limit: Instant, holds: impl Fn() -> bool) -> bool {
+fn wait_until(limit: Instant, mut holds: impl FnMut() -> bool) -> bool {
     loop {
         if holds() {
             return true;
@@ -387,4 +530,19 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 /// Processors that this process may use.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Opens the sockets that figures and health are asked on.
+fn observe(plan: &Plan) -> Result<Vec<TcpListener>, StartError> {
+    let addresses = plan.observe.listen.iter().copied();
+    let bind = |address| http::bind(address).map_err(|error| StartError::Observe(address, error));
+    addresses.map(bind).collect()
+}
+
+/// The names of the pools that a route uses, in order.
+fn routed(plan: &Plan) -> Vec<Arc<str>> {
+    let routes = plan.listeners.iter().flat_map(|listener| &listener.routes);
+    let pools = routes.filter_map(|route| plan.pools.get(route.pool));
+    let names: BTreeSet<Arc<str>> = pools.map(|pool| pool.name.clone()).collect();
+    names.into_iter().collect()
 }

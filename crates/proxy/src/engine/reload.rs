@@ -9,7 +9,7 @@
 
 use super::bind::{self, Bound};
 use super::seat::Seat;
-use super::{Control, Engine, Shared, StartError, shrink, wait_until};
+use super::{Control, Engine, Shared, StartError, routed, shrink, wait_until};
 use crate::listener::Listener;
 use crate::observe::Event;
 use crate::pool::Pool;
@@ -17,7 +17,7 @@ use crate::probe;
 use crate::signal::Command;
 use eclusa_config::diff::Diff;
 use eclusa_config::plan::Plan;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,18 +68,39 @@ impl Engine {
     /// # Errors
     /// [`ReloadError`]; then everything is as it was.
     pub fn reload(&self, plan: &Plan, force: bool) -> Result<Reloaded, ReloadError> {
+        let reloaded = self.take(plan, force);
+        match &reloaded {
+            Ok(Reloaded { generation, diff }) => {
+                self.shared.metrics.reloaded();
+                self.tell_reloaded(*generation, diff);
+            }
+            Err(error) => self.refuse_reload(&error.to_string()),
+        }
+        reloaded
+    }
+
+    /// Tells that a reload was refused, and why.
+    pub fn refuse_reload(&self, why: &str) {
+        self.shared.metrics.reload_refused();
+        let message = format!("reload refused, nothing has changed: {}", why.trim_end());
+        self.shared.logger.event(Event::new("reload_refused", message));
+    }
+
+    fn take(&self, plan: &Plan, force: bool) -> Result<Reloaded, ReloadError> {
         let mut control = self.control();
         let diff = Diff::between(&control.plan, plan);
         if !force && !plan.allow_shrink {
             shrink::guard(&self.shared.pools(), plan).map_err(ReloadError::Shrink)?;
         }
         let pools = self.shared.pools_of(plan);
-        let changes = probe::prepare_for(&pools, plan)
+        let changes = probe::prepare(&pools, plan)
             .map_err(|message| ReloadError::Prepare(StartError::Ca(message)))?;
-        let there = |address| control.bound.iter().any(|bound| bound.address() == address);
-        let workers = self.shared.seats.len();
-        let added = bind::missing(plan, workers, &pools, &there, &self.shared.logger)
-            .map_err(ReloadError::Prepare)?;
+        let known: HashSet<_> = control.bound.iter().map(Bound::address).collect();
+        let mut new = bind::listeners(plan, &pools, &self.shared.metrics);
+        new.retain(|listener| !known.contains(&listener.address()));
+        let (workers, logger) = (self.shared.seats.len(), &self.shared.logger);
+        let added =
+            bind::bind(plan, new, workers, &self.sockets, logger).map_err(ReloadError::Prepare)?;
         // From here on nothing can fail.
         self.shared.swap_pools(&pools, plan);
         let gone = self.shared.swap_listeners(&mut control, plan, &pools, added);
@@ -91,8 +112,7 @@ impl Engine {
         control.generation += 1;
         let generation = control.generation;
         drop(control);
-        self.shared.close(gone);
-        self.tell_reloaded(generation, &diff);
+        self.close(gone);
         Ok(Reloaded { generation, diff })
     }
 
@@ -120,10 +140,10 @@ impl Shared {
     /// The pools of a plan: those that are there already, and new ones.
     fn pools_of(&self, plan: &Plan) -> Arc<Vec<Arc<Pool>>> {
         let now = self.pools();
-        let by_name: HashMap<_, _> = now.iter().map(|pool| (&**pool.name(), pool)).collect();
+        let by_name: HashMap<_, _> = now.iter().map(|pool| (pool.name(), pool)).collect();
         let pool = |written: &Arc<eclusa_config::plan::Pool>| match by_name.get(&*written.name) {
             Some(pool) => Arc::clone(pool),
-            None => Arc::new(Pool::new(written.clone(), self.seats.len())),
+            None => Arc::new(Pool::new(written.clone(), &self.metrics)),
         };
         Arc::new(plan.pools.iter().map(pool).collect())
     }
@@ -132,8 +152,10 @@ impl Shared {
         for (pool, written) in pools.iter().zip(&plan.pools) {
             pool.set_plan(written.clone());
         }
+        self.routed.store(Arc::new(routed(plan)));
         let before = self.pools.swap(pools.clone());
-        for pool in before.iter().filter(|pool| !pools.iter().any(|now| now.id() == pool.id())) {
+        let stay: HashSet<_> = pools.iter().map(|pool| pool.id()).collect();
+        for pool in before.iter().filter(|pool| !stay.contains(&pool.id())) {
             pool.close();
         }
     }
@@ -148,10 +170,8 @@ impl Shared {
         added: Vec<Bound>,
     ) -> Vec<Bound> {
         let mut wanted: HashMap<SocketAddr, Arc<Listener>> = HashMap::new();
-        for written in &plan.listeners {
-            for listener in Listener::prepare(written, pools) {
-                wanted.insert(listener.address(), listener);
-            }
+        for listener in bind::listeners(plan, pools, &self.metrics) {
+            wanted.insert(listener.address(), listener);
         }
         let (kept, gone): (Vec<_>, Vec<_>) =
             control.bound.drain(..).partition(|bound| wanted.contains_key(&bound.address()));
@@ -203,24 +223,31 @@ impl Shared {
             left.is_none()
         });
     }
+}
 
+impl Engine {
     /// Closes addresses: what waits there is taken first.
     fn close(&self, gone: Vec<Bound>) {
         let (closing, closed) = sync_channel(1);
         for bound in &gone {
-            for seat in &self.seats {
+            for seat in &self.shared.seats {
                 let (address, closed) = (bound.address(), closing.clone());
-                self.command(seat, Command::Close { address, closed });
+                self.shared.command(seat, Command::Close { address, closed });
             }
             let address = bound.address().to_string();
             let event = Event::new("closed", format!("listening on {address} no more"));
-            self.logger.event(event.about("address", address));
+            self.shared.logger.event(event.about("address", address));
         }
         drop(closing);
-        if !gone.is_empty() {
-            // Ends when every worker has dropped its end.
-            let _ = closed.recv_timeout(CLOSING);
+        if gone.is_empty() {
+            return;
         }
-        drop(gone);
+        // Ends when every worker has dropped its end.
+        let _ = closed.recv_timeout(CLOSING);
+        for bound in gone {
+            let address = bound.address();
+            drop(bound);
+            self.sockets.release(address);
+        }
     }
 }

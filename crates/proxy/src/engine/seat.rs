@@ -4,9 +4,8 @@
 use super::worker::Accepted;
 use crate::signal::Command;
 use arc_swap::{ArcSwap, Guard};
-use eclusa_policy::time::Time;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::sync::mpsc;
 
 /// Which of the threads that sit on a seat, one after the other, a worker is.
@@ -34,22 +33,16 @@ pub(crate) struct Seat {
     /// Sessions, those on their way to it included.
     sessions: AtomicU32,
     incarnation: AtomicU32,
-    /// When its thread last came round, in milliseconds since the start.
-    beat: AtomicU64,
     /// It has closed its listeners, as a stop asks.
     deaf: AtomicBool,
     lines: ArcSwap<Lines>,
 }
 
 impl Seat {
-    pub(super) fn new(
-        handover: mpsc::Sender<Accepted>,
-        commands: mpsc::Sender<Command>,
-    ) -> Self {
+    pub(super) fn new(handover: mpsc::Sender<Accepted>, commands: mpsc::Sender<Command>) -> Self {
         Self {
             sessions: AtomicU32::new(0),
             incarnation: AtomicU32::new(0),
-            beat: AtomicU64::new(0),
             deaf: AtomicBool::new(false),
             lines: ArcSwap::from_pointee(Lines { handover, commands }),
         }
@@ -82,19 +75,9 @@ impl Seat {
         self.sessions.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The thread of an incarnation came round; says whether the seat is still its own.
-    pub(super) fn beat(&self, incarnation: Incarnation, now: Time) -> bool {
-        let own = self.incarnation() == incarnation;
-        if own {
-            let millis = u64::try_from(now.since_start().as_millis()).unwrap_or(u64::MAX);
-            self.beat.store(millis, Ordering::Relaxed);
-        }
-        own
-    }
-
-    /// When its thread last came round.
-    pub(crate) fn last_beat(&self) -> Time {
-        Time::from_millis(self.beat.load(Ordering::Relaxed))
+    /// Whether the seat is still that of an incarnation.
+    pub(super) fn is_of(&self, incarnation: Incarnation) -> bool {
+        self.incarnation() == incarnation
     }
 
     pub(super) fn set_deaf(&self) {

@@ -17,15 +17,19 @@ pub(super) fn guard(pools: &[Arc<Pool>], plan: &Plan) -> Result<(), Vec<String>>
     let mut words = Vec::new();
     let mut gone = 0;
     for pool in &serving {
-        let Some(written) = plan.pools.iter().find(|written| written.name == *pool.name()) else {
+        let Some(written) = plan.pools.iter().find(|written| *written.name == *pool.name()) else {
             gone += 1;
             continue;
         };
-        let stays: HashSet<_> = written.endpoints.iter().map(|endpoint| &endpoint.address).collect();
+        let stays: HashSet<_> =
+            written.endpoints.iter().map(|endpoint| &endpoint.address).collect();
         let up = count_up(pool, |_| true);
         let lost = count_up(pool, |endpoint| !stays.contains(&written_address(endpoint)));
         if lost == up || lost * 2 > up {
-            words.push(format!("pool {} would lose {lost} of {up} endpoints that are up", pool.name()));
+            words.push(format!(
+                "pool {} would lose {lost} of {up} endpoints that are up",
+                pool.name()
+            ));
         }
     }
     if gone * 2 > serving.len() {
@@ -43,9 +47,7 @@ fn count_up(pool: &Pool, which: impl Fn(&Endpoint) -> bool) -> usize {
 /// The address as the configuration wrote it.
 fn written_address(endpoint: &Endpoint) -> EndpointAddress {
     match &endpoint.written().host {
-        Some(host) => {
-            EndpointAddress::Name { host: host.clone(), port: endpoint.address().port() }
-        }
+        Some(host) => EndpointAddress::Name { host: host.clone(), port: endpoint.address().port() },
         None => EndpointAddress::Socket(endpoint.address()),
     }
 }

@@ -5,8 +5,9 @@
 use super::Shared;
 use super::seat::Incarnation;
 use crate::listener::{Address, Listener, accept_loop, accept_the_rest};
+use crate::observe::metrics::Metrics;
 use crate::observe::{Event, Logger, SessionId};
-use crate::pool::{Endpoint, Pickers, Pool};
+use crate::pool::{Endpoint, Pickers, Pool, level};
 use crate::registry::{Registry, Tick, Watch};
 use crate::relay::Buffers;
 use crate::replay::Replays;
@@ -150,14 +151,21 @@ async fn work(setup: Setup) {
     }
     let mut ticks = tokio::time::interval(Tick::LENGTH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let leveller = {
+        let worker = worker.clone();
+        tokio::task::spawn_local(async move { level(&worker).await })
+    };
     loop {
         tokio::select! {
             Some(accepted) = handed_over.recv() => worker.start(accepted),
             Some(command) = commands.recv() => worker.obey(command, &mut listening).await,
             _ = ticks.tick() => {
-                worker.registry.tick();
-                if !worker.shared.seats[index].beat(incarnation, worker.time()) {
+                if worker.shared.seats[index].is_of(incarnation) {
+                    worker.tick();
+                } else {
                     // Another thread sits here, with the same sockets. What this one carries goes on.
+                    worker.registry.tick();
+                    leveller.abort();
                     listening.leave().await;
                     if worker.registry.is_empty() {
                         return;
@@ -168,7 +176,11 @@ async fn work(setup: Setup) {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
                 match order {
                     Order::Run => {}
-                    Order::Drain => listening.close_all(&worker).await,
+                    Order::Drain => {
+                        // Nobody who is sent away could come back.
+                        leveller.abort();
+                        listening.close_all(&worker).await;
+                    }
                     Order::Stop => {
                         listening.end(&worker).await;
                         break;
@@ -274,6 +286,10 @@ impl Listening {
     }
 
     async fn close_all(&mut self, worker: &Rc<Worker>) {
+        if worker.shared.sockets_stay {
+            // Who waits is served by the next start.
+            return self.leave().await;
+        }
         for open in &mut self.0 {
             open.hear_no_more(worker).await;
         }
@@ -299,7 +315,7 @@ impl Listening {
         self.0.clear();
     }
 
-    /// Leaves the sockets to another thread that has them, too.
+    /// Leaves the sockets to another thread or process that has them, too.
     async fn leave(&mut self) {
         for open in &mut self.0 {
             open.accept_no_more().await;
@@ -313,6 +329,25 @@ impl Listening {
 }
 
 impl Worker {
+    /// Another 250 ms have passed.
+    fn tick(&self) {
+        self.registry.tick();
+        self.shared.metrics.tick(self.index, self.buffers.pipes());
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Whether somebody wants to know what the kernel says of a session that ends.
+    pub(crate) fn wants_tcp_info(&self) -> bool {
+        self.shared.observed || self.logger().wants_sessions()
+    }
+
     pub(crate) fn logger(&self) -> &Logger {
         &self.shared.logger
     }
@@ -329,6 +364,10 @@ impl Worker {
         &self.buffers
     }
 
+    pub(crate) fn pools(&self) -> Arc<Vec<Arc<Pool>>> {
+        self.shared.pools()
+    }
+
     /// The id of one more session.
     pub(crate) fn next_id(&self) -> SessionId {
         let number = self.sessions.get();
@@ -342,6 +381,7 @@ impl Worker {
         if let Some(permit) = self.permit_now() {
             return Some(permit);
         }
+        self.metrics().limit_wait(self.index);
         let message = "sessions_max is reached: new clients wait in the kernel's queue";
         self.tell_once(&self.shared.full, message);
         self.shared.permits.clone().acquire_owned().await.ok()
@@ -419,6 +459,7 @@ impl Worker {
 
     /// Tells that this host lacks something; at most once a second.
     pub(crate) fn local_trouble(&self, error: &io::Error) {
+        self.metrics().shortage(self.index);
         self.tell_once(&self.shared.short, &format!("this host is short of something: {error}"));
     }
 

@@ -12,6 +12,8 @@ pub(crate) enum Who {
 }
 
 impl Who {
+    pub(crate) const ALL: [Self; 4] = [Self::Client, Self::Endpoint, Self::Proxy, Self::Operator];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
@@ -28,16 +30,22 @@ pub(crate) enum Step {
     Preamble,
     Access,
     Route,
+    /// All endpoints are at their limit.
+    Queue,
     Dial,
     Data,
 }
 
 impl Step {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Preamble, Self::Access, Self::Route, Self::Dial, Self::Data];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Preamble => "preamble",
             Self::Access => "access",
             Self::Route => "route",
+            Self::Queue => "queue",
             Self::Dial => "dial",
             Self::Data => "data",
         }
@@ -58,6 +66,9 @@ enum Manner {
     /// The endpoint was found dead.
     EndpointDown,
 }
+
+/// The manners of an end, as metrics name them.
+pub(crate) const HOWS: [&str; 5] = ["clean", "abort", "timeout", "shortage", "endpoint_down"];
 
 /// How a session ended.
 #[derive(Clone, Debug)]
@@ -95,6 +106,21 @@ impl End {
         Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
     }
 
+    /// Where it stands in [`Who::ALL`], [`Step::ALL`] and [`HOWS`].
+    pub(crate) fn indices(&self) -> (usize, usize, usize) {
+        (self.who as usize, self.step as usize, self.manner as usize)
+    }
+
+    /// Whether the preamble was read to its end.
+    pub(crate) fn is_after_preamble(&self) -> bool {
+        matches!(self.step, Step::Route | Step::Dial | Step::Data)
+    }
+
+    /// Whether a connection to an endpoint stood.
+    pub(crate) fn is_after_dial(&self) -> bool {
+        self.step == Step::Data
+    }
+
     /// HAProxy's termination letters (its configuration manual, "Session state at
     /// disconnection"): the first says who or what ended the session, the second at which step.
     pub(crate) fn letters(&self) -> [u8; 2] {
@@ -106,11 +132,14 @@ impl End {
             (Manner::EndpointDown, _) => b'D',
             (Manner::Abort, Who::Client) => b'C',
             (Manner::Abort, Who::Endpoint) => b'S',
+            // So HAProxy counts a full queue: as an error of the endpoints.
+            (Manner::Abort, Who::Proxy) if self.step == Step::Queue => b'S',
             (Manner::Abort, Who::Proxy) => b'P',
             (Manner::Abort, Who::Operator) => b'K',
         };
         let second = match self.step {
             Step::Preamble | Step::Access | Step::Route => b'R',
+            Step::Queue => b'Q',
             Step::Dial => b'C',
             Step::Data => b'D',
         };
@@ -128,6 +157,9 @@ mod tests {
         assert_eq!(letters(End::clean(Who::Client)), "--");
         assert_eq!(letters(End::abort(Who::Endpoint, Step::Dial, "refused")), "SC");
         assert_eq!(letters(End::timeout(Who::Endpoint, Step::Dial, "late")), "sC");
+        assert_eq!(letters(End::abort(Who::Proxy, Step::Queue, "full")), "SQ");
+        assert_eq!(letters(End::timeout(Who::Proxy, Step::Queue, "late")), "sQ");
+        assert_eq!(letters(End::abort(Who::Client, Step::Queue, "left")), "CQ");
         assert_eq!(letters(End::abort(Who::Client, Step::Data, "reset")), "CD");
         assert_eq!(letters(End::timeout(Who::Client, Step::Preamble, "late")), "cR");
         assert_eq!(letters(End::abort(Who::Proxy, Step::Access, "denied")), "PR");

@@ -1,6 +1,7 @@
 //! The finish record: one per session, filled in as the session goes, written once.
 
 use super::End;
+use super::metrics::ListenerCells;
 use crate::pool::{Endpoint, Pool};
 use eclusa_sys::tcp_info::TcpInfo;
 use serde::Serialize;
@@ -57,6 +58,8 @@ impl Hello {
 pub(crate) struct Record {
     pub(crate) id: SessionId,
     pub(crate) listener: Arc<str>,
+    /// Where sessions of the listener are counted.
+    pub(crate) cells: Arc<ListenerCells>,
     /// The client, as the PROXY header names it where one came.
     pub(crate) client: SocketAddr,
     /// Who really connected, where a PROXY header named another.
@@ -72,7 +75,12 @@ pub(crate) struct Record {
     pub(crate) replayed: bool,
     pub(crate) accepted: Instant,
     pub(crate) preamble: Duration,
+    /// Waiting for endpoints at their limit.
+    pub(crate) queue: Duration,
+    /// Dialling, without the time in the queue.
     pub(crate) dial: Duration,
+    /// From accept until the endpoint's first byte.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) total: Duration,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
@@ -116,6 +124,8 @@ struct Json<'a> {
 #[derive(Serialize)]
 struct Milliseconds {
     preamble: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<f64>,
     dial: f64,
     total: f64,
 }
@@ -135,8 +145,8 @@ struct Tcp {
 /// What the log tells of one TCP connection.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct TcpSide {
-    rtt_us: u32,
-    retransmits: u32,
+    pub(super) rtt_us: u32,
+    pub(super) retransmits: u32,
 }
 
 impl From<&TcpInfo> for TcpSide {
@@ -160,7 +170,7 @@ impl Record {
             hello: self.hello.name(),
             sni: self.server_name.as_deref(),
             alpn: self.alpn.as_deref().map(String::from_utf8_lossy),
-            pool: self.pool.as_ref().map(|pool| &*pool.plan().name),
+            pool: self.pool.as_ref().map(|pool| pool.name()),
             endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.address()),
             ended_by: end.map_or("proxy", |end| end.who.name()),
             step: end.map_or("data", |end| end.step.name()),
@@ -170,6 +180,7 @@ impl Record {
             replayed: self.replayed,
             ms: Milliseconds {
                 preamble: milliseconds(self.preamble),
+                queue: (!self.queue.is_zero()).then(|| milliseconds(self.queue)),
                 dial: milliseconds(self.dial),
                 total: milliseconds(self.total),
             },
@@ -180,9 +191,9 @@ impl Record {
 
     fn letters(&self) -> &'static str {
         // The letters are two of a small alphabet; a table keeps them static.
-        const KNOWN: [&str; 21] = [
-            "--", "CR", "CC", "CD", "SR", "SC", "SD", "PR", "PC", "PD", "KR", "KC", "KD", "cR",
-            "cC", "cD", "sR", "sC", "sD", "RC", "DD",
+        const KNOWN: [&str; 25] = [
+            "--", "CR", "CQ", "CC", "CD", "SR", "SQ", "SC", "SD", "PR", "PC", "PD", "KR", "KQ",
+            "KC", "KD", "cR", "cC", "cD", "sR", "sQ", "sC", "sD", "RC", "DD",
         ];
         let letters = self.end.as_ref().map_or(*b"--", End::letters);
         KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")

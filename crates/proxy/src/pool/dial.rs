@@ -1,6 +1,8 @@
 //! Dialling: bounded tries on endpoints of a pool, before the first byte.
 
-use super::{Lease, Pool, Wanted};
+use super::pick::Unpicked;
+use super::queue::{NoPlace, Patience};
+use super::{Endpoint, Lease, Pool, Wanted};
 use crate::engine::Worker;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
@@ -9,6 +11,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream as StdTcpStream};
 use std::os::fd::AsFd;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::Interest;
@@ -39,7 +42,7 @@ pub(crate) struct Dialled {
 pub(crate) struct DialFailure {
     pub(crate) tries: u32,
     /// The last endpoint that was tried.
-    pub(crate) lease: Option<Lease>,
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
     pub(crate) kind: FailureKind,
 }
 
@@ -47,12 +50,28 @@ pub(crate) struct DialFailure {
 pub(crate) enum FailureKind {
     /// No endpoint of the pool can take traffic.
     NoEndpoint,
+    /// All that can are at their limit, and so is the queue.
+    QueueFull,
+    /// None of them had a place in time.
+    QueuedTooLong,
+    /// The client left while it waited for a place.
+    ClientLeft,
     /// The budget ran out before any endpoint answered.
     TimedOut,
     /// The last endpoint refused, reset, or could not be reached.
     Failed(io::Error),
     /// This host lacked something (descriptors, ports, a route) for [`LOCAL_AT_MOST`].
     Local(io::Error),
+}
+
+/// Who wants a connection.
+pub(crate) struct Call<'a> {
+    /// The client.
+    pub(crate) source: IpAddr,
+    /// None of these is dialled: a first flight that is sent again goes somewhere else.
+    pub(crate) excluded: Vec<SocketAddr>,
+    /// Without it the session does not wait for endpoints at their limit.
+    pub(crate) patience: Option<Patience<'a>>,
 }
 
 struct Attempt {
@@ -72,18 +91,18 @@ enum Event {
 /// A refused or unreachable endpoint is left at once for another; while none answers, one more is
 /// dialled beside the others every `hedge_after`, and the first connection that stands wins. All
 /// within the pool's budget of time and tries.
-///
-/// None of `excluded` is dialled: a first flight that is sent again goes somewhere else.
 pub(crate) async fn dial(
     worker: &Worker,
     pool: &Pool,
-    source: IpAddr,
-    excluded: Vec<SocketAddr>,
+    call: Call<'_>,
 ) -> Result<Dialled, DialFailure> {
+    let Call { source, excluded, patience } = call;
     let mut dialler = Dialler {
         worker,
         pool,
         source,
+        patience,
+        full: false,
         deadline: Instant::now() + pool.plan().dial.timeout,
         tries: 0,
         excluded,
@@ -102,6 +121,9 @@ struct Dialler<'a> {
     pool: &'a Pool,
     /// The client.
     source: IpAddr,
+    patience: Option<Patience<'a>>,
+    /// Another endpoint could take the session if it were not at its limit.
+    full: bool,
     deadline: Instant,
     /// Endpoints dialled so far.
     tries: u32,
@@ -112,8 +134,9 @@ struct Dialler<'a> {
     running: [Option<Attempt>; AT_ONCE],
     /// When one more endpoint is to be dialled beside those under way.
     rival_at: Option<Instant>,
-    failed: Option<(Lease, io::Error)>,
-    shortage: Option<(Lease, io::Error)>,
+    // No leases: what is not dialled must not count.
+    failed: Option<(Arc<Endpoint>, io::Error)>,
+    shortage: Option<(Arc<Endpoint>, io::Error)>,
     /// How long this host has kept the session waiting.
     paused: Duration,
 }
@@ -123,7 +146,12 @@ impl Dialler<'_> {
         self.start_next();
         loop {
             if self.running.iter().all(Option::is_none) {
-                self.wait_out_shortage().await?;
+                if self.full && self.shortage.is_none() {
+                    // Boxed: sessions of pools without limits must not carry its state around.
+                    Box::pin(self.wait_for_a_place()).await?;
+                } else {
+                    self.wait_out_shortage().await?;
+                }
                 continue;
             }
             let until = self.rival_at.unwrap_or_else(|| self.renew_at()).min(self.deadline);
@@ -142,18 +170,32 @@ impl Dialler<'_> {
                         _ => DialFault::TimedOut,
                     };
                     self.tell(&lease, fault);
-                    self.failed = Some((lease, error));
+                    self.failed = Some((lease.endpoint().clone(), error));
+                    drop(lease);
                     self.start_next();
                 }
                 Event::TimeIsUp if Instant::now() >= self.deadline => return Err(self.time_is_up()),
                 Event::TimeIsUp if self.rival_at.is_none() => self.renew(),
-                Event::TimeIsUp => {
-                    // Late, not failed: a fresh probe is to say what it is.
-                    for attempt in self.running.iter().flatten() {
-                        self.tell(&attempt.lease, DialFault::TimedOut);
-                    }
-                    self.start_next();
-                }
+                Event::TimeIsUp => self.start_rival(),
+            }
+        }
+    }
+
+    /// Dials one more endpoint beside those that are late.
+    fn start_rival(&mut self) {
+        // Late, not failed: a fresh probe is to say what it is. Once is enough.
+        if !self.full {
+            for attempt in self.running.iter().flatten() {
+                self.tell(&attempt.lease, DialFault::TimedOut);
+            }
+        }
+        self.start_next();
+        if self.full {
+            // A rival waits in no queue, it looks again.
+            let hedge = self.pool.plan().dial.hedge_after;
+            self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+            if self.renew_at() <= Instant::now() {
+                self.renew();
             }
         }
     }
@@ -173,7 +215,7 @@ impl Dialler<'_> {
         else {
             return;
         };
-        let fresh = self.connect(address);
+        let fresh = Self::connect(self.pool, address);
         if let Some(attempt) = &mut self.running[index] {
             attempt.began = Instant::now();
             match fresh {
@@ -188,39 +230,96 @@ impl Dialler<'_> {
     /// Dials the next endpoint, if there is one left and the budget allows it.
     fn start_next(&mut self) {
         self.rival_at = None;
+        self.full = false;
         while self.tries < self.pool.plan().dial.tries {
-            let Some(free) = self.running.iter().position(Option::is_none) else { return };
-            let wanted =
-                Wanted { source: self.source, excluded: &self.excluded, now: self.worker.time() };
-            let picked = self.worker.pickers().pick(self.pool, wanted);
-            let Some(lease) = picked else { return };
-            let address = lease.endpoint().address();
-            self.excluded.push(address);
-            match self.connect(address) {
-                Ok(stream) => {
-                    self.tries += 1;
-                    self.running[free] = Some(Attempt { stream, lease, began: Instant::now() });
-                    let hedge = self.pool.plan().dial.hedge_after;
-                    self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+            match self.pick(false) {
+                Ok(lease) => {
+                    if self.start(lease) {
+                        return;
+                    }
+                }
+                Err(unpicked) => {
+                    self.full = unpicked == Unpicked::Full;
                     return;
-                }
-                Err(error) if is_local_trouble(&error) => {
-                    self.worker.local_trouble(&error);
-                    self.skipped.push(address);
-                    self.shortage = Some((lease, error));
-                }
-                Err(error) => {
-                    self.tries += 1;
-                    lease.count_failure();
-                    self.failed = Some((lease, error));
                 }
             }
         }
     }
 
+    fn pick(&self, any: bool) -> Result<Lease, Unpicked> {
+        let (source, excluded, now) = (self.source, &*self.excluded, self.worker.time());
+        let wanted = Wanted { source, excluded, now, any };
+        self.worker.pickers().pick(self.pool, wanted)
+    }
+
+    /// Begins to dial an endpoint; says whether that is under way.
+    fn start(&mut self, lease: Lease) -> bool {
+        let address = lease.endpoint().address();
+        let Some(free) = self.running.iter_mut().find(|running| running.is_none()) else {
+            return true;
+        };
+        self.excluded.push(address);
+        match Self::connect(self.pool, address) {
+            Ok(stream) => {
+                self.tries += 1;
+                *free = Some(Attempt { stream, lease, began: Instant::now() });
+                let hedge = self.pool.plan().dial.hedge_after;
+                self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+                return true;
+            }
+            Err(error) if is_local_trouble(&error) => {
+                self.worker.local_trouble(&error);
+                self.skipped.push(address);
+                self.shortage = Some((lease.endpoint().clone(), error));
+            }
+            Err(error) => {
+                self.tries += 1;
+                lease.count_failure();
+                self.failed = Some((lease.endpoint().clone(), error));
+            }
+        }
+        false
+    }
+
+    /// Nothing is under way, and every endpoint worth waiting for is at its limit.
+    async fn wait_for_a_place(&mut self) -> Result<(), DialFailure> {
+        let (Some(patience), Some(line)) = (self.patience, self.pool.line()) else {
+            return Err(self.nobody_left());
+        };
+        let began = Instant::now();
+        let placed = patience.place(line, &self.excluded).await;
+        self.deadline += began.elapsed();
+        let kind = match placed.and_then(|grant| self.worker.pickers().lease(grant)) {
+            Ok(lease) => {
+                self.start_or_next(lease);
+                return Ok(());
+            }
+            Err(NoPlace::Nobody) => return Err(self.nobody_left()),
+            Err(NoPlace::ClientLeft) => FailureKind::ClientLeft,
+            Err(NoPlace::QueueFull) => FailureKind::QueueFull,
+            Err(NoPlace::TooLong) => FailureKind::QueuedTooLong,
+        };
+        // Rather an endpoint that is not well than none.
+        if !matches!(kind, FailureKind::ClientLeft)
+            && let Ok(lease) = self.pick(true)
+        {
+            self.start_or_next(lease);
+            return Ok(());
+        }
+        let endpoint = self.failed.take().map(|(endpoint, _)| endpoint);
+        Err(DialFailure { tries: self.tries, endpoint, kind })
+    }
+
+    fn start_or_next(&mut self, lease: Lease) {
+        self.full = false;
+        if !self.start(lease) {
+            self.start_next();
+        }
+    }
+
     /// Nothing is under way: whatever this host lacked may come back.
     async fn wait_out_shortage(&mut self) -> Result<(), DialFailure> {
-        let Some((lease, error)) = self.shortage.take() else { return Err(self.nobody_left()) };
+        let Some((endpoint, error)) = self.shortage.take() else { return Err(self.nobody_left()) };
         if self.tries >= self.pool.plan().dial.tries {
             return Err(self.nobody_left());
         }
@@ -232,9 +331,8 @@ impl Dialler<'_> {
         }
         if self.paused + LOCAL_PAUSE > LOCAL_AT_MOST {
             let kind = FailureKind::Local(error);
-            return Err(DialFailure { tries: self.tries, lease: Some(lease), kind });
+            return Err(DialFailure { tries: self.tries, endpoint: Some(endpoint), kind });
         }
-        drop(lease);
         sleep_until(Instant::now() + LOCAL_PAUSE).await;
         self.paused += LOCAL_PAUSE;
         if only_us {
@@ -247,11 +345,11 @@ impl Dialler<'_> {
     }
 
     /// Begins to connect, from the first of the pool's source addresses that has a port left.
-    fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        if !self.pool.admits(address.ip()) {
+    fn connect(pool: &Pool, address: SocketAddr) -> io::Result<TcpStream> {
+        if !pool.admits(address.ip()) {
             return Err(io::Error::other("the address is not in `upstreams_within`"));
         }
-        let sources = &self.pool.plan().source;
+        let sources = &pool.plan().source;
         let start = fastrand::usize(..sources.len().max(1));
         let mut result = connect(address, source_for(sources, address, start));
         for turn in 1..sources.len() {
@@ -292,10 +390,10 @@ impl Dialler<'_> {
     fn nobody_left(&mut self) -> DialFailure {
         let tries = self.tries;
         match self.failed.take() {
-            Some((lease, error)) => {
-                DialFailure { tries, lease: Some(lease), kind: FailureKind::Failed(error) }
+            Some((endpoint, error)) => {
+                DialFailure { tries, endpoint: Some(endpoint), kind: FailureKind::Failed(error) }
             }
-            None => DialFailure { tries, lease: None, kind: FailureKind::NoEndpoint },
+            None => DialFailure { tries, endpoint: None, kind: FailureKind::NoEndpoint },
         }
     }
 
@@ -304,8 +402,9 @@ impl Dialler<'_> {
             attempt.lease.count_failure();
             self.tell(&attempt.lease, DialFault::TimedOut);
         }
-        let lease = self.running.iter_mut().find_map(Option::take).map(|attempt| attempt.lease);
-        DialFailure { tries: self.tries, lease, kind: FailureKind::TimedOut }
+        let first = self.running.iter().flatten().next();
+        let endpoint = first.map(|attempt| attempt.lease.endpoint().clone());
+        DialFailure { tries: self.tries, endpoint, kind: FailureKind::TimedOut }
     }
 }
 

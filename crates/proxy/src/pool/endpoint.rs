@@ -1,13 +1,15 @@
 //! An endpoint at run time, and the lease on it.
 
+use super::queue::{Grant, Places};
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::balance::{Ramp, Standing, identity_of};
+use eclusa_policy::rebalance::Load;
 use eclusa_policy::time::Time;
-use eclusa_policy::verdict::{Key, Onward, Reason, Report, Tier, Verdict};
+use eclusa_policy::verdict::{History, Key, Onward, Reason, Report, Tier, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A session that has stood for so long shows that its endpoint is busy (a watch, a tunnel).
@@ -21,10 +23,15 @@ pub struct Endpoint {
     address: SocketAddr,
     written: ArcSwap<Written>,
     report: ArcSwap<Report>,
+    /// When its certificate ends, in seconds since 1970; 0: no probe has seen one.
+    certificate_end: AtomicI64,
+    results: ArcSwap<History>,
     /// Something speaks against it: bytes from it are noted to the millisecond.
     doubted: AtomicBool,
     /// Its sessions are being reset; which order, 0: none.
     reset_order: AtomicU64,
+    /// Where it takes no more than so many sessions at once.
+    places: Option<Arc<Places>>,
     cells: Box<[Cell]>,
 }
 
@@ -75,6 +82,7 @@ impl Endpoint {
         address: SocketAddr,
         workers: usize,
         probed: bool,
+        places: Option<Arc<Places>>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -82,8 +90,11 @@ impl Endpoint {
             address,
             written: ArcSwap::from_pointee(written.into()),
             report: ArcSwap::from_pointee(first_report(probed)),
+            certificate_end: AtomicI64::new(0),
+            results: ArcSwap::default(),
             doubted: AtomicBool::new(false),
             reset_order: AtomicU64::new(0),
+            places,
             cells: (0..workers).map(|_| Cell::default()).collect(),
         }
     }
@@ -107,6 +118,9 @@ impl Endpoint {
     }
 
     pub(super) fn set_written(&self, written: &plan::Endpoint) {
+        if let (Some(places), Some(limit)) = (self.places(), written.sessions_max) {
+            places.set_limit(limit);
+        }
         let written = Written::from(written);
         if **self.written.load() != written {
             self.written.store(Arc::new(written));
@@ -130,6 +144,32 @@ impl Endpoint {
         self.report.store(Arc::new(report));
     }
 
+    /// Its share of new sessions, relative to the others.
+    #[must_use]
+    pub fn weight(&self) -> u16 {
+        self.written.load().weight
+    }
+
+    /// When the certificate that a probe saw last ends, in seconds since 1970.
+    #[must_use]
+    pub fn certificate_end(&self) -> Option<i64> {
+        Some(self.certificate_end.load(Ordering::Relaxed)).filter(|end| *end != 0)
+    }
+
+    pub(crate) fn set_certificate_end(&self, end: Option<i64>) {
+        self.certificate_end.store(end.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// The last results of its probes.
+    #[must_use]
+    pub fn results(&self) -> Arc<History> {
+        self.results.load_full()
+    }
+
+    pub(crate) fn set_results(&self, results: History) {
+        self.results.store(Arc::new(results));
+    }
+
     pub(super) fn standing(&self, slow_start: Duration) -> Standing {
         let (report, written) = (self.report(), self.written.load());
         Standing {
@@ -138,8 +178,58 @@ impl Endpoint {
             priority: u8::from(written.backup),
             identity: identity_of(self.address),
             ramp: report.risen.map(|from| Ramp { from, length: slow_start }),
-            limit: None,
+            limit: self.places().map(Places::limit),
         }
+    }
+
+    pub(super) fn is_backup(&self) -> bool {
+        self.written.load().backup
+    }
+
+    /// Whether it can go on under what is written now. Not when a limit comes or goes: sessions that
+    /// nobody counted could not be given back. Then there is a new endpoint beside this one, which
+    /// ends with its sessions.
+    pub(super) fn adopts(&self, written: &plan::Endpoint) -> bool {
+        self.places.is_some() == written.sessions_max.is_some()
+    }
+
+    pub(super) fn places(&self) -> Option<&Places> {
+        self.places.as_deref()
+    }
+
+    /// How many of its places are taken; 0 where nobody counts them.
+    #[must_use]
+    pub fn places_taken(&self) -> u32 {
+        self.places().map_or(0, Places::taken)
+    }
+
+    pub(super) fn has_place(&self) -> bool {
+        self.places().is_none_or(|places| places.taken() < places.limit())
+    }
+
+    /// Takes one of its places, if there is one.
+    pub(super) fn take_place(&self) -> bool {
+        self.places().is_none_or(Places::take)
+    }
+
+    pub(super) fn give_place_back(&self) {
+        if let Some(places) = self.places() {
+            places.give_back();
+        }
+    }
+
+    /// Sessions for its weight, in 1/256.
+    pub(super) fn relative_load(&self) -> u64 {
+        (u64::from(self.sessions()) << 8) / u64::from(self.weight().max(1))
+    }
+
+    /// What gentle rebalance needs to know of it; `None` of a spare one, which has no share.
+    pub(super) fn load(&self, slot: u32, slow_start: Duration, now: Time) -> Option<Load> {
+        let report = self.report();
+        let risen = report.risen.is_none_or(|risen| now.since(risen) >= slow_start);
+        let full = report.tier == Tier::Up && !report.correlated && risen;
+        let (weight, sessions) = (self.weight(), self.sessions());
+        (!self.is_backup()).then_some(Load { slot, weight, sessions, quiet: 0, full })
     }
 
     /// Sessions on it at this moment, dials under way included.
@@ -190,7 +280,8 @@ fn latest<'a>(moments: impl Iterator<Item = &'a AtomicU64>) -> Option<Time> {
     (latest > 0).then(|| Time::from_millis(latest))
 }
 
-fn first_report(probed: bool) -> Report {
+/// What is held of an endpoint of which nothing was seen.
+pub(crate) fn first_report(probed: bool) -> Report {
     let (verdict, reason, tier) = if probed {
         (Verdict::Unknown, Reason::NotProbed, Tier::Unprobed)
     } else {
@@ -216,7 +307,17 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn take(endpoint: Arc<Endpoint>, worker: usize) -> Self {
+    /// `None` where the endpoint has no place left.
+    pub(super) fn take(endpoint: Arc<Endpoint>, worker: usize) -> Option<Self> {
+        endpoint.take_place().then(|| Self::counted(endpoint, worker))
+    }
+
+    /// A lease for a place that was waited for.
+    pub(super) fn of(grant: Grant, worker: usize) -> Option<Self> {
+        grant.into_endpoint().map(|endpoint| Self::counted(endpoint, worker))
+    }
+
+    fn counted(endpoint: Arc<Endpoint>, worker: usize) -> Self {
         let lease = Self { endpoint, worker };
         lease.cell().sessions.fetch_add(1, Ordering::Relaxed);
         lease.cell().picks.fetch_add(1, Ordering::Relaxed);
@@ -257,5 +358,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.cell().sessions.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.give_place_back();
     }
 }

@@ -3,19 +3,26 @@
 mod dial;
 mod endpoint;
 mod pick;
+mod queue;
+mod rebalance;
 
-pub(crate) use dial::{DialFailure, Dialled, FailureKind, dial, source_for};
+pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for};
 pub use endpoint::{Endpoint, Written};
-pub(crate) use endpoint::{LASTING, Lease};
+pub(crate) use endpoint::{LASTING, Lease, first_report};
 pub(crate) use pick::{Pickers, Wanted};
+pub(crate) use queue::{Patience, QueueTime};
+pub(crate) use rebalance::level;
 
-use arc_swap::{ArcSwap, Guard};
+use crate::observe::metrics::{Metrics, PoolCells};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use eclusa_config::plan;
 use eclusa_policy::verdict::Report;
+use queue::Line;
+use rebalance::Rebalancer;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Tells a pool from every other that this process ever had.
@@ -38,24 +45,36 @@ pub struct Pool {
     closed: AtomicBool,
     rebuilding: Mutex<()>,
     workers: usize,
+    /// Where its sessions and probes are counted.
+    cells: Arc<PoolCells>,
+    /// Where sessions wait for a place.
+    line: Arc<Line>,
+    /// An endpoint has a limit.
+    limited: AtomicBool,
+    rebalancer: ArcSwapOption<Rebalancer>,
 }
 
 impl Pool {
     /// A pool of which the endpoints given by address exist already; names come with
     /// [`Pool::set_resolved`].
-    pub(crate) fn new(plan: Arc<plan::Pool>, workers: usize) -> Self {
+    pub(crate) fn new(plan: Arc<plan::Pool>, metrics: &Metrics) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let pool = Self {
             id: PoolId(NEXT.fetch_add(1, Ordering::Relaxed)),
             name: plan.name.clone(),
+            cells: metrics.pool(&plan.name),
+            line: Line::new(plan.queue.length, plan.queue.timeout),
             plan: ArcSwap::new(plan),
             endpoints: ArcSwap::default(),
             epoch: AtomicU64::new(1),
             changed: watch::Sender::new(()),
             closed: AtomicBool::new(false),
             rebuilding: Mutex::default(),
-            workers,
+            workers: metrics.workers(),
+            limited: AtomicBool::new(false),
+            rebalancer: ArcSwapOption::empty(),
         };
+        pool.adopt_settings();
         pool.rebuild(|_| None);
         pool
     }
@@ -68,7 +87,7 @@ impl Pool {
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &Arc<str> {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
@@ -99,6 +118,26 @@ impl Pool {
         within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
+    pub(crate) fn cells(&self) -> &PoolCells {
+        &self.cells
+    }
+
+    /// Sessions that wait for a place on an endpoint.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line().map_or(0, |line| line.waiting())
+    }
+
+    /// What moves sessions at rest away from an endpoint that has too many, where that is wanted.
+    fn rebalancer(&self) -> Option<Arc<Rebalancer>> {
+        self.rebalancer.load_full()
+    }
+
+    /// Where sessions wait; only where an endpoint has a limit.
+    fn line(&self) -> Option<&Arc<Line>> {
+        self.limited.load(Ordering::Acquire).then_some(&self.line)
+    }
+
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
@@ -110,8 +149,12 @@ impl Pool {
 
     /// Makes known what is held of an endpoint.
     pub(crate) fn publish(&self, endpoint: &Endpoint, report: Report) {
+        self.cells.probing.verdict(endpoint.report().verdict, report.verdict);
         endpoint.publish(report);
         self.epoch.fetch_add(1, Ordering::Release);
+        if let Some(line) = self.line() {
+            line.review();
+        }
     }
 
     /// Takes a new plan of the same name. Endpoints whose address stays keep counters and verdict.
@@ -120,8 +163,21 @@ impl Pool {
             return;
         }
         self.plan.store(plan);
+        self.adopt_settings();
         self.rebuild(|_| None);
         self.tell_change();
+    }
+
+    fn adopt_settings(&self) {
+        let plan = self.plan.load();
+        let limited = plan.endpoints.iter().any(|endpoint| endpoint.sessions_max.is_some());
+        self.limited.store(limited, Ordering::Release);
+        self.line.set_bounds(plan.queue.length, plan.queue.timeout);
+        let rebalancer = self.rebalancer.load();
+        if rebalancer.as_ref().map(|rebalancer| rebalancer.plan()) != plan.rebalance {
+            let rebalancer = plan.rebalance.map(|plan| Rebalancer::new(plan, self.workers));
+            self.rebalancer.store(rebalancer.map(Arc::new));
+        }
     }
 
     /// No configuration names the pool any more: sessions on their way to it still find their
@@ -133,6 +189,9 @@ impl Pool {
 
     fn tell_change(&self) {
         self.epoch.fetch_add(1, Ordering::Release);
+        if let Some(line) = self.line() {
+            line.review();
+        }
         self.changed.send_replace(());
     }
 
@@ -155,7 +214,8 @@ impl Pool {
         // The resolver's thread and a reload must not undo each other's work. Not on the data path.
         let _alone = self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner);
         let (known, plan) = (self.endpoints.load_full(), self.plan.load());
-        let by_address: HashMap<_, _> = known.iter().map(|known| (known.address(), known)).collect();
+        let by_address: HashMap<_, _> =
+            known.iter().map(|known| (known.address(), known)).collect();
         let mut taken = HashSet::with_capacity(known.len());
         let probed = plan.probe != plan::Probe::None;
         let mut next: Vec<Arc<Endpoint>> = Vec::with_capacity(known.len());
@@ -171,19 +231,26 @@ impl Pool {
                 if !taken.insert(address) {
                     continue;
                 }
-                next.push(match by_address.get(&address) {
+                let same = by_address.get(&address).filter(|known| known.adopts(written));
+                next.push(match same {
                     Some(endpoint) => {
                         endpoint.set_written(written);
                         Arc::clone(endpoint)
                     }
-                    None => Arc::new(Endpoint::new(written, address, self.workers, probed)),
+                    None => {
+                        let limit = written.sessions_max;
+                        let places = limit.map(|limit| self.line.places(address, limit));
+                        Arc::new(Endpoint::new(written, address, self.workers, probed, places))
+                    }
                 });
             }
         }
         let same =
             next.len() == known.len() && next.iter().zip(&*known).all(|(a, b)| Arc::ptr_eq(a, b));
         if !same {
-            self.endpoints.store(Arc::new(next));
+            let next = Arc::new(next);
+            self.line.set_endpoints(next.clone());
+            self.endpoints.store(next);
             self.tell_change();
         }
         !same

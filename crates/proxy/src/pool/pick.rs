@@ -1,7 +1,8 @@
 //! A worker's pickers: one per pool, rebuilt when the pool's endpoints or verdicts change.
 
+use super::queue::{Grant, NoPlace, is_worth_waiting_for};
 use super::{Endpoint, Lease, Pool, PoolId};
-use eclusa_policy::balance::{Balance, EarlyEnds, Pick, groups, picker};
+use eclusa_policy::balance::{Balance, Candidate, EarlyEnds, Pick, groups, picker};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Key;
 use std::cell::RefCell;
@@ -20,10 +21,21 @@ struct Picker {
     epoch: u64,
     endpoints: Arc<Vec<Arc<Endpoint>>>,
     /// One for each group of endpoints, the best first.
-    groups: Vec<Box<dyn Balance>>,
+    groups: Vec<Group>,
     /// What this worker saw of endpoints that end sessions early; the others see the same.
     early: HashMap<Key, EarlyEnds>,
 }
+
+struct Group {
+    balance: Box<dyn Balance>,
+    candidates: Vec<Candidate>,
+    /// A session rather waits for one of these than it goes to a worse group.
+    worth: bool,
+}
+
+/// Looks at a pick that another worker was faster at before it counts as full: each means that
+/// somebody got a place.
+const RACES: usize = 16;
 
 /// The circumstances of a pick.
 #[derive(Clone, Copy)]
@@ -33,6 +45,8 @@ pub(crate) struct Wanted<'a> {
     /// Endpoints that are not to be picked.
     pub(crate) excluded: &'a [SocketAddr],
     pub(crate) now: Time,
+    /// It would be turned away otherwise: any place will do, whoever waits.
+    pub(crate) any: bool,
 }
 
 impl Pickers {
@@ -45,8 +59,14 @@ impl Pickers {
         self.pickers.borrow_mut().retain(|id, _| pools.iter().any(|pool| pool.id() == *id));
     }
 
-    /// A lease on an endpoint of `pool`; `None` where no other can take a session.
-    pub(crate) fn pick(&self, pool: &Pool, wanted: Wanted<'_>) -> Option<Lease> {
+    /// A lease on an endpoint of `pool`.
+    ///
+    /// # Errors
+    /// [`Unpicked`]
+    pub(crate) fn pick(&self, pool: &Pool, wanted: Wanted<'_>) -> Result<Lease, Unpicked> {
+        if !wanted.any && pool.line().is_some_and(|line| line.somebody_waits()) {
+            return Err(Unpicked::Full);
+        }
         let mut pickers = self.pickers.borrow_mut();
         let picker = pickers.entry(pool.id()).or_default();
         let epoch = pool.epoch();
@@ -61,12 +81,28 @@ impl Pickers {
                 endpoint.sessions().saturating_add(early)
             })
         };
+        let taken = |slot: u32| endpoints.get(slot as usize).map_or(0, |e| e.places_taken());
         let excluded = slots_of(wanted.excluded, endpoints);
-        let pick =
-            Pick { load: &load, excluded: &excluded, source: Some(wanted.source), now: wanted.now };
-        let slot = groups.iter_mut().find_map(|group| group.pick(&pick))?;
-        let endpoint = endpoints.get(slot as usize)?.clone();
-        Some(Lease::take(endpoint, self.worker))
+        let pick = Pick {
+            load: &load,
+            taken: &taken,
+            excluded: &excluded,
+            source: Some(wanted.source),
+            now: wanted.now,
+        };
+        for _ in 0..RACES {
+            let slot = choose(groups, &pick, wanted.any)?;
+            let endpoint = endpoints.get(slot as usize).ok_or(Unpicked::Nobody)?.clone();
+            if let Some(lease) = Lease::take(endpoint, self.worker) {
+                return Ok(lease);
+            }
+        }
+        Err(Unpicked::Full)
+    }
+
+    /// The lease for a place that was waited for.
+    pub(super) fn lease(&self, grant: Grant) -> Result<Lease, NoPlace> {
+        Lease::of(grant, self.worker).ok_or(NoPlace::Nobody)
     }
 
     /// An endpoint of the pool ended a session early: that weighs as load for a while.
@@ -75,6 +111,29 @@ impl Pickers {
             picker.early.entry(endpoint.key()).or_default().count(now);
         }
     }
+}
+
+/// Why no endpoint was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unpicked {
+    /// None can take traffic that was not tried.
+    Nobody,
+    /// One could, if it were not at its limit.
+    Full,
+}
+
+fn choose(groups: &mut [Group], pick: &Pick<'_>, any: bool) -> Result<u32, Unpicked> {
+    let mut full = false;
+    for group in groups {
+        if full && !group.worth && !any {
+            break;
+        }
+        if let Some(slot) = group.balance.pick(pick) {
+            return Ok(slot);
+        }
+        full |= pick.would_wait(&group.candidates);
+    }
+    Err(if full { Unpicked::Full } else { Unpicked::Nobody })
 }
 
 /// The slots of the endpoints at these addresses; the usual case, none, costs nothing.
@@ -95,7 +154,13 @@ impl Picker {
         let standings: Vec<_> = self.endpoints.iter().map(|e| e.standing(slow_start)).collect();
         let seed = fastrand::u64(..).wrapping_add(worker as u64);
         let algorithm = plan.balance;
-        self.groups = groups(&standings).iter().map(|g| picker(algorithm, g, seed)).collect();
+        let tier_of = |candidate: &Candidate| Some(standings.get(candidate.slot as usize)?.tier);
+        let group = |candidates: Vec<Candidate>| Group {
+            balance: picker(algorithm, &candidates, seed),
+            worth: candidates.first().and_then(tier_of).is_some_and(is_worth_waiting_for),
+            candidates,
+        };
+        self.groups = groups(&standings).into_iter().map(group).collect();
         let endpoints = &self.endpoints;
         self.early.retain(|key, _| endpoints.iter().any(|endpoint| endpoint.key() == *key));
     }

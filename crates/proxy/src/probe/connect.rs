@@ -8,10 +8,11 @@ use super::watch::Watch;
 use crate::pool::{Endpoint, source_for};
 use eclusa_config::plan::SendProxy;
 use eclusa_policy::verdict::{Evidence, HandshakeFacts, VoidCause};
-use eclusa_sys::socket::{connect, is_local_trouble};
+use eclusa_sys::socket::{connect, is_local_trouble, local_address};
 use eclusa_wire::proxy_protocol;
 use std::io;
 use std::net::TcpStream as StdTcpStream;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -25,7 +26,8 @@ pub(super) enum Connection {
     Tls(Box<TlsStream<Noted>>),
 }
 
-/// Connects, and completes the TLS handshake where there is one. `first` notes the first byte.
+/// Connects, and completes the TLS handshake where there is one. `first` notes the first byte and
+/// the address of the local end.
 pub(super) async fn set_up(
     watch: &Watch,
     endpoint: &Endpoint,
@@ -34,6 +36,9 @@ pub(super) async fn set_up(
     let plan = watch.pool().plan();
     let source = source_for(&plan.source, endpoint.address(), 0);
     let socket = connect(endpoint.address(), source)?;
+    if let Ok(local) = local_address(socket.as_fd()) {
+        first.set_local(local.ip());
+    }
     let mut stream = TcpStream::from_std(StdTcpStream::from(socket))?;
     stream.writable().await?;
     if let Some(error) = stream.take_error()? {
@@ -43,7 +48,8 @@ pub(super) async fn set_up(
         stream.write_all(&local_header(send_proxy)).await?;
     }
     let stream = Noted::new(stream, first);
-    Ok(match watch.tls() {
+    let kind = watch.kind();
+    Ok(match kind.tls() {
         None => Connection::Plain(stream),
         Some(tls) => Connection::Tls(Box::new(tls.handshake(stream, endpoint).await?)),
     })
@@ -99,7 +105,7 @@ impl Connection {
     pub(super) fn facts(&self, watch: &Watch) -> Option<HandshakeFacts> {
         let Self::Tls(stream) = self else { return None };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let facts = chain.first().map(|leaf| certificate::facts(leaf, watch.own_addresses()));
+        let facts = chain.first().map(|leaf| certificate::facts(leaf, &watch.own_addresses()));
         Some(facts.unwrap_or_default())
     }
 }

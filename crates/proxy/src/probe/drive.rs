@@ -7,6 +7,7 @@ use eclusa_policy::verdict::{Evidence, Way};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_local};
@@ -50,6 +51,12 @@ impl Probing {
     /// Hands evidence to the judge, the moment that it is seen.
     pub(super) fn see(&self, evidence: Evidence) {
         self.watch.observe(self.member.endpoint.key(), &evidence);
+    }
+
+    /// Whether our own link is down, over which the endpoint was asked from the address `local`:
+    /// then its silence says nothing. To be asked only when it was silent.
+    pub(super) fn is_cut_off(&self, local: Option<IpAddr>) -> bool {
+        local.is_some_and(|local| self.watch.link.is_down(local))
     }
 }
 

@@ -1,7 +1,9 @@
-//! A connection that notes when its first byte arrived: the ServerHello of a fresh dial.
+//! A connection that notes when its first byte arrived (the ServerHello of a fresh dial), and which
+//! address of ours it has.
 
 use std::cell::Cell;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -10,14 +12,25 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// When the first byte arrived.
+/// When the first byte arrived, and at which address of ours.
 #[derive(Debug, Default)]
 pub(super) struct FirstByte {
     at: Cell<Option<Instant>>,
     arrived: Notify,
+    local: Cell<Option<IpAddr>>,
 }
 
 impl FirstByte {
+    /// Notes the address of the local end, which the kernel chooses with the SYN.
+    pub(super) fn set_local(&self, local: IpAddr) {
+        self.local.set(Some(local));
+    }
+
+    /// The address of the local end; `None`: there was no SYN.
+    pub(super) fn local(&self) -> Option<IpAddr> {
+        self.local.get()
+    }
+
     /// When it arrived, if it did.
     pub(super) fn at(&self) -> Option<Instant> {
         self.at.get()

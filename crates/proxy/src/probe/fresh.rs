@@ -34,8 +34,9 @@ pub(super) async fn probe(probing: Probing) {
     let setting_up = set_up(&probing.watch, &endpoint, first);
     let Some(connection) = dial.watch(setting_up).await else { return };
     dial.set_up(&connection);
-    match (probing.watch.kind(), connection) {
-        (Kind::Http(_), connection) => kept::begin(probing, connection).await,
+    let kind = probing.watch.kind();
+    match (&*kind, connection) {
+        (Kind::Http(_), connection) => kept::begin(probing, connection, dial.first.local()).await,
         // Closed with a reset: the endpoint's program, which has nothing to read, is not bothered
         // with a session, and no TIME_WAIT stays behind.
         (_, Connection::Plain(stream)) => reset_on_close(stream.stream().as_fd()),
@@ -57,7 +58,8 @@ struct Dial {
     missed: bool,
     /// Its hello was told.
     greeted: bool,
-    /// This process did not run meanwhile: what its clock says of the hello is void.
+    /// This process did not run meanwhile, or its link was down: what its clock says of the hello
+    /// is void.
     stalled: bool,
 }
 
@@ -115,6 +117,10 @@ impl Dial {
     fn miss(&mut self, timer_late: Duration) {
         self.missed = true;
         self.stalled |= timer_late > self.probing.watch.settings().timer_slack;
+        if self.probing.is_cut_off(self.first.local()) {
+            self.stalled = true;
+            return self.probing.see(Evidence::Void(VoidCause::NoRoute));
+        }
         let since = self.probing.watch.shared.time_of(self.began.into_std());
         self.probing.see(Evidence::Silent { since, timer_late });
     }
@@ -122,10 +128,15 @@ impl Dial {
     /// The set-up takes longer than an answer may. After silence nothing is left to tell; a
     /// connection that greeted and then stands still is slow.
     fn give_up(&self, timer_late: Duration) {
-        if self.greeted {
-            let since = self.probing.watch.shared.time_of(self.began.into_std());
-            self.probing.see(Evidence::Late { check: Check::Connect, since, timer_late });
+        if !self.greeted {
+            return;
         }
+        let since = self.probing.watch.shared.time_of(self.began.into_std());
+        let check = Check::Connect;
+        self.probing.see(match self.probing.is_cut_off(self.first.local()) {
+            true => Evidence::Void(VoidCause::NoRoute),
+            false => Evidence::Late { check, since, timer_late },
+        });
     }
 
     /// The first byte came; without TLS: the connection stands.

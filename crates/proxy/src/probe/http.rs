@@ -3,8 +3,8 @@
 use super::tls::Tls;
 use crate::pool::Endpoint;
 use bytes::Bytes;
-use eclusa_config::plan::HttpProbe;
-use eclusa_policy::verdict::Check;
+use eclusa_config::plan::{BodyPattern, HttpProbe};
+use eclusa_policy::verdict::{Check, OTHER_BODY};
 use http_body_util::Empty;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Uri};
@@ -28,6 +28,7 @@ pub(super) struct Http {
     host: Option<String>,
     token: Option<Token>,
     statuses: Vec<(u16, u16)>,
+    body: Option<BodyPattern>,
 }
 
 /// A bearer token and its file.
@@ -58,6 +59,7 @@ impl Http {
             host: plan.host.clone().or(server_name).map(|host| host.to_string()),
             token: token.transpose()?,
             statuses: plan.statuses.clone(),
+            body: plan.body.clone(),
         })
     }
 
@@ -112,13 +114,25 @@ impl Http {
         request.body(Empty::new())
     }
 
-    /// What a status counts as.
-    pub(super) fn status(&self, status: u16) -> u16 {
+    /// Whether an answer with this status is good only with the right body.
+    pub(super) fn wants_body(&self, status: u16) -> bool {
+        self.body.is_some() && self.is_expected(status)
+    }
+
+    /// What an answer counts as; `body`: its first bytes, where [`Http::wants_body`].
+    pub(super) fn status(&self, status: u16, body: &[u8]) -> u16 {
         match status {
-            _ if self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&status)) => GOOD,
+            _ if self.is_expected(status) => {
+                let fits = self.body.as_ref().is_none_or(|pattern| pattern.matches(body));
+                if fits { GOOD } else { OTHER_BODY }
+            }
             200..=299 => UNEXPECTED,
             _ => status,
         }
+    }
+
+    fn is_expected(&self, status: u16) -> bool {
+        self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&status))
     }
 }
 
@@ -129,7 +143,7 @@ fn read_token(file: &Path) -> Result<HeaderValue, String> {
             file.display()
         )
     };
-    let text = std::fs::read_to_string(file).map_err(|error| failed(&error))?;
+    let text = crate::files::read_to_string(file).map_err(|error| failed(&error))?;
     let text = text.trim();
     if text.is_empty() {
         return Err(failed(&"the file is empty"));
@@ -158,13 +172,14 @@ mod tests {
             host: None,
             token_file: None,
             statuses: vec![(200, 204), (301, 301)],
+            body: None,
         }
     }
 
     #[test]
     fn expected_statuses_are_good_and_others_are_what_they_are() {
         let http = Http::prepare(&plan()).unwrap();
-        let counted = [200, 204, 206, 301, 302, 401, 500].map(|status| http.status(status));
+        let counted = [200, 204, 206, 301, 302, 401, 500].map(|status| http.status(status, b""));
         assert_eq!(counted, [200, 200, 417, 200, 302, 401, 500]);
     }
 

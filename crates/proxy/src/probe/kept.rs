@@ -7,8 +7,9 @@ use super::connect::{Connection, evidence_of, set_up};
 use super::drive::Probing;
 use super::http::{Http, is_status_object};
 use bytes::Bytes;
-use eclusa_policy::verdict::Evidence;
-use http_body_util::{BodyExt, Empty, Limited};
+use eclusa_config::plan::BodyPattern;
+use eclusa_policy::verdict::{Evidence, NO_ANSWER, VoidCause};
+use http_body_util::{BodyExt, Empty};
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -18,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::error::Error;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,16 +29,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// How long a connection may take to be closed in order.
 const CLOSING: Duration = Duration::from_secs(1);
-/// Bytes of an answer's body that are read.
-const BODY: usize = 64 * 1024;
-/// Status of an answer that did not come because the connection ended.
-const NO_ANSWER: u16 = 0;
 
 type Body = Empty<Bytes>;
 
 /// A connection that is kept (with HTTP/1.1: one for each question). Dropped: closed in order.
 pub(super) struct Kept {
     born: Instant,
+    /// The address of its local end.
+    local: Option<IpAddr>,
     token: Option<HeaderValue>,
     http2: OnceCell<http2::SendRequest<Body>>,
     idle: RefCell<Vec<http1::SendRequest<Body>>>,
@@ -53,22 +53,24 @@ enum Broken {
     GoneAway,
 }
 
-/// An answer.
+/// An answer; `body`: its first bytes, where they matter.
 struct Answered {
     status: u16,
     took: Duration,
-    status_object: bool,
+    body: Vec<u8>,
 }
 
 /// Asks every question over a fresh connection, which is kept from now on.
-pub(super) async fn begin(probing: Probing, connection: Connection) {
-    let Kind::Http(http) = probing.watch.kind() else { return };
+pub(super) async fn begin(probing: Probing, connection: Connection, local: Option<IpAddr>) {
+    let kind = probing.watch.kind();
+    let Kind::Http(http) = &*kind else { return };
     let (token, trouble) = http.token();
     if let Some(trouble) = trouble {
         probing.watch.tell_trouble(trouble);
     }
     let kept = Rc::new(Kept {
         born: Instant::now(),
+        local,
         token,
         http2: OnceCell::new(),
         idle: RefCell::default(),
@@ -88,7 +90,8 @@ pub(super) async fn probe(probing: Probing, kept: Rc<Kept>) {
 }
 
 async fn ask_all(probing: Probing, kept: Rc<Kept>, fresh: bool) {
-    let Kind::Http(http) = probing.watch.kind() else { return };
+    let kind = probing.watch.kind();
+    let Kind::Http(http) = &*kind else { return };
     let overdue = Rc::new(Cell::new(false));
     let mut questions = JoinSet::new();
     for index in 0..http.count() {
@@ -120,7 +123,8 @@ struct Question {
 
 impl Question {
     async fn ask(self) {
-        let Kind::Http(http) = self.probing.watch.kind() else { return };
+        let kind = self.probing.watch.kind();
+        let Kind::Http(http) = &*kind else { return };
         let settings = self.probing.watch.settings();
         let (check, since) =
             (http.check(self.index), self.probing.watch.shared.time_of(self.sent.into_std()));
@@ -136,26 +140,39 @@ impl Question {
                 () = sleep_until(until) => {
                     let timer_late = until.elapsed();
                     stalled |= timer_late > settings.timer_slack;
-                    match passed {
-                        0 if self.overdue.replace(true) => {}
-                        0 => self.probing.see(Evidence::Overdue { since, timer_late }),
-                        1 => self.probing.see(Evidence::Late { check, since, timer_late }),
+                    let evidence = match passed {
+                        0 => Evidence::Overdue { since, timer_late },
+                        1 => Evidence::Late { check, since, timer_late },
                         _ => return,
-                    }
+                    };
+                    stalled |= self.tell_waiting(evidence);
                     passed += 1;
                 }
             }
         };
         match result {
-            Ok(Answered { status, took, status_object }) => {
+            Ok(Answered { status, took, body }) => {
                 // Lateness that our own timer did not see, or saw late, is ours.
                 let ours = stalled || passed < 2;
                 let took = if ours { took.min(late_after) } else { took };
-                let status = http.status(status);
+                let status_object = tells_by_body(status) && is_status_object(&body);
+                let status = http.status(status, &body);
                 self.probing.see(Evidence::Answer { check, status, took, status_object });
             }
             Err(broken) => self.broken(http, &broken),
         }
+    }
+
+    /// Tells that there is no answer yet; says whether that is our own link's doing.
+    fn tell_waiting(&self, evidence: Evidence) -> bool {
+        let is_cut_off = self.probing.is_cut_off(self.kept.local);
+        // Once for all questions of this probe.
+        let is_told = matches!(evidence, Evidence::Overdue { .. }) && self.overdue.replace(true);
+        if !is_told {
+            let void = Evidence::Void(VoidCause::NoRoute);
+            self.probing.see(if is_cut_off { void } else { evidence });
+        }
+        is_cut_off
     }
 
     fn broken(&self, http: &Http, broken: &Broken) {
@@ -190,36 +207,53 @@ impl Question {
         };
         let response = response.map_err(|error| broken_by(&error))?;
         let (status, took) = (response.status().as_u16(), self.sent.elapsed());
-        let draining = drain(self.kept.clone(), response, sender, self.patience());
-        let status_object = if matches!(status, 401 | 403) {
-            draining.await.is_some_and(|body| is_status_object(&body))
+        let reading = read(self.kept.clone(), response, sender);
+        if http.wants_body(status) {
+            // Such an answer is as late as its body.
+            let body = reading.await.map_err(|error| broken_by(&error))?;
+            return Ok(Answered { status, took: self.sent.elapsed(), body });
+        }
+        let reading = timeout(self.probing.watch.settings().late_after, reading);
+        let body = if tells_by_body(status) {
+            reading.await.ok().and_then(Result::ok).unwrap_or_default()
         } else {
-            spawn_local(draining);
-            false
+            spawn_local(reading);
+            Vec::new()
         };
-        Ok(Answered { status, took, status_object })
-    }
-
-    fn patience(&self) -> Duration {
-        self.probing.watch.settings().late_after
+        Ok(Answered { status, took, body })
     }
 }
 
-/// Reads an answer's body and gives back the connection; the body, if it came whole.
-async fn drain(
+/// Whether a status that is no good one is told apart by its body.
+fn tells_by_body(status: u16) -> bool {
+    matches!(status, 401 | 403)
+}
+
+/// Reads an answer's body as far as it is looked at. The connection is given back when there was
+/// no more of it.
+async fn read(
     kept: Rc<Kept>,
     response: Response<Incoming>,
     sender: Option<http1::SendRequest<Body>>,
-    patience: Duration,
-) -> Option<Bytes> {
-    let body = Limited::new(response.into_body(), BODY);
-    let body = timeout(patience, body.collect()).await.ok()?.ok()?;
-    if let Some(mut sender) = sender
-        && sender.ready().await.is_ok()
-    {
+) -> Result<Vec<u8>, hyper::Error> {
+    let (mut body, mut bytes) = (response.into_body(), Vec::new());
+    while bytes.len() < BodyPattern::LOOKED_AT {
+        let Some(frame) = body.frame().await else {
+            if let Some(sender) = sender {
+                spawn_local(give_back(kept, sender));
+            }
+            break;
+        };
+        // Trailers are no part of the body.
+        bytes.extend_from_slice(&frame?.into_data().unwrap_or_default());
+    }
+    Ok(bytes)
+}
+
+async fn give_back(kept: Rc<Kept>, mut sender: http1::SendRequest<Body>) {
+    if sender.ready().await.is_ok() {
         kept.idle.borrow_mut().push(sender);
     }
-    Some(body.to_bytes())
 }
 
 fn broken_by(error: &hyper::Error) -> Broken {

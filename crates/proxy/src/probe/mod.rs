@@ -10,8 +10,11 @@
 //! | `tls`, `certificate` | its TLS; what the certificate tells |
 //! | `http`, `kept` | the questions over a connection that is set up, and its keeping |
 //! | `unasked` | pools without probes, where traffic alone says something |
-//! | `announce`, `resets` | what the log is told; orders to the workers |
+//! | `link` | our own link, which can be the reason for silence |
+//! | `announce`, `allowance` | what the log is told, and how often |
+//! | `resets` | orders to the workers |
 
+mod allowance;
 mod announce;
 mod certificate;
 mod connect;
@@ -20,30 +23,36 @@ mod first_byte;
 mod fresh;
 mod http;
 mod kept;
+mod link;
 mod resets;
 mod tls;
 mod unasked;
 mod watch;
 
+pub(crate) use allowance::Allowance;
+
 use crate::engine::{Order, Shared, reactor};
 use crate::observe::Event;
-use crate::pool::Pool;
-use crate::signal::{Command, Signal};
+use crate::pool::{Pool, PoolId};
+use crate::signal::Signal;
 use eclusa_config::plan;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch as tokio_watch};
-use tokio::task::spawn_local;
+use tokio::task::{AbortHandle, spawn_local};
 use unasked::UnaskedPool;
 
 /// What asks the endpoints of one pool.
-pub(crate) struct Prober {
+struct Prober {
     pool: Arc<Pool>,
-    /// Index of the pool.
-    index: usize,
-    kind: Kind,
+    probe: plan::Probe,
+    /// `None`: nobody asks.
+    kind: Option<Kind>,
 }
+
+/// The pools of a configuration, for the probes' thread.
+pub(crate) struct Change(Vec<Prober>);
 
 /// What is asked; a kind is a file with its code, and a line in [`Kind::prepare`].
 enum Kind {
@@ -74,61 +83,102 @@ impl Kind {
     }
 }
 
-/// Loads what the probes need. Errors are for the operator: the file, and the remedy.
-pub(crate) fn prepare(shared: &Shared) -> Result<Vec<Prober>, String> {
-    let mut probers = Vec::new();
-    for (index, pool) in shared.pools.iter().enumerate() {
-        if let Some(kind) = Kind::prepare(&pool.plan().probe)? {
-            probers.push(Prober { pool: pool.clone(), index, kind });
-        }
-    }
-    Ok(probers)
+/// Loads what the probes of a plan need; `pools` are those of the plan, in its order. Errors are for
+/// the operator: the file, and the remedy.
+pub(crate) fn prepare(pools: &[Arc<Pool>], plan: &plan::Plan) -> Result<Change, String> {
+    let prober = |(pool, written): (&Arc<Pool>, &Arc<plan::Pool>)| {
+        let kind = Kind::prepare(&written.probe)?;
+        Ok(Prober { pool: pool.clone(), probe: written.probe.clone(), kind })
+    };
+    pools.iter().zip(&plan.pools).map(prober).collect::<Result<_, String>>().map(Change)
 }
 
 /// The body of the probes' thread.
 pub(crate) fn run(
     shared: Arc<Shared>,
-    probers: Vec<Prober>,
-    signals: mpsc::Receiver<Signal>,
-    commands: Vec<mpsc::Sender<Command>>,
+    mut changes: mpsc::Receiver<Change>,
+    mut signals: mpsc::Receiver<Signal>,
     mut orders: tokio_watch::Receiver<Order>,
 ) {
     let Ok(runtime) = reactor() else {
         return shared.logger.event(Event::new("warning", "the probes cannot start"));
     };
     runtime.block_on(async move {
-        let resets = Rc::new(resets::Resets::new(commands));
-        let mut watches = HashMap::new();
-        for prober in probers {
-            let index = prober.index;
-            let watch = watch::Watch::new(shared.clone(), prober, resets.clone());
-            spawn_local(watch.clone().follow());
-            spawn_local(watch.clone().turns());
-            watches.insert(index, watch);
+        let resets = Rc::new(resets::Resets::new(shared.clone()));
+        let mut probed = Probed { shared, resets, asked: HashMap::new(), unasked: HashMap::new() };
+        loop {
+            tokio::select! {
+                Some(change) = changes.recv() => probed.change(change),
+                Some(signal) = signals.recv() => probed.hear(&signal),
+                // An engine that is gone without a word wants an end, too.
+                _ = orders.wait_for(|order| *order == Order::Stop) => return,
+            }
         }
-        let mut unasked = HashMap::new();
-        for pool in shared.pools.iter().filter(|pool| !watches.contains_key(&pool.index())) {
-            let pool_without = UnaskedPool::new(shared.clone(), pool.clone());
-            spawn_local(pool_without.clone().turns());
-            unasked.insert(pool.index(), pool_without);
-        }
-        spawn_local(hear(signals, watches, unasked));
-        // An engine that is gone without a word wants an end, too.
-        let _ = orders.wait_for(|order| *order == Order::Stop).await;
     });
 }
 
-/// Hands what traffic saw to the judges.
-async fn hear(
-    mut signals: mpsc::Receiver<Signal>,
-    watches: HashMap<usize, Rc<watch::Watch>>,
-    unasked: HashMap<usize, Rc<UnaskedPool>>,
-) {
-    while let Some(Signal { pool, key, evidence }) = signals.recv().await {
-        if let Some(watch) = watches.get(&pool) {
-            watch.observe(key, &evidence);
-        } else if let Some(pool) = unasked.get(&pool) {
-            pool.observe(key, &evidence);
+/// All pools, and the tasks that look after each.
+struct Probed {
+    shared: Arc<Shared>,
+    resets: Rc<resets::Resets>,
+    asked: HashMap<PoolId, Running<watch::Watch>>,
+    unasked: HashMap<PoolId, Running<UnaskedPool>>,
+}
+
+/// Something with its tasks, which end with it.
+struct Running<T> {
+    of: Rc<T>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl<T> Drop for Running<T> {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Probed {
+    /// Another configuration is in force. What was seen of endpoints that stay is kept.
+    fn change(&mut self, Change(probers): Change) {
+        for Prober { pool, probe, kind } in probers {
+            let id = pool.id();
+            match kind {
+                Some(kind) => {
+                    self.unasked.remove(&id);
+                    match self.asked.get(&id) {
+                        Some(running) => running.of.set_kind(probe, kind),
+                        None => drop(self.asked.insert(id, self.ask(pool, probe, kind))),
+                    }
+                }
+                None => {
+                    if let Some(running) = self.asked.remove(&id) {
+                        running.of.end();
+                    }
+                    self.unasked.entry(id).or_insert_with(|| {
+                        let of = UnaskedPool::new(self.shared.clone(), pool);
+                        let tasks = vec![spawn_local(of.clone().turns()).abort_handle()];
+                        Running { of, tasks }
+                    });
+                }
+            }
+        }
+        self.unasked.retain(|_, running| !running.of.is_closed());
+        self.asked.retain(|_, running| !running.of.is_over());
+    }
+
+    fn ask(&self, pool: Arc<Pool>, probe: plan::Probe, kind: Kind) -> Running<watch::Watch> {
+        let of = watch::Watch::new(self.shared.clone(), pool, probe, kind, self.resets.clone());
+        let follow = spawn_local(of.clone().follow()).abort_handle();
+        let turns = spawn_local(of.clone().turns()).abort_handle();
+        Running { of, tasks: vec![follow, turns] }
+    }
+
+    /// Hands what traffic saw to the judge.
+    fn hear(&self, Signal { pool, key, evidence }: &Signal) {
+        if let Some(running) = self.asked.get(pool) {
+            running.of.observe(*key, evidence);
+        } else if let Some(running) = self.unasked.get(pool) {
+            running.of.observe(*key, evidence);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The TLS of probes: which CA is believed, which certificate is shown, which name is sent.
 
 use super::first_byte::Noted;
+use crate::files;
 use crate::pool::Endpoint;
 use eclusa_config::plan::TlsProbe;
 use eclusa_policy::verdict::TlsFault;
@@ -10,12 +11,16 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
+    SignatureScheme,
 };
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -24,7 +29,13 @@ pub(super) struct Tls {
     connector: TlsConnector,
     /// Sent, and checked against the certificate where there is a CA; `None`: the endpoint's own.
     name: Option<ServerName<'static>>,
+    /// Whether the probe has a certificate to show.
+    shows: bool,
 }
+
+/// How long an endpoint may take to say what it thinks of the certificate that it was shown. Most
+/// do at once; one that says nothing has taken it.
+const OPINION: Duration = Duration::from_millis(300);
 
 impl Tls {
     /// Loads what the plan names. `protocols`: offered by ALPN, best first.
@@ -50,7 +61,8 @@ impl Tls {
             ServerName::try_from(name.to_owned())
                 .map_err(|error| format!("server name {name} of a probe: {error}"))
         });
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name: name.transpose()? })
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Self { connector, name: name.transpose()?, shows: plan.client.is_some() })
     }
 
     /// A handshake with `endpoint` over `stream`.
@@ -60,13 +72,51 @@ impl Tls {
         endpoint: &Endpoint,
     ) -> io::Result<TlsStream<Noted>> {
         let own = || {
-            let host = endpoint.host().map(str::to_owned);
+            let host = endpoint.written().host.as_deref().map(str::to_owned);
             let host = host.and_then(|host| ServerName::try_from(host).ok());
             // An address is checked against the certificate, and no SNI is sent for it.
             host.unwrap_or_else(|| ServerName::IpAddress(endpoint.address().ip().into()))
         };
         let name = self.name.clone().unwrap_or_else(own);
-        self.connector.connect(name, stream).await
+        let mut stream = self.connector.connect(name, stream).await?;
+        if self.shows {
+            // None in time is a good one.
+            timeout(OPINION, opinion(&mut stream)).await.unwrap_or(Ok(()))?;
+        }
+        Ok(stream)
+    }
+}
+
+/// Waits for what the endpoint thinks of our certificate. With TLS 1.3 the client's handshake ends
+/// before its certificate was looked at (RFC 8446, section 2): a refusal comes as an alert later,
+/// where anything else, mostly a session ticket, means that it was taken.
+async fn opinion(stream: &mut TlsStream<Noted>) -> io::Result<()> {
+    let (noted, tls) = stream.get_mut();
+    let socket = noted.stream();
+    while tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+        && tls.tls13_tickets_received() == 0
+    {
+        socket.readable().await?;
+        match tls.read_tls(&mut Ready(socket)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            result => result?,
+        };
+        let state = tls.process_new_packets();
+        let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if state.plaintext_bytes_to_read() > 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What a socket has to read by now.
+struct Ready<'a>(&'a TcpStream);
+
+impl io::Read for Ready<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
     }
 }
 
@@ -93,14 +143,14 @@ fn client_certificate(
         let path = key.display();
         format!("key {path} of a probe's client certificate: {error} (PEM, readable by us)")
     };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
-        .map_err(|error| of_certificate(&error))?
-        .collect();
+    let file = files::open(certificate).map_err(|error| of_certificate(&error))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(file).collect();
     let chain = chain.map_err(|error| of_certificate(&error))?;
     if chain.is_empty() {
         return Err(of_certificate(&"no certificate in it"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&error))?;
+    let file = files::open(key).map_err(|error| of_key(&error))?;
+    let private = PrivateKeyDer::from_pem_reader(file).map_err(|error| of_key(&error))?;
     builder.with_client_auth_cert(chain, private).map_err(|error| of_key(&error))
 }
 
@@ -109,8 +159,8 @@ fn roots(path: &Path) -> Result<RootCertStore, String> {
         format!("CA bundle {}: {error} (it must be PEM, readable by us)", path.display())
     };
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
-    for certificate in certificates {
+    let file = files::open(path).map_err(|error| failed(&error))?;
+    for certificate in CertificateDer::pem_reader_iter(file) {
         let certificate = certificate.map_err(|error| failed(&error))?;
         roots.add(certificate).map_err(|error| failed(&error))?;
     }

@@ -22,8 +22,13 @@ impl UnaskedPool {
         Rc::new(Self { shared, pool, unasked: RefCell::default(), changed: Notify::new() })
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
     /// Takes in what traffic saw of an endpoint.
     pub(super) fn observe(&self, key: Key, evidence: &Evidence) {
+        self.pool.cells().probing.seen(evidence);
         let report = self.unasked.borrow_mut().observe(key, evidence, self.shared.time());
         if let Some(report) = report {
             self.publish(key, report);
@@ -52,12 +57,11 @@ impl UnaskedPool {
             return;
         };
         self.pool.publish(endpoint, report);
-        let (pool, name, verdict) =
-            (&*self.pool.plan().name, endpoint.name(), report.verdict.name());
+        let (pool, name, verdict) = (self.pool.name(), endpoint.name(), report.verdict.name());
         let message = format!("{name} of pool {pool} is {verdict}: {}", report.reason);
         let event = Event::new("verdict", message)
             .about("pool", pool)
-            .about("endpoint", name)
+            .about("endpoint", &*name)
             .about("address", endpoint.address().to_string())
             .about("verdict", verdict)
             .about("reason", report.reason.word());

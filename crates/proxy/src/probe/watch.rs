@@ -1,14 +1,19 @@
 //! One pool: its judge, its endpoints, and what follows from evidence.
 
+use super::Kind;
+use super::allowance::Allowance;
 use super::certificate::Concern;
 use super::drive;
 use super::kept::Kept;
+use super::link::Link;
 use super::resets::Resets;
-use super::tls::Tls;
-use super::{Kind, Prober};
 use crate::engine::Shared;
-use crate::pool::{Endpoint, Pool};
-use eclusa_policy::verdict::{Event, Evidence, Judge, Key, Next, Pacer, Settings, Way};
+use crate::pool::{Endpoint, Pool, first_report};
+use eclusa_config::plan::Probe;
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{
+    Availability, Event, Evidence, Judge, Key, Next, Outcome, Pacer, Settings, VoidCause, Way,
+};
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -26,16 +31,23 @@ const LISTEN: Duration = Duration::from_millis(250);
 /// One pool that is probed.
 pub(super) struct Watch {
     pub(super) shared: Arc<Shared>,
-    prober: Prober,
+    pool: Arc<Pool>,
+    /// What the configuration wants asked, and what asks that.
+    probe: RefCell<Probe>,
+    kind: RefCell<Rc<Kind>>,
     judge: RefCell<Judge>,
     members: RefCell<Vec<Rc<Member>>>,
     resets: Rc<Resets>,
     /// Something happened that can bring the next turn forward.
     happened: Notify,
-    /// Addresses that clients of the balancer connect to, as far as the plan names them.
-    own_addresses: Vec<IpAddr>,
+    /// The link that the endpoints are reached over.
+    pub(super) link: Link,
+    /// Lines about the pool itself.
+    pub(super) allowance: RefCell<Allowance>,
     /// The last trouble of our own that was told.
     pub(super) trouble: RefCell<Option<String>>,
+    /// Why results were void, each with when that last was so.
+    pub(super) voids: RefCell<Vec<(VoidCause, Time)>>,
 }
 
 /// One endpoint of the pool, or one that was removed while sessions stand on it.
@@ -49,48 +61,84 @@ pub(super) struct Member {
     pub(super) under_way: drive::UnderWay,
     /// What was last told of its certificate.
     pub(super) told: Cell<Concern>,
+    /// Lines about it.
+    pub(super) allowance: RefCell<Allowance>,
 }
 
 impl Watch {
-    pub(super) fn new(shared: Arc<Shared>, prober: Prober, resets: Rc<Resets>) -> Rc<Self> {
-        let judge = Judge::new(prober.pool.plan().judge.clone(), fastrand::u64(..));
-        let specific = shared.addresses.iter().map(|address| address.ip().to_canonical());
-        let own_addresses = specific.filter(|address| !address.is_unspecified()).collect();
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        pool: Arc<Pool>,
+        probe: Probe,
+        kind: Kind,
+        resets: Rc<Resets>,
+    ) -> Rc<Self> {
+        let judge = Judge::new(pool.plan().judge.clone(), fastrand::u64(..));
         Rc::new(Self {
             shared,
-            prober,
+            pool,
+            probe: RefCell::new(probe),
+            kind: RefCell::new(Rc::new(kind)),
             judge: RefCell::new(judge),
             members: RefCell::default(),
             resets,
             happened: Notify::new(),
-            own_addresses,
+            link: Link::default(),
+            allowance: RefCell::default(),
             trouble: RefCell::default(),
+            voids: RefCell::default(),
         })
     }
 
     pub(super) fn pool(&self) -> &Pool {
-        &self.prober.pool
+        &self.pool
     }
 
-    pub(super) fn kind(&self) -> &Kind {
-        &self.prober.kind
+    pub(super) fn kind(&self) -> Rc<Kind> {
+        self.kind.borrow().clone()
     }
 
-    pub(super) fn tls(&self) -> Option<&Tls> {
-        self.prober.kind.tls()
+    pub(super) fn settings(&self) -> Settings {
+        self.pool.plan().judge.clone()
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.prober.pool.plan().judge
+    /// Addresses that clients of the balancer connect to, as far as the plan names them.
+    pub(super) fn own_addresses(&self) -> Vec<IpAddr> {
+        let addresses = self.shared.addresses();
+        let specific = addresses.iter().map(|address| address.ip().to_canonical());
+        specific.filter(|address| !address.is_unspecified()).collect()
     }
 
-    pub(super) fn own_addresses(&self) -> &[IpAddr] {
-        &self.own_addresses
+    /// Asks in another way from now on, and judges by the plan that is in force. What was seen
+    /// stays; a connection that was kept for other questions does not.
+    pub(super) fn set_kind(&self, probe: Probe, kind: Kind) {
+        self.kind.replace(Rc::new(kind));
+        if self.probe.replace(probe.clone()) != probe {
+            self.members.borrow().iter().for_each(|member| drop(member.kept.take()));
+        }
+        self.judge.borrow_mut().set_settings(self.settings());
+        self.settle(None);
     }
 
-    /// Keeps the members as the pool has them. The resolver's word (`Evidence::Unresolved`,
-    /// `Evidence::Resolved`) is to come in here, with [`Watch::observe`] for each endpoint of the
-    /// name.
+    /// Nobody asks any more: all endpoints count as `up`, as in a pool that never was asked.
+    pub(super) fn end(&self) {
+        for member in self.members.take() {
+            let endpoint = &member.endpoint;
+            self.judge.borrow_mut().forget(endpoint.key(), self.shared.time());
+            endpoint.set_reset_order(0);
+            self.pool.publish(endpoint, first_report(false));
+            member.moved.notify_one();
+        }
+        // Of nobody who is there.
+        self.judge.borrow_mut().take_events();
+    }
+
+    /// Whether the pool is gone, and all sessions that stood on its endpoints.
+    pub(super) fn is_over(&self) -> bool {
+        self.pool.is_closed() && self.members.borrow().is_empty()
+    }
+
+    /// Keeps the members as the pool has them.
     pub(super) async fn follow(self: Rc<Self>) {
         let mut changes = self.pool().changes();
         loop {
@@ -103,7 +151,7 @@ impl Watch {
 
     fn adopt(self: &Rc<Self>) {
         let now = self.shared.time();
-        let endpoints = self.pool().endpoints();
+        let endpoints = if self.pool.is_closed() { Arc::default() } else { self.pool.endpoints() };
         for endpoint in endpoints.iter() {
             let key = endpoint.key();
             match self.member(key) {
@@ -131,6 +179,7 @@ impl Watch {
             kept: RefCell::default(),
             under_way: drive::UnderWay::default(),
             told: Cell::default(),
+            allowance: RefCell::default(),
         });
         self.members.borrow_mut().push(member.clone());
         self.judge.borrow_mut().add(endpoint.key(), self.shared.time());
@@ -147,6 +196,7 @@ impl Watch {
             return false;
         }
         let key = member.endpoint.key();
+        self.tell_left_out_at_last(member);
         self.members.borrow_mut().retain(|member| member.endpoint.key() != key);
         self.judge.borrow_mut().forget(key, self.shared.time());
         self.settle(None);
@@ -160,23 +210,46 @@ impl Watch {
 
     /// A probe begins.
     pub(super) fn started(&self, key: Key, way: Way) {
+        self.pool().cells().probing.started(way);
         self.judge.borrow_mut().started(key, way, self.shared.time());
     }
 
     /// Takes in what was seen of an endpoint.
     pub(super) fn observe(&self, key: Key, evidence: &Evidence) {
+        self.pool().cells().probing.seen(evidence);
         // Bytes beat probes: what traffic heard is told before what would speak against it.
         match evidence {
             Evidence::Silent { .. } => self.tell_heard(|_| true),
             Evidence::Unanswered { .. } => self.tell_heard(|other| other == key),
             _ => {}
         }
-        self.judge.borrow_mut().observe(key, evidence, self.shared.time());
+        let now = self.shared.time();
+        self.judge.borrow_mut().observe(key, evidence, now);
+        self.note_result(key, now);
         // Others are asked for a witness of silence.
         self.settle(Some(key).filter(|_| !matches!(evidence, Evidence::Silent { .. })));
         if let Evidence::Handshake(facts) = evidence {
             self.tell_certificate(key, *facts);
         }
+    }
+
+    /// Makes the results of an endpoint known, if there is one of `now`.
+    fn note_result(&self, key: Key, now: Time) {
+        let (judge, Some(member)) = (self.judge.borrow(), self.member(key)) else { return };
+        let Some(history) = judge.history(key) else { return };
+        let Some(last) = history.iter().next_back().filter(|last| last.at == now) else { return };
+        member.endpoint.set_results(history.clone());
+        if let Outcome::Void(cause) = last.outcome {
+            self.tell_void(cause, now);
+        }
+    }
+
+    pub(super) fn is_correlated(&self) -> bool {
+        self.judge.borrow().is_correlated()
+    }
+
+    pub(super) fn is_in_panic(&self) -> bool {
+        self.judge.borrow().availability() == Availability::Panic
     }
 
     /// Tells the judge what traffic heard of the endpoints.
@@ -212,6 +285,7 @@ impl Watch {
                     self.judge.borrow_mut().tick(self.shared.time());
                     self.resets.retry();
                     self.settle(None);
+                    self.tell_left_out(&self.members.borrow());
                 }
                 () = self.happened.notified() => {}
             }
@@ -244,19 +318,20 @@ impl Watch {
                     if let Some(member) = self.member(key) {
                         let known = member.endpoint.report();
                         self.pool().publish(&member.endpoint, report);
-                        self.tell_verdict(&member.endpoint, known, before, report);
+                        self.tell_verdict(&member, known, before, report);
                     }
                 }
                 Event::Reset { key, reason } => {
                     if let Some(member) = self.member(key) {
+                        self.pool().cells().probing.resets_ordered();
                         self.resets.order(&member.endpoint, reason, pace);
-                        self.tell_resets(&member.endpoint, Some(reason));
+                        self.tell_resets(&member, Some(reason));
                     }
                 }
                 Event::StopReset { key } => {
                     if let Some(member) = self.member(key) {
                         member.endpoint.set_reset_order(0);
-                        self.tell_resets(&member.endpoint, None);
+                        self.tell_resets(&member, None);
                     }
                 }
                 Event::Correlated(begins) => self.tell_correlated(begins),
@@ -274,10 +349,10 @@ impl Watch {
     /// Tells of the certificate of an endpoint what changed for the worse.
     fn tell_certificate(&self, key: Key, facts: eclusa_policy::verdict::HandshakeFacts) {
         let Some(member) = self.member(key) else { return };
+        member.endpoint.set_certificate_end(facts.not_after);
         let concern = Concern::of(facts, std::time::SystemTime::now());
-        let before = member.told.replace(concern);
-        if self.is_apiserver() && before != concern {
-            self.announce_certificate(&member.endpoint, before, concern);
+        if self.is_apiserver() && member.told.get() != concern {
+            self.announce_certificate(&member, concern);
         }
     }
 }

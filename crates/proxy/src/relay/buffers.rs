@@ -86,6 +86,11 @@ impl Buffers {
         })
     }
 
+    /// Pipes that there are, in use or kept.
+    pub(crate) fn pipes(&self) -> usize {
+        Rc::strong_count(&self.all) - 1
+    }
+
     pub(super) fn now(&self) -> Tick {
         self.registry.now()
     }

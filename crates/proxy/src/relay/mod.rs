@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 /// What the plan says of a session that is relayed.
@@ -51,6 +51,8 @@ pub(crate) struct Relay {
     /// The side that ended first, in order.
     first: Option<Who>,
     keepalive_set: bool,
+    /// When the first byte of the endpoint went to the client.
+    answered: Option<Instant>,
     began: Tick,
     limits: Arc<Limits>,
     buffers: Rc<Buffers>,
@@ -108,6 +110,7 @@ impl Relay {
             lost: None,
             first: None,
             keepalive_set: false,
+            answered: None,
             began: buffers.now(),
             limits,
             buffers,
@@ -119,6 +122,11 @@ impl Relay {
     /// Bytes delivered to the endpoint and to the client.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         (self.up.delivered(), self.down.delivered())
+    }
+
+    /// When the first byte of the endpoint went to the client.
+    pub(crate) fn first_byte(&self) -> Option<Instant> {
+        self.answered
     }
 
     /// What the kernel knows of both connections.
@@ -163,6 +171,9 @@ impl Relay {
         if matches!(flow, Flow::Moved | Flow::Ended) {
             self.entry.touch();
             if from == Who::Endpoint {
+                if self.answered.is_none() && self.down.delivered() > 0 {
+                    self.answered = Some(Instant::now());
+                }
                 let clock = self.buffers.clock();
                 let lasting = clock.now().elapsed_since(self.began) >= LASTING;
                 self.lease.heard(clock.tick_time(), || clock.time(), lasting);
@@ -244,6 +255,25 @@ impl Relay {
             }
         }
         self.check_patience(now.elapsed_since(active), owed)
+    }
+
+    /// Ends in order, unless something has begun to move: a FIN towards both sides, no reset. That is
+    /// how a connection at rest ends anyway (RFC 9113 section 9.1 lets servers close idle ones; the
+    /// GOAWAY that should come first is theirs alone to send inside TLS): an HTTP/2 client drops it
+    /// and sends its next request on a new one. A reset would be an error to it, and would overtake
+    /// and destroy what it has not read yet.
+    fn move_on(&mut self, context: &mut Context<'_>) -> Poll<Finished> {
+        let rested_since = self.entry.watch().active.get();
+        if let Some(finished) = self.turn(context) {
+            return Poll::Ready(finished);
+        }
+        let rests = self.entry.watch().active.get() == rested_since && !self.entry.is_owed();
+        let whole = self.first.is_none() && self.lost.is_none();
+        if rests && whole {
+            let end = End::abort(Who::Proxy, Step::Data, "rebalanced");
+            return Poll::Ready(Finished { end, after: After::Close });
+        }
+        Poll::Pending
     }
 
     /// What follows from no byte having moved for so long.
@@ -339,6 +369,7 @@ impl Future for Relay {
                 let end = End::endpoint_down(format!("the endpoint is {}", reason.word()));
                 return Poll::Ready(cut(end));
             }
+            Order::MoveOn => return relay.move_on(context),
             Order::Stop => {
                 let end = End::abort(Who::Operator, Step::Data, "the service stops");
                 return Poll::Ready(cut(end));

@@ -1,14 +1,17 @@
 //! An engine in front of plain endpoints.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod ask;
+pub mod probed;
+
 use eclusa_config::plan::{
-    DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget, Peek, Plan,
-    Pool, Probe, Program, Route,
+    Confine, DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget,
+    Peek, Plan, Pool, Probe, Program, Queue, Route,
 };
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
 use eclusa_policy::verdict::Settings;
-use eclusa_proxy::engine::Engine;
+use eclusa_proxy::engine::{Engine, ReloadError, Reloaded};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -19,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub struct Balancer {
     engine: Option<Engine>,
+    plan: Plan,
     address: SocketAddr,
     log: PathBuf,
 }
@@ -29,12 +33,29 @@ impl Balancer {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let log = std::env::temp_dir().join(format!("eclusa-{}-{number}.log", std::process::id()));
-        let address = unused_address();
+        let address = ask::free_address();
         let mut plan = plan(address, endpoints, log.clone());
         change(&mut plan);
         let engine = Engine::start(&plan).expect("the engine starts");
         let address = engine.local_addresses()[0];
-        Self { engine: Some(engine), address, log }
+        Self { engine: Some(engine), plan, address, log }
+    }
+
+    /// Reloads with the plan changed; it is the plan from then on, unless it is refused.
+    pub fn reload(&mut self, change: impl FnOnce(&mut Plan)) -> Result<Reloaded, ReloadError> {
+        let mut plan = self.plan.clone();
+        change(&mut plan);
+        let reloaded = self.engine().reload(&plan, false)?;
+        self.plan = plan;
+        Ok(reloaded)
+    }
+
+    /// Lets `with` have the plan of an engine that is not started.
+    pub fn plan_only(with: impl FnOnce(&mut Plan)) {
+        let log = std::env::temp_dir().join(format!("eclusa-{}-none.log", std::process::id()));
+        let mut plan = plan(unused_address(), &[unused_address()], log.clone());
+        with(&mut plan);
+        let _ = std::fs::remove_file(log);
     }
 
     pub fn engine(&self) -> &Engine {
@@ -134,18 +155,24 @@ impl Drop for Balancer {
 
 fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
     Plan {
+        lame_duck: Duration::ZERO,
+        allow_shrink: false,
         program: Program::Edge,
         workers: Some(1),
         sessions_max: None,
         run_directory: Some(std::env::temp_dir().join("eclusa-tests")),
         stop_deadline: Duration::from_secs(1),
-        log: Log { target: LogTarget::File(log), sessions: true },
+        confine: Confine::Off,
+        log: Log::to(LogTarget::File(log)),
+        admin: None,
+        observe: Default::default(),
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],
     }
 }
 
-fn listener(address: SocketAddr) -> Listener {
+/// A listener of which all goes to the first pool.
+pub fn listener(address: SocketAddr) -> Listener {
     Listener {
         name: "test".into(),
         addresses: vec![ListenAddress { address, optional: false }],
@@ -166,12 +193,14 @@ fn listener(address: SocketAddr) -> Listener {
     }
 }
 
-fn pool(endpoints: &[SocketAddr]) -> Pool {
+/// A pool of plain endpoints that nobody probes.
+pub fn pool(endpoints: &[SocketAddr]) -> Pool {
     let endpoint = |address: &SocketAddr| Endpoint {
         name: address.to_string().into(),
         address: EndpointAddress::Socket(*address),
         weight: 1,
         backup: false,
+        sessions_max: None,
     };
     Pool {
         name: "pool".into(),
@@ -184,6 +213,8 @@ fn pool(endpoints: &[SocketAddr]) -> Pool {
         probe: Probe::None,
         judge: Settings::edge_tcp(),
         replay: None,
+        queue: Queue { length: 100, timeout: Duration::from_secs(5) },
+        rebalance: None,
         early_ends_weigh: false,
         resolve_interval: Duration::from_secs(10),
     }

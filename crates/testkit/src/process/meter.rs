@@ -36,6 +36,16 @@ pub(super) fn status(pid: u32) -> io::Result<HashMap<String, String>> {
     Ok(fields.map(|(key, value)| (key.to_owned(), value.trim().to_owned())).collect())
 }
 
+/// The engine that the keeper `pid` has started, if it is one and has.
+pub(super) fn engine_of(pid: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let children = children.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+    children.into_iter().find(|child: &u32| {
+        let arguments = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        arguments.split(|byte| *byte == 0).nth(1) == Some(b"engine")
+    })
+}
+
 /// Processor time of all threads that are alive, exact to the nanosecond.
 pub(super) fn cpu_time(pid: u32) -> io::Result<Duration> {
     let mut nanoseconds = 0;

@@ -13,9 +13,11 @@
 //! ```
 //!
 //! What of the unit is *not* brought about: `SystemCallFilter=`, the `Protect…=` family (mount
-//! namespaces) and restarts.
+//! namespaces) and restarts. What a service says to systemd, and its store of descriptors, are there
+//! with a [`Manager`].
 
 mod binary;
+mod manager;
 mod meter;
 mod peer;
 mod runner;
@@ -25,6 +27,7 @@ mod spawner;
 mod unit;
 
 pub use binary::binary;
+pub use manager::{Manager, Notification};
 pub use meter::Memory;
 pub use peer::{Peer, PeerError};
 pub use runner::{Runner, StartError};

@@ -3,18 +3,24 @@
 use super::unit::{Unit, UnitError};
 use super::{Running, Scratch, spawner};
 use crate::netns::Host;
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// The path that systemd gives to services.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+
+/// Descriptors on their way to a program have numbers from this on.
+const PASSED_FROM: RawFd = 400;
 
 /// Why a program was not started.
 #[derive(Debug)]
@@ -54,6 +60,11 @@ pub struct Runner {
     /// User and group instead of the unit's.
     ids: Option<(u32, u32)>,
     mask: Option<String>,
+    /// What it starts with, from descriptor 3 on, each with its name.
+    descriptors: Vec<(String, Arc<OwnedFd>)>,
+    /// Files that stand in place of others.
+    instead: Vec<(PathBuf, PathBuf)>,
+    preload: Option<PathBuf>,
 }
 
 impl Runner {
@@ -69,6 +80,9 @@ impl Runner {
             run_directory: None,
             ids: None,
             mask: None,
+            descriptors: Vec::new(),
+            instead: Vec::new(),
+            preload: None,
         }
     }
 
@@ -116,6 +130,28 @@ impl Runner {
         self
     }
 
+    /// With these descriptors, from 3 on, and the variables that tell of them (sd_listen_fds(3)).
+    #[must_use]
+    pub(super) fn descriptors(mut self, descriptors: Vec<(String, Arc<OwnedFd>)>) -> Self {
+        self.descriptors = descriptors;
+        self
+    }
+
+    /// For this program alone, the file `own` stands where the system's file `path` is
+    /// (`/etc/resolv.conf`). Needs root.
+    #[must_use]
+    pub fn in_place_of(mut self, path: impl Into<PathBuf>, own: impl Into<PathBuf>) -> Self {
+        self.instead.push((path.into(), own.into()));
+        self
+    }
+
+    /// With this library in place of functions of others. Whoever starts the program is without it.
+    #[must_use]
+    pub fn preload(mut self, library: impl Into<PathBuf>) -> Self {
+        self.preload = Some(library.into());
+        self
+    }
+
     /// As this user and group, without capabilities; for peers that come without a unit.
     #[must_use]
     pub(super) fn ids(mut self, ids: (u32, u32)) -> Self {
@@ -151,7 +187,12 @@ impl Runner {
             words.extend(limit.iter().flat_map(|limit| prlimit(*limit)));
         }
         words.extend(setpriv(as_unit, ids)?);
+        if let Some(library) = &self.preload {
+            words.extend(["env".into(), format!("LD_PRELOAD={}", library.display()).into()]);
+        }
         let binary = reachable(&self.binary, &scratch, ids).map_err(io("no copy"))?;
+        let passed = self.duplicates().map_err(io("no descriptor"))?;
+        words.extend(self.wrapper(&passed));
         words.push(binary.into());
         words.extend(self.arguments.iter().cloned());
         let run_directory = match &self.run_directory {
@@ -178,8 +219,34 @@ impl Runner {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        let child = spawner::spawn(command).map_err(io(&words[0].to_string_lossy()))?;
+        if !passed.is_empty() {
+            let names: Vec<_> = self.descriptors.iter().map(|(name, _)| name.as_str()).collect();
+            command.env("LISTEN_FDS", passed.len().to_string());
+            command.env("LISTEN_FDNAMES", names.join(":"));
+        }
+        let child = spawner::spawn(command, passed).map_err(io(&words[0].to_string_lossy()))?;
         Ok(Running::new(name, child, log, run_directory, scratch, notes))
+    }
+
+    /// The descriptors to pass, under numbers that are out of the way of those they will have.
+    fn duplicates(&self) -> io::Result<Vec<OwnedFd>> {
+        let duplicate = |(_, one): &(_, Arc<OwnedFd>)| fcntl_dupfd_cloexec(one, PASSED_FROM);
+        Ok(self.descriptors.iter().map(duplicate).collect::<Result<_, _>>()?)
+    }
+
+    /// A shell that moves descriptors to 3, 4, ... and tells the program which process is meant,
+    /// which only that process itself can know.
+    fn wrapper(&self, passed: &[OwnedFd]) -> Vec<OsString> {
+        if passed.is_empty() {
+            return Vec::new();
+        }
+        let mut script = String::new();
+        for (number, descriptor) in (3..).zip(passed) {
+            let from = descriptor.as_raw_fd();
+            script.push_str(&format!("exec {number}<&{from} {from}<&-; "));
+        }
+        script.push_str("LISTEN_PID=$$ exec \"$0\" \"$@\"");
+        vec!["bash".into(), "-c".into(), script.into()]
     }
 
     /// What comes before the program and its privileges.
@@ -191,6 +258,15 @@ impl Runner {
         }
         if let Some(mask) = &self.mask {
             words.extend(["taskset".into(), "--cpu-list".into(), mask.into()]);
+        }
+        if !self.instead.is_empty() {
+            words.extend(["unshare".into(), "--mount".into()]);
+        }
+        for (path, own) in &self.instead {
+            // Each mounts its file and goes on as the rest of the words.
+            let mount = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+            words.extend(["sh", "-c", mount, "sh"].map(OsString::from));
+            words.extend([own.into(), path.into()]);
         }
         words
     }

@@ -34,10 +34,17 @@ impl Running {
         Self { name, child, log, run_directory, notes, exited: None, scratch }
     }
 
-    /// Its process id.
+    /// Its process id; of a service with a keeper, the keeper's.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process that carries the traffic: the keeper's engine; without a keeper, the process
+    /// itself. Another one after each crash.
+    #[must_use]
+    pub fn engine_pid(&self) -> u32 {
+        meter::engine_of(self.pid()).unwrap_or_else(|| self.pid())
     }
 
     /// The program's name.
@@ -164,7 +171,7 @@ impl Running {
         format!("exit {:?}, its last words:\n  {last}", self.exited)
     }
 
-    /// Sends a signal to the process.
+    /// Sends a signal to the process; SIGSTOP and SIGCONT to the one that carries the traffic.
     ///
     /// # Errors
     /// It has ended.
@@ -172,8 +179,20 @@ impl Running {
         if self.exit_status().is_some() {
             return Err(io::Error::other(format!("{} has ended", self.name)));
         }
+        if [Signal::STOP, Signal::CONT].contains(&signal) {
+            return self.signal_engine(signal);
+        }
         let pid = self.process_id().ok_or_else(|| io::Error::other("no process id"))?;
         Ok(kill_process(pid, signal)?)
+    }
+
+    /// Sends a signal to its engine ([`Self::engine_pid`]), past the keeper.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal_engine(&self, signal: Signal) -> io::Result<()> {
+        let pid = i32::try_from(self.engine_pid()).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.ok_or_else(|| io::Error::other("no process id"))?, signal)?)
     }
 
     /// How it ended; `None` while it runs.
@@ -206,23 +225,23 @@ impl Running {
         status.ok_or_else(|| waited.err().unwrap_or(TimedOut { what, after: limit }))
     }
 
-    /// Its memory now.
+    /// The memory of its engine now.
     ///
     /// # Errors
     /// It has ended.
     pub fn memory(&self) -> io::Result<Memory> {
-        meter::memory(self.pid())
+        meter::memory(self.engine_pid())
     }
 
-    /// Processor time of all its living threads since the start.
+    /// Processor time of all living threads of its engine since that started.
     ///
     /// # Errors
     /// It has ended, or the kernel does not count.
     pub fn cpu_time(&self) -> io::Result<Duration> {
-        meter::cpu_time(self.pid())
+        meter::cpu_time(self.engine_pid())
     }
 
-    /// A field of `/proc/PID/status`, such as `Uid` or `CapEff`.
+    /// A field of `/proc/PID/status` of its main process, such as `Uid` or `CapEff`.
     ///
     /// # Errors
     /// It has ended, or the kernel has no such field.
@@ -231,12 +250,12 @@ impl Running {
         meter::status(self.pid())?.remove(field).ok_or_else(unknown)
     }
 
-    /// How many descriptors it has open.
+    /// How many descriptors its engine has open.
     ///
     /// # Errors
     /// It has ended.
     pub fn descriptors(&self) -> io::Result<usize> {
-        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid()))?.count())
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.engine_pid()))?.count())
     }
 
     /// Asks it to end with `signal`, gives it `limit`, then kills it and what it has forked.
@@ -269,7 +288,9 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("{}: {}", self.name, self.last_words());
+            let thread = std::thread::current();
+            let test = thread.name().unwrap_or("a test");
+            eprintln!("{} of {test}: {}", self.name, self.last_words());
         }
     }
 }

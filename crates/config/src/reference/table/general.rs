@@ -1,6 +1,6 @@
-//! Keys of the top levels, and of the log.
+//! Keys of the top levels.
 
-use super::{CONDITION, ENDPOINT, LISTENER, LOG_SECTION, POOL_SECTION};
+use super::{ADMIN_SECTION, CONDITION, ENDPOINT, LISTENER, POOL_SECTION};
 use super::{DAY, duration, seconds};
 use crate::reference::{Default, Key, Kind};
 
@@ -79,28 +79,50 @@ pub static ALLOW_SHRINK: Key = Key {
            of them, or more than half of the pools that serve; else it is refused.",
 };
 
-/// `[log]`
-pub static LOG: Key = Key {
-    name: "log",
-    kind: Kind::Table(&LOG_SECTION),
+/// Confinement.
+pub static CONFINE: Key = Key {
+    name: "confine",
+    kind: Kind::Choice(&["strict", "log", "off"]),
+    default: Default::Value("\"strict\""),
+    help: "What holds the process that carries traffic. `strict`: no capability, only the files it \
+           needs (Landlock), only listed system calls (others fail with EPERM, and the kernel logs \
+           them). `log`: system calls that are not listed are logged and let through, files are not \
+           held. `off`: nothing. Takes effect at a restart.",
+};
+
+/// `[admin]`
+pub static ADMIN: Key = Key {
+    name: "admin",
+    kind: Kind::TableOrFalse(&ADMIN_SECTION),
     default: Default::Words("the defaults of its keys"),
-    help: "Where records and events go.",
+    help: "The socket that `reload`, `status`, `session` and `endpoint` speak to (`docs/admin.md`); \
+           `false`: there is none, and only SIGHUP reloads. Takes effect at a restart.",
 };
 
-/// Place of the log.
-pub static TARGET: Key = Key {
-    name: "target",
-    kind: Kind::LogTarget,
-    default: Default::Value("\"stderr\""),
-    help: "Standard error (the journal, under systemd) or a file that is appended to.",
+/// Path of the admin socket.
+pub static ADMIN_SOCKET: Key = Key {
+    name: "socket",
+    kind: Kind::Path("/run/eclusa/apiserver.sock"),
+    default: Default::Words("`apiserver.sock` or `edge.sock` in the run directory"),
+    help: "Where the socket is, at most 100 bytes.",
 };
 
-/// Records of sessions.
-pub static SESSIONS: Key = Key {
-    name: "sessions",
-    kind: Kind::Boolean,
-    default: Default::Value("true"),
-    help: "Whether each session leaves a record; events are always written.",
+/// Who may connect to the admin socket, as file modes say.
+pub static ADMIN_MODE: Key = Key {
+    name: "mode",
+    kind: Kind::FileMode,
+    default: Default::Value("\"0660\""),
+    help: "Who may write to the socket, which is who may order: its owner (the service's user), its \
+           group, others. Root always may.",
+};
+
+/// The group of the admin socket.
+pub static ADMIN_GROUP: Key = Key {
+    name: "group",
+    kind: Kind::Group,
+    default: Default::Words("the group of the service"),
+    help: "Group of the socket, by name (of `/etc/group`) or number; the service's user must be in \
+           it.",
 };
 
 /// Bound of all endpoints.

@@ -2,11 +2,15 @@
 
 mod general;
 mod listener;
+mod log;
+mod observe;
 mod pool;
 mod probe;
 
 pub use general::*;
 pub use listener::*;
+pub use log::*;
+pub use observe::*;
 pub use pool::*;
 pub use probe::*;
 
@@ -41,6 +45,9 @@ pub static APISERVER: Section = Section {
         &SEND_PROXY,
         &SOURCE,
         &BALANCE,
+        &ENDPOINT_SESSIONS_MAX,
+        &QUEUE,
+        &QUEUE_TIMEOUT,
         &SLOW_START,
         &RESET_SILENT,
         &RESET_SICK,
@@ -57,9 +64,13 @@ pub static APISERVER: Section = Section {
         &STOP_DEADLINE,
         &LAME_DUCK,
         &ALLOW_SHRINK,
+        &CONFINE,
+        &ADMIN,
         &LOG,
+        &OBSERVE,
         &PROBE,
         &DIAL,
+        &REBALANCE,
         &DEAD_PEER,
     ],
 };
@@ -75,16 +86,50 @@ pub static EDGE: Section = Section {
         &STOP_DEADLINE,
         &LAME_DUCK,
         &ALLOW_SHRINK,
+        &CONFINE,
+        &ADMIN,
         &LOG,
+        &OBSERVE,
         &CONDITIONS,
         &LISTENERS,
         &POOLS,
     ],
 };
 
+/// `[admin]`
+pub static ADMIN_SECTION: Section = Section {
+    help: "The admin socket: whoever may write to it may reload, close sessions and take endpoints \
+           out.",
+    keys: &[&ADMIN_SOCKET, &ADMIN_MODE, &ADMIN_GROUP],
+};
+
 /// `[log]`
-pub static LOG_SECTION: Section =
-    Section { help: "Where records and events go.", keys: &[&TARGET, &SESSIONS] };
+pub static LOG_SECTION: Section = Section {
+    help: "Where records of sessions and events go. The log never makes a session wait: a target \
+           that does not keep up loses lines, which are counted.",
+    keys: &[
+        &LOG_TARGET,
+        &LOG_FORMAT,
+        &LOG_SESSIONS,
+        &LOG_SAMPLE,
+        &LOG_FACILITY,
+        &LOG_SYSLOG,
+        &LOG_TAG,
+        &LOG_EVENTS,
+    ],
+};
+
+/// `[log.events]`
+pub static LOG_EVENTS_SECTION: Section = Section {
+    help: "Where events go, and how they look, if not as the records of sessions.",
+    keys: &[&LOG_EVENTS_TARGET, &LOG_EVENTS_FORMAT, &LOG_EVENTS_FACILITY],
+};
+
+/// `[observe]`
+pub static OBSERVE_SECTION: Section = Section {
+    help: "What the program tells of itself over HTTP.",
+    keys: &[&OBSERVE_LISTEN, &OBSERVE_PEER],
+};
 
 /// `[listener.NAME]`
 pub static LISTENER: Section = Section {
@@ -127,6 +172,9 @@ pub static POOL_SECTION: Section = Section {
         &BALANCE,
         &SEND_PROXY,
         &SOURCE,
+        &ENDPOINT_SESSIONS_MAX,
+        &QUEUE,
+        &QUEUE_TIMEOUT,
         &SLOW_START,
         &RESET_SILENT,
         &RESET_SICK,
@@ -135,13 +183,14 @@ pub static POOL_SECTION: Section = Section {
         &RESOLVE_INTERVAL,
         &PROBE,
         &DIAL,
+        &REBALANCE,
     ],
 };
 
 /// A table instead of an endpoint's address.
 pub static ENDPOINT: Section = Section {
     help: "An endpoint with more than its address.",
-    keys: &[&ADDRESS, &NAME, &WEIGHT, &BACKUP],
+    keys: &[&ADDRESS, &NAME, &WEIGHT, &BACKUP, &ENDPOINT_SESSIONS],
 };
 
 /// A table instead of a version.
@@ -167,6 +216,7 @@ pub static PROBE_SECTION: Section = Section {
         &METHOD,
         &PROBE_HOST,
         &STATUS,
+        &BODY,
         &PROBE_SERVER_NAME,
         &CA,
         &CERTIFICATE,
@@ -179,6 +229,15 @@ pub static PROBE_SECTION: Section = Section {
 pub static DIAL_SECTION: Section = Section {
     help: "How endpoints are dialled: all of this happens before the first byte reaches one.",
     keys: &[&DIAL_TIMEOUT, &TRIES, &HEDGE_AFTER],
+};
+
+/// `[rebalance]`, `[pool.NAME.rebalance]`
+pub static REBALANCE_SECTION: Section = Section {
+    help: "A few of the quietest sessions of an endpoint that has too many are closed, in order and \
+           towards both sides, so that their clients connect anew and are balanced again. Never \
+           while an endpoint of the pool is anything but well, or has just come back. An empty \
+           table switches it on.",
+    keys: &[&ABOVE_PERCENT, &PER_MINUTE, &QUIET],
 };
 
 /// `[dead_peer]`, `[listener.NAME.dead_peer]`

@@ -1,7 +1,8 @@
 //! Keys of pools, endpoints and dialling.
 
 use super::{
-    DAY, DIAL_SECTION, ENDPOINT, PROBE_SECTION, SEND_PROXY_SECTION, duration, milliseconds, seconds,
+    DAY, DIAL_SECTION, ENDPOINT, PROBE_SECTION, REBALANCE_SECTION, SEND_PROXY_SECTION, duration,
+    milliseconds, seconds,
 };
 use crate::reference::{Default, Key, Kind};
 use eclusa_policy::balance::Algorithm;
@@ -93,6 +94,80 @@ pub static BACKUP: Key = Key {
     kind: Kind::Boolean,
     default: Default::Value("false"),
     help: "Used only while no other endpoint can take traffic.",
+};
+
+const LIMIT: Kind = Kind::Integer { min: 1, max: 1_000_000 };
+
+/// Limit of one endpoint.
+pub static ENDPOINT_SESSIONS: Key = Key {
+    name: "sessions_max",
+    kind: LIMIT,
+    default: Default::Words("`endpoint_sessions_max` of the pool"),
+    help: "Sessions at once on this endpoint.",
+};
+
+/// Limit of each endpoint.
+pub static ENDPOINT_SESSIONS_MAX: Key = Key {
+    name: "endpoint_sessions_max",
+    kind: LIMIT,
+    default: Default::Words("no limit"),
+    help: "Sessions at once on each endpoint, dials included and probes not; of a name on each of \
+           its addresses. When all endpoints that are well have so many, new sessions wait in \
+           `queue`.",
+};
+
+/// Length of the queue.
+pub static QUEUE: Key = Key {
+    name: "queue",
+    kind: Kind::Integer { min: 0, max: 65_536 },
+    default: Default::Value("1000"),
+    help: "Sessions that may wait in all until an endpoint has a place for them, first come, first \
+           served. One more is reset at once, unless an endpoint that is not well has a place; 0: \
+           nobody waits.",
+};
+
+/// Patience in the queue.
+pub static QUEUE_TIMEOUT: Key = Key {
+    name: "queue_timeout",
+    kind: duration(milliseconds(10), seconds(3_600)),
+    default: Default::Value("\"5s\""),
+    help: "A session that has waited this long is reset. Waiting takes nothing from the budget of \
+           `dial`.",
+};
+
+/// `[rebalance]`
+pub static REBALANCE: Key = Key {
+    name: "rebalance",
+    kind: Kind::Table(&REBALANCE_SECTION),
+    default: Default::Words("standing sessions are left alone"),
+    help: "Whether quiet sessions move away from an endpoint that has too many.",
+};
+
+/// Bound of the skew.
+pub static ABOVE_PERCENT: Key = Key {
+    name: "above_percent",
+    kind: Kind::Integer { min: 105, max: 1_000 },
+    default: Default::Value("150"),
+    help: "An endpoint with more sessions than so many percent of its fair share by weight is \
+           relieved.",
+};
+
+/// Pace.
+pub static PER_MINUTE: Key = Key {
+    name: "per_minute",
+    kind: Kind::Integer { min: 1, max: 600 },
+    default: Default::Value("10"),
+    help: "Sessions closed in any minute at most, in the whole pool.",
+};
+
+/// What may be closed.
+pub static QUIET: Key = Key {
+    name: "quiet",
+    kind: duration(seconds(1), seconds(DAY)),
+    default: Default::Value("\"10s\""),
+    help: "Only sessions without a byte in either direction for this long are closed, the quietest \
+           first. Make it longer than endpoints take to begin an answer: TCP does not tell a \
+           client that waits from one that rests.",
 };
 
 /// Version of the PROXY header.

@@ -113,6 +113,17 @@ pub static STATUS: Key = Key {
     help: "HTTP: the statuses that count as good.",
 };
 
+/// Good bodies.
+pub static BODY: Key = Key {
+    name: "body",
+    kind: Kind::Pattern,
+    default: Default::Words("nobody looks at the body"),
+    help: "HTTP: a regular expression (without look-around and back-references; classes such as \
+           `\\w` are ASCII) that the first 64 KiB of the body must match somewhere, or the answer \
+           is not good whatever its status; `path` and `live_path` alike. Not with `HEAD`. Write it \
+           in single quotes, which take `\\` as it is: `'^status: \\w+$'`.",
+};
+
 /// SNI of probes.
 pub static PROBE_SERVER_NAME: Key = Key {
     name: "server_name",

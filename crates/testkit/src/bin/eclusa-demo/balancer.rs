@@ -80,7 +80,7 @@ impl Balancer {
         let endpoints = pools.iter().flat_map(|pool| pool.endpoints().to_vec());
         endpoints
             .map(|endpoint| Share {
-                name: endpoint.name().to_owned(),
+                name: endpoint.name().to_string(),
                 verdict: endpoint.report().verdict.name(),
                 sessions: endpoint.sessions(),
             })

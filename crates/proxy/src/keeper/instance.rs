@@ -1,7 +1,6 @@
 //! A second instance fails loudly. With `SO_REUSEPORT` the kernel would let it share the address,
 //! and half of the connections would go to a program that nobody watches.
 
-use eclusa_config::plan::Plan;
 use eclusa_sys::socket::try_exclusive;
 use rustix::fs::{FlockOperation, flock};
 use std::fmt;
@@ -28,11 +27,14 @@ pub enum InstanceError {
     },
     /// The run directory or a lock in it cannot be used.
     Lock(PathBuf, io::Error),
+    /// The keeper says so.
+    Told(String),
 }
 
 impl fmt::Display for InstanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Told(message) => f.write_str(message),
             Self::Taken { address, holder: Some(holder) } => {
                 write!(f, "{address} is taken by {holder}: stop it, or listen elsewhere")
             }
@@ -53,20 +55,19 @@ impl fmt::Display for InstanceError {
     }
 }
 
-/// Takes the lock of an address and makes sure that nobody else listens there.
-pub(super) fn claim(plan: &Plan, address: SocketAddr) -> Result<InstanceLock, InstanceError> {
-    let directory = run_directory(plan.run_directory.as_deref())?;
-    let lock = lock(&directory, address, plan.program.name())?;
-    if let Err(error) = try_exclusive(address)
-        && error.kind() == io::ErrorKind::AddrInUse
-    {
-        return Err(InstanceError::Taken { address, holder: holder_of(address) });
+/// Makes sure that nobody listens on an address.
+pub(super) fn look(address: SocketAddr) -> Result<(), InstanceError> {
+    match try_exclusive(address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            Err(InstanceError::Taken { address, holder: holder_of(address) })
+        }
+        // What else is wrong with it shows when it is listened on.
+        _ => Ok(()),
     }
-    Ok(lock)
 }
 
 /// The directory for locks: the plan's, systemd's, `/run/eclusa`, or one of the user's own.
-fn run_directory(wanted: Option<&Path>) -> Result<PathBuf, InstanceError> {
+pub(crate) fn run_directory(wanted: Option<&Path>) -> Result<PathBuf, InstanceError> {
     let usable = |path: &Path| fs::create_dir_all(path).and_then(|()| probe_writable(path));
     if let Some(path) = wanted {
         return match usable(path) {
@@ -104,7 +105,8 @@ fn probe_writable(directory: &Path) -> io::Result<()> {
     }
 }
 
-fn lock(
+/// Takes the lock of an address.
+pub(super) fn lock(
     directory: &Path,
     address: SocketAddr,
     program: &str,

@@ -1,0 +1,286 @@
+//! The command lines of these commands, and the requests that they stand for.
+
+use crate::admin::request::{
+    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, Reload, Request,
+    SessionClose, SessionList, SessionShow, Sort, StatusOf,
+};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// For the end of the help texts.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  could not be done, or the program does not answer
+  2  the command is wrong, or names what is not there
+  3  refused by a guard, which --force passes by";
+
+/// The commands that speak to a running program.
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Put the changed configuration file in force, or change nothing and tell why
+    #[command(after_long_help = EXIT_CODES)]
+    Reload {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Even if the file has lost half of its endpoints, or all of a pool's
+        #[arg(long)]
+        force: bool,
+    },
+    /// Show pools, endpoints, verdicts, sessions, certificates
+    #[command(after_long_help = EXIT_CODES)]
+    Status {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Only this pool
+        #[arg(value_name = "POOL")]
+        pool: Option<String>,
+        /// Again every two seconds, until interrupted
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Look at sessions, or close them
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Take endpoints out, bring them back, weigh them
+    #[command(subcommand)]
+    Endpoint(EndpointCommand),
+}
+
+/// Which program is meant, and how it answers.
+#[derive(Args, Debug)]
+pub struct Target {
+    /// The configuration file of the program that runs; it may say where the socket is
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The admin socket; without it where the configuration or the run directory has it
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    pub(super) socket: Option<PathBuf>,
+    /// The answer as JSON, on standard output
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `session ...`
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// List sessions, the oldest first
+    #[command(after_long_help = EXIT_CODES)]
+    List {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Of which sessions.
+        #[command(flatten)]
+        of: Which,
+        /// At most so many, up to 10000
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// In which order.
+        #[command(flatten)]
+        order: SortBy,
+    },
+    /// Show one session
+    #[command(after_long_help = EXIT_CODES)]
+    Show {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Its id, as in the log and in `session list`
+        #[arg(value_name = "ID")]
+        session: String,
+    },
+    /// Close sessions: those with these ids, or all that fulfil the options
+    #[command(after_long_help = EXIT_CODES)]
+    Close {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Their ids
+        #[arg(value_name = "ID", required_unless_present_any = ["pool", "endpoint", "client"],
+              conflicts_with_all = ["pool", "endpoint", "client"])]
+        sessions: Vec<String>,
+        /// Of which sessions.
+        #[command(flatten)]
+        of: Which,
+    },
+}
+
+/// What sessions have in common.
+#[derive(Args, Debug)]
+pub struct Which {
+    /// Of this pool
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+    /// On this endpoint
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    /// Of clients with this address or in this network
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    client: Option<String>,
+}
+
+/// Which sessions come first.
+#[derive(Args, Debug)]
+pub struct SortBy {
+    /// Which come first
+    #[arg(long, value_enum, default_value_t = Sort::Age)]
+    sort: Sort,
+}
+
+/// `endpoint ...`
+#[derive(Debug, Subcommand)]
+pub enum EndpointCommand {
+    /// No new sessions; those that stand go on
+    #[command(after_long_help = EXIT_CODES)]
+    Drain(Taking),
+    /// Back into service, as far as its verdict lets it
+    #[command(after_long_help = EXIT_CODES)]
+    Ready(Returning),
+    /// Out of service: no new sessions, no probes; sessions that stand go on
+    #[command(after_long_help = EXIT_CODES)]
+    Maint(Taking),
+    /// Another share of new sessions than the file says
+    #[command(after_long_help = EXIT_CODES)]
+    Weight {
+        /// Which endpoint.
+        #[command(flatten)]
+        on: Returning,
+        /// The share relative to the others, 1 to 256
+        #[arg(value_name = "WEIGHT")]
+        weight: u16,
+        /// How long, and why.
+        #[command(flatten)]
+        order: Why,
+    },
+    /// Back to what the file says, weight and all
+    #[command(after_long_help = EXIT_CODES)]
+    Reset(Returning),
+}
+
+/// What it takes to take an endpoint out.
+#[derive(Args, Debug)]
+pub struct Taking {
+    #[command(flatten)]
+    on: Returning,
+    #[command(flatten)]
+    order: Why,
+    /// Even if that breaks the quorum of the masters, or leaves a pool without an endpoint
+    #[arg(long)]
+    force: bool,
+}
+
+/// Which endpoint.
+#[derive(Args, Debug)]
+pub struct Returning {
+    #[command(flatten)]
+    target: Target,
+    /// The endpoint, by the names that `status` shows
+    #[arg(value_name = "POOL/NAME", value_parser = endpoint)]
+    endpoint: (String, String),
+}
+
+/// How long, and why.
+#[derive(Args, Debug)]
+pub struct Why {
+    /// For so long (90s, 30m, 2h, 7d), across restarts; without it until ordered otherwise
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    for_seconds: Option<u64>,
+    /// Why, for those who see it in `status`
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+fn network(text: &str) -> Result<String, String> {
+    text.parse::<ClientNetwork>().map(|network| network.to_string())
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    match eclusa_config::duration(text)?.as_secs() {
+        0 => Err("at least 1s".to_owned()),
+        seconds => Ok(seconds),
+    }
+}
+
+fn endpoint(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((pool, name)) if !pool.is_empty() && !name.is_empty() => {
+            Ok((pool.to_owned(), name.to_owned()))
+        }
+        _ => Err("write POOL/NAME, as `status` shows them".to_owned()),
+    }
+}
+
+impl AdminCommand {
+    pub(in crate::admin) fn into_request(self) -> (Target, Request) {
+        match self {
+            Self::Reload { target, force } => (target, Request::Reload(Reload { force })),
+            Self::Status { target, pool, .. } => (target, Request::Status(StatusOf { pool })),
+            Self::Session(command) => command.into_request(),
+            Self::Endpoint(command) => command.into_request(),
+        }
+    }
+}
+
+impl SessionCommand {
+    fn into_request(self) -> (Target, Request) {
+        match self {
+            Self::List { target, of, limit, order } => {
+                let (pool, endpoint, client) = of.into_parts();
+                let list = SessionList { pool, endpoint, client, limit, sort: order.sort };
+                (target, Request::SessionList(list))
+            }
+            Self::Show { target, session } => {
+                (target, Request::SessionShow(SessionShow { session }))
+            }
+            Self::Close { target, sessions, of } => {
+                let (pool, endpoint, client) = of.into_parts();
+                let close = SessionClose { sessions, pool, endpoint, client };
+                (target, Request::SessionClose(close))
+            }
+        }
+    }
+}
+
+impl Which {
+    fn into_parts(self) -> (Option<String>, Option<String>, Option<ClientNetwork>) {
+        // It was parsed once.
+        let client = self.client.and_then(|client| client.parse().ok());
+        (self.pool, self.endpoint, client)
+    }
+}
+
+impl EndpointCommand {
+    fn into_request(self) -> (Target, Request) {
+        match self {
+            Self::Drain(taking) => taking.into_request(AdminState::Drain),
+            Self::Maint(taking) => taking.into_request(AdminState::Maint),
+            Self::Ready(on) => {
+                let order = Why { for_seconds: None, reason: None };
+                Taking { on, order, force: false }.into_request(AdminState::Ready)
+            }
+            Self::Weight { on, weight, order } => {
+                let (pool, endpoint) = on.endpoint;
+                let Why { for_seconds, reason } = order;
+                let weight = EndpointWeight { pool, endpoint, weight, for_seconds, reason };
+                (on.target, Request::EndpointWeight(weight))
+            }
+            Self::Reset(on) => {
+                let (pool, endpoint) = on.endpoint;
+                (on.target, Request::EndpointReset(EndpointReset { pool, endpoint }))
+            }
+        }
+    }
+}
+
+impl Taking {
+    fn into_request(self, admin: AdminState) -> (Target, Request) {
+        let (pool, endpoint) = self.on.endpoint;
+        let Why { for_seconds, reason } = self.order;
+        let force = self.force;
+        let set = EndpointSet { pool, endpoint, admin, for_seconds, reason, force };
+        (self.on.target, Request::EndpointSet(set))
+    }
+}

@@ -1,0 +1,124 @@
+//! The commands that speak to a running program: `reload`, `status`, `session`, `endpoint`.
+
+mod call;
+mod commands;
+mod page;
+mod sessions;
+mod show;
+
+pub use commands::{
+    AdminCommand, EXIT_CODES, EndpointCommand, Returning, SessionCommand, SortBy, Taking, Target,
+    Which, Why,
+};
+
+use super::request::Request;
+use super::{Outcome, Session, SessionTable, StatusReport};
+use call::{Answered, call};
+use eclusa_config::plan::Program;
+use page::Page;
+use serde::de::DeserializeOwned;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Between two looks of `status --watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+
+/// Does what a command says and tells on standard output and standard error what came of it.
+#[must_use]
+pub fn run(program: Program, command: AdminCommand) -> ExitCode {
+    let watch = matches!(command, AdminCommand::Status { watch: true, .. });
+    let (target, request) = command.into_request();
+    if watch {
+        return watching(program, &target, &request);
+    }
+    once(program, &target, &request)
+}
+
+fn once(program: Program, target: &Target, request: &Request) -> ExitCode {
+    let colour = has_colour(std::io::stdout().is_terminal());
+    let (out, err, code) = answer_of(program, target, request, colour);
+    // A reader that has gone away is no failure.
+    let _ = std::io::stderr().write_all(err.as_bytes());
+    let _ = std::io::stdout().write_all(out.as_bytes());
+    ExitCode::from(code)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a client with nothing else to do")]
+fn watching(program: Program, target: &Target, request: &Request) -> ExitCode {
+    let terminal = std::io::stdout().is_terminal();
+    loop {
+        let (out, err, code) = answer_of(program, target, request, has_colour(terminal));
+        // A wrong request will not be right the next time; a program that is down may come back.
+        if code == Outcome::Wrong.code() {
+            let _ = std::io::stderr().write_all(err.as_bytes());
+            return ExitCode::from(code);
+        }
+        // On a terminal: home, then clear to the end, so that nothing flickers.
+        let (before, after) = if terminal { ("\x1b[H\x1b[2J", "") } else { ("", "\n") };
+        let shown = std::io::stdout().write_all(format!("{before}{err}{out}{after}").as_bytes());
+        if shown.and_then(|()| std::io::stdout().flush()).is_err() {
+            return ExitCode::SUCCESS;
+        }
+        std::thread::sleep(WATCH_EVERY);
+    }
+}
+
+/// Colour is for terminals whose owner has not asked to be spared (no-color.org).
+pub(super) fn has_colour(terminal: bool) -> bool {
+    let plain = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    terminal && !plain && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// What goes to standard output and to standard error, and the exit code.
+pub(super) fn answer_of(
+    program: Program,
+    target: &Target,
+    request: &Request,
+    colour: bool,
+) -> (String, String, u8) {
+    let Answered { outcome, messages, data } = match call(program, target, request) {
+        Ok(answered) => answered,
+        Err(trouble) => return (String::new(), trouble.message(program), trouble.code()),
+    };
+    let lines: String = messages.iter().map(|line| page::safe(line) + "\n").collect();
+    let code = outcome.code();
+    if outcome != Outcome::Done {
+        return (String::new(), lines, code);
+    }
+    if target.json {
+        let text = serde_json::to_string_pretty(&data).unwrap_or_default();
+        return (text + "\n", lines, code);
+    }
+    match text_of(request, data, colour) {
+        Ok(Some(text)) => (text, lines, code),
+        Ok(None) => (lines, String::new(), code),
+        Err(error) => {
+            let name = program.name();
+            let message = format!(
+                "{name}: the answer is not understood ({error}): client and running program may be \
+                 of different versions; --json shows it\n"
+            );
+            (String::new(), lines + &message, Outcome::Failed.code())
+        }
+    }
+}
+
+/// What a question is answered with; orders are answered with their messages.
+pub(super) fn text_of(
+    request: &Request,
+    data: serde_json::Value,
+    colour: bool,
+) -> Result<Option<String>, serde_json::Error> {
+    fn of<T: DeserializeOwned>(data: serde_json::Value) -> Result<T, serde_json::Error> {
+        serde_json::from_value(data)
+    }
+    let mut page = Page::new(colour);
+    match request {
+        Request::Status(_) => show::status(&mut page, &of::<StatusReport>(data)?),
+        Request::SessionList(_) => sessions::list(&mut page, &of::<SessionTable>(data)?),
+        Request::SessionShow(_) => sessions::one(&mut page, &of::<Session>(data)?),
+        _ => return Ok(None),
+    }
+    Ok(Some(page.into_text()))
+}

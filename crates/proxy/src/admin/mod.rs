@@ -1,0 +1,61 @@
+//! The admin socket: orders and questions from the operator, answered one line for one line.
+//!
+//! | file | what |
+//! |---|---|
+//! | `request`, `reply`, `status` | what can be asked, and what is answered |
+//! | `bounds` | what a request may carry; requests in words |
+//! | `protocol` | both as lines of JSON; what is wrong with a line |
+//! | `socket` | the file of the socket: stale ones, mode, group |
+//! | `serve` | its clients: how many, how patient |
+//! | `peer` | who asks |
+//! | `state` | what was ordered, kept across restarts |
+//! | `client` | the commands that speak to it |
+//!
+//! What the requests mean is the business of whoever implements [`Operate`].
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "all but the client waits for the control thread to serve it; then this goes"
+)]
+
+mod bounds;
+pub mod client;
+mod moment;
+mod peer;
+mod protocol;
+mod reply;
+mod request;
+mod serve;
+mod socket;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use moment::Moment;
+pub(crate) use peer::Peer;
+pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
+pub(crate) use request::{
+    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, Reload, Request,
+    SessionClose, SessionFilter, SessionList, SessionShow, Sort, StatusOf,
+};
+pub(crate) use serve::{Patience, Serving, serve};
+pub(crate) use socket::{Socket, SocketError};
+pub(crate) use state::directory as state_directory;
+pub(crate) use state::{Dropped, File, Kept, Order, Override, State};
+pub(crate) use status::{
+    AdminStatus, CertificateStatus, EndpointStatus, LastReload, ListenerStatus, OverrideStatus,
+    PoolStatus, StatusReport, WorkerStatus,
+};
+
+/// Does what requests ask for.
+pub(crate) trait Operate: 'static {
+    /// Does what `request` asks for and tells what came of it. Requests that change something come
+    /// one after another; a question may come while one of them, or another question, is still being
+    /// worked on. Called on the control thread, which must not be blocked for longer than a reload
+    /// takes (a second). What `request` carries is within its bounds ([`Request`]); whether the
+    /// pools, endpoints and sessions it names exist is for the implementation to find out. The
+    /// future is not dropped before its end when the client goes away.
+    fn perform(&self, request: Request, by: &Peer) -> impl Future<Output = Reply>;
+}

@@ -1,0 +1,265 @@
+//! The clients of the admin socket: at most [`CLIENTS`], each with one request at a time, none of
+//! whom can hold up anything but itself.
+
+use super::protocol::{self, REQUEST_MAX};
+use super::{Operate, Outcome, Peer, Reply, Request, Socket};
+use crate::observe::{Event, Severity};
+use serde_json::Value;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// Clients at once.
+const CLIENTS: usize = 16;
+/// Wrong lines, one after another, after which a client is not listened to any more.
+const WRONG_MAX: u32 = 8;
+/// Bytes that are read and written at a time.
+const PIECE: usize = 16 << 10;
+/// How long to wait when nothing can be accepted (no descriptors left).
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For its next request.
+    pub(crate) idle: Duration,
+    /// For the rest of a line that has begun.
+    pub(crate) line: Duration,
+    /// For it to read some of a reply.
+    pub(crate) stalled: Duration,
+    /// For it to read the whole reply.
+    pub(crate) reply: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(60),
+            line: Duration::from_secs(10),
+            stalled: Duration::from_secs(10),
+            reply: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Accepts clients; dropped = no new ones, and the socket's file is gone. Requests under way go on.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    accepting: JoinHandle<()>,
+    _socket: Socket,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// What all clients share.
+struct Site<O> {
+    operate: O,
+    /// Writes an event to the log.
+    tell: Box<dyn Fn(Event)>,
+    patience: Patience,
+    /// Requests that change something come one after another.
+    turn: Semaphore,
+}
+
+/// Begins to serve the socket, on this thread's reactor, which must be a local one. `tell` takes what
+/// is to be logged: every request that changes something, with who asked for it.
+///
+/// # Errors
+/// The reactor does not take the socket, or it was taken before.
+pub(crate) fn serve(
+    mut socket: Socket,
+    operate: impl Operate,
+    tell: impl Fn(Event) + 'static,
+    patience: Patience,
+) -> io::Result<Serving> {
+    let listener = socket.take_listener().ok_or(io::ErrorKind::NotConnected)?;
+    let listener = UnixListener::from_std(listener)?;
+    let site = Site { operate, tell: Box::new(tell), patience, turn: Semaphore::new(1) };
+    let accepting = spawn_local(accept(Rc::new(site), listener));
+    Ok(Serving { accepting, _socket: socket })
+}
+
+async fn accept<O: Operate>(site: Rc<Site<O>>, listener: UnixListener) {
+    let permits = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        match permits.clone().try_acquire_owned() {
+            Ok(permit) => drop(spawn_local(converse(site.clone(), stream, permit))),
+            Err(_) => turn_away(stream),
+        }
+    }
+}
+
+/// One line, if the socket takes it at once, which a new one does.
+fn turn_away(stream: UnixStream) {
+    let message = format!("{CLIENTS} clients are here already: try again in a moment");
+    let line = protocol::reply_line(&Value::Null, &Reply::not_done(Outcome::Failed, message));
+    if let Ok(mut stream) = stream.into_std() {
+        let _ = stream.write(&line);
+    }
+}
+
+/// The story of one client. Its errors are nobody's but its own: it is gone.
+async fn converse<O: Operate>(
+    site: Rc<Site<O>>,
+    stream: UnixStream,
+    _permit: OwnedSemaphorePermit,
+) {
+    let Ok(peer) = Peer::of(&stream) else { return };
+    let mut client = Client { stream, read: Vec::new(), patience: site.patience };
+    let mut wrong = 0;
+    while let Some(next) = client.next().await {
+        let (id, reply, last) = match next {
+            Next::Line(line) => {
+                let protocol::Line { id, request } = protocol::parse(&line);
+                drop(line);
+                match request {
+                    Ok(request) => {
+                        wrong = 0;
+                        (id, perform(&site, request, &peer).await, false)
+                    }
+                    Err(message) => {
+                        wrong += 1;
+                        (id, Reply::not_done(Outcome::Wrong, message), wrong >= WRONG_MAX)
+                    }
+                }
+            }
+            Next::Unusable(message) => {
+                (Value::Null, Reply::not_done(Outcome::Wrong, message), true)
+            }
+        };
+        let line = protocol::reply_line(&id, &reply);
+        drop(reply);
+        if client.write(&line).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+async fn perform<O: Operate>(site: &Site<O>, request: Request, peer: &Peer) -> Reply {
+    if !request.changes() {
+        return site.operate.perform(request, peer).await;
+    }
+    let words = request.words();
+    // Never closed.
+    let _turn = site.turn.acquire().await;
+    let reply = site.operate.perform(request, peer).await;
+    let severity = match reply.outcome {
+        Outcome::Done => Severity::Notice,
+        Outcome::Failed => Severity::Error,
+        Outcome::Wrong | Outcome::Refused => Severity::Warning,
+    };
+    let outcome = reply.outcome.name();
+    let mut event = Event::new("admin", format!("{words}, by {peer}: {outcome}"))
+        .severity(severity)
+        .about("command", words)
+        .about("outcome", outcome)
+        .about("uid", peer.uid);
+    for (key, text) in [("user", &peer.user), ("program", &peer.program)] {
+        if let Some(text) = text {
+            event = event.about(key, text.clone());
+        }
+    }
+    if let Some(pid) = peer.pid {
+        event = event.about("pid", pid);
+    }
+    (site.tell)(event);
+    reply
+}
+
+/// What came of waiting for a line.
+enum Next {
+    Line(Vec<u8>),
+    /// No more lines can be found in what this client sends, for this reason.
+    Unusable(String),
+}
+
+struct Client {
+    stream: UnixStream,
+    /// What came beyond the last line; no more than a request and a piece.
+    read: Vec<u8>,
+    patience: Patience,
+}
+
+impl Client {
+    /// The next line, without its end; `None`: the client has gone, or asks nothing.
+    async fn next(&mut self) -> Option<Next> {
+        let mut searched = 0;
+        let mut until = Instant::now() + self.patience.idle;
+        loop {
+            let end = self.read[searched..].iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end.map(|end| end + searched) {
+                let rest = self.read.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.read, rest);
+                line.truncate(end);
+                return Some(self.fitting(line));
+            }
+            if self.read.len() > REQUEST_MAX {
+                return Some(too_long());
+            }
+            if searched == 0 && !self.read.is_empty() {
+                until = Instant::now() + self.patience.line;
+            }
+            searched = self.read.len();
+            match timeout_at(until, self.read_some()).await {
+                Ok(Ok(0)) if self.read.is_empty() => return None,
+                // The last line needs no end.
+                Ok(Ok(0)) => {
+                    let line = std::mem::take(&mut self.read);
+                    return Some(self.fitting(line));
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return None,
+                Err(_) if self.read.is_empty() => return None,
+                Err(_) => {
+                    let seconds = self.patience.line.as_secs();
+                    let message = format!("half a line, and no more within {seconds} s");
+                    return Some(Next::Unusable(message));
+                }
+            }
+        }
+    }
+
+    fn fitting(&self, line: Vec<u8>) -> Next {
+        if line.len() > REQUEST_MAX { too_long() } else { Next::Line(line) }
+    }
+
+    async fn read_some(&mut self) -> io::Result<usize> {
+        self.read.reserve(PIECE);
+        (&mut self.stream).take(PIECE as u64).read_buf(&mut self.read).await
+    }
+
+    /// Writes a whole reply, for as long as the client goes on reading.
+    async fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let end = Instant::now() + self.patience.reply;
+        for piece in line.chunks(PIECE) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let write = timeout(self.patience.stalled, self.stream.write(rest));
+                match timeout_at(end, write).await {
+                    Ok(Ok(Ok(0))) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(Ok(written)) => rest = rest.get(written?..).unwrap_or_default(),
+                    _ => return Err(io::ErrorKind::TimedOut.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> Next {
+    Next::Unusable(format!("a line of more than {} KiB: closed", REQUEST_MAX >> 10))
+}

@@ -1,0 +1,200 @@
+//! The engine's end of the channel to its keeper.
+
+use super::instance::InstanceError;
+use super::message::{Answer, Ask, MESSAGE_MAX, STATUS_MAX, VERSION};
+use super::sockets::Wanted;
+use eclusa_sys::channel::{self, Received};
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long the keeper may take to answer before it counts as gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The engine's end of the channel. Questions block until they are answered, some milliseconds;
+/// one at a time. What is only told does not wait.
+#[derive(Debug)]
+pub struct Client {
+    channel: OwnedFd,
+    /// One question at a time; a thread that panicked in between has left no half of a message.
+    asking: Mutex<()>,
+    gone: AtomicBool,
+    stores: bool,
+    heartbeat: Option<Duration>,
+    crashes: u64,
+}
+
+impl Client {
+    /// Over the channel that the keeper has made this process's standard input, which becomes
+    /// `/dev/null`.
+    ///
+    /// # Errors
+    /// Standard input is no channel, or at its other end is another version.
+    pub fn over_stdin() -> io::Result<Self> {
+        let stdin = io::stdin();
+        if !channel::is_channel(stdin.as_fd()) {
+            return Err(io::Error::other("`engine` is started by `run`, not by hand"));
+        }
+        let channel = stdin.as_fd().try_clone_to_owned()?;
+        rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+        channel::set_patience(channel.as_fd(), PATIENCE)?;
+        let (asking, gone) = (Mutex::new(()), AtomicBool::new(false));
+        let mut client = Self { channel, asking, gone, stores: false, heartbeat: None, crashes: 0 };
+        match client.ask(&Ask::Hello { version: VERSION })?.0 {
+            Answer::Hello { version: VERSION, stored, heartbeat, crashes } => {
+                client.crashes = crashes;
+                client.stores = stored;
+                client.heartbeat = heartbeat.map(Duration::from_millis);
+                Ok(client)
+            }
+            _ => Err(io::Error::other("the keeper is of another version")),
+        }
+    }
+
+    /// Whether systemd stores the sockets.
+    #[must_use]
+    pub fn stores(&self) -> bool {
+        self.stores
+    }
+
+    /// Engines that have crashed before this one, since the keeper began.
+    #[must_use]
+    pub fn crashes(&self) -> u64 {
+        self.crashes
+    }
+
+    /// How often [`Self::heartbeat`] wants to be called; `None`: nobody watches.
+    #[must_use]
+    pub fn heartbeat_every(&self) -> Option<Duration> {
+        self.heartbeat
+    }
+
+    /// Blocks until the keeper has gone.
+    pub fn wait_for_end(&self) {
+        // No error is known for a socket; if there is one, better to stop than to run unwatched.
+        let _ = channel::wait_for_end(self.channel.as_fd());
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::wait_for_end`] has seen its end.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn claim(&self, address: SocketAddr) -> Result<(), InstanceError> {
+        let told = |error: io::Error| InstanceError::Told(error.to_string());
+        self.ask(&Ask::Claim { address }).map(|_| ()).map_err(told)
+    }
+
+    pub(super) fn listen(&self, wanted: &Wanted) -> io::Result<Vec<OwnedFd>> {
+        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.send(&Ask::Listen(*wanted), true)?;
+        let mut sockets = Vec::new();
+        loop {
+            let (answer, received) = self.receive()?;
+            sockets.extend(received);
+            match answer {
+                Answer::Sockets { left: 0 } => return Ok(sockets),
+                Answer::Sockets { .. } => {}
+                _ => return Err(unexpected()),
+            }
+        }
+    }
+
+    pub(super) fn release(&self, address: SocketAddr) {
+        // The keeper is gone: so are its sockets.
+        let _ = self.ask(&Ask::Release { address });
+    }
+
+    pub(super) fn release_all(&self) {
+        let _ = self.ask(&Ask::ReleaseAll);
+    }
+
+    /// Opens a file that the configuration names.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where the configuration does not name it, or a link leads out of its
+    /// directory; what the system says of it.
+    pub fn open(&self, path: &Path) -> io::Result<File> {
+        match self.ask(&Ask::Open { path: path.to_owned() })? {
+            (Answer::File, received) => {
+                received.into_iter().next().map(File::from).ok_or_else(unexpected)
+            }
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Connections are taken. Ends a reload, too, done or refused.
+    pub fn ready(&self) {
+        self.tell(&Ask::Ready);
+    }
+
+    /// A reload has begun.
+    pub fn reloading(&self) {
+        self.tell(&Ask::Reloading);
+    }
+
+    /// The engine is stopping, and will have ended within this time.
+    pub fn stopping(&self, within: Duration) {
+        let within = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        self.tell(&Ask::Stopping { within });
+    }
+
+    /// One line for people, which `systemctl status` shows; cut off at 1024 bytes.
+    pub fn status(&self, text: &str) {
+        let mut end = text.len().min(STATUS_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default().to_owned();
+        self.tell(&Ask::Status { text });
+    }
+
+    /// The engine is alive: every worker is.
+    pub fn heartbeat(&self) {
+        self.tell(&Ask::Heartbeat);
+    }
+
+    /// What is lost because the keeper does not read is told again, or has no consequence.
+    fn tell(&self, what: &Ask) {
+        let _ = self.send(what, matches!(what, Ask::Ready | Ask::Reloading | Ask::Stopping { .. }));
+    }
+
+    fn ask(&self, question: &Ask) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        self.send(question, true)?;
+        self.receive()
+    }
+
+    fn send(&self, message: &Ask, wait: bool) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message)?;
+        channel::send(self.channel.as_fd(), &bytes, &[], wait)
+    }
+
+    fn receive(&self) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        let received = channel::receive(self.channel.as_fd(), MESSAGE_MAX, true)?;
+        let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the keeper is gone");
+        let Received { bytes, descriptors } = received.ok_or_else(gone)?;
+        match serde_json::from_slice(&bytes)? {
+            Answer::Refused { message } => {
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+            }
+            // The error itself, so that it is told and judged as if it had happened here.
+            Answer::Failed { errno, message } => match io::Error::from_raw_os_error(errno) {
+                known if errno != 0 => Err(known),
+                _ => Err(io::Error::other(message)),
+            },
+            answer => Ok((answer, descriptors)),
+        }
+    }
+}
+
+fn unexpected() -> io::Error {
+    io::Error::other("the keeper gave an answer to another question")
+}

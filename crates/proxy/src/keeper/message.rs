@@ -1,0 +1,69 @@
+//! What engine and keeper tell each other: JSON, one value a message. Both are the same program
+//! file, so a version that differs is a mistake of whoever started the engine.
+
+use super::sockets::Wanted;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The version of these messages.
+pub(super) const VERSION: u32 = 1;
+/// Bytes of a message at most: a path may have 4096, each written as up to six.
+pub(super) const MESSAGE_MAX: usize = 32 * 1024;
+/// Bytes of a status at most; systemd shows one line.
+pub(super) const STATUS_MAX: usize = 1024;
+/// Sockets of one address at most: one for each worker.
+pub(super) const SOCKETS_MAX: usize = 256;
+
+/// The engine asks or tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Ask {
+    /// The first message. Answer: `Hello`.
+    Hello { version: u32 },
+    /// Takes the lock of an address. Answer: `Done`.
+    Claim { address: SocketAddr },
+    /// Sockets that listen on a claimed address. Answer: `Sockets`, until none is left.
+    Listen(Wanted),
+    /// The engine no longer listens there. Answer: `Done`.
+    Release { address: SocketAddr },
+    /// The engine listens nowhere any more. Answer: `Done`.
+    ReleaseAll,
+    /// A file of the configuration, for reading. Answer: `File`.
+    Open { path: PathBuf },
+    /// Connections are taken; sockets that were not asked for are not wanted. No answer.
+    Ready,
+    /// A reload has begun; `Ready` ends it, done or refused. No answer.
+    Reloading,
+    /// The engine is stopping, and will have ended within so many milliseconds. No answer.
+    Stopping { within: u64 },
+    /// One line for people. No answer.
+    Status { text: String },
+    /// The engine is alive. No answer.
+    Heartbeat,
+}
+
+/// What the keeper answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The channel stands.
+    Hello {
+        /// The keeper's version of the messages.
+        version: u32,
+        /// Sockets outlive the keeper: systemd stores them.
+        stored: bool,
+        /// The engine is to tell that it is alive at least this often, in milliseconds.
+        heartbeat: Option<u64>,
+        /// Engines that have crashed before this one.
+        crashes: u64,
+    },
+    /// It is done.
+    Done,
+    /// Sockets come with this message, and so many with those that follow.
+    Sockets { left: usize },
+    /// The file comes with this message.
+    File,
+    /// It is not to be had.
+    Refused { message: String },
+    /// The system refused it: an error number of Linux.
+    Failed { errno: i32, message: String },
+}

@@ -1,0 +1,165 @@
+//! The thread that empties a sink's queue into its target.
+
+use super::batch::Batch;
+use super::format::Layout;
+use super::live::Moment;
+use super::sink::{QUEUE, Sink};
+use super::target::{Opened, Target};
+use super::{Event, Line, Severity, Shared};
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Bytes handed over together.
+const BATCH: usize = 64 * 1024;
+/// Pauses before the next try at a target in trouble: doubled from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
+/// Trouble that comes and goes is told so often at most.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Lost lines are told so often at most while more are lost.
+const NOTICE_EVERY: Duration = Duration::from_secs(1);
+
+/// Writes until the sink closes.
+pub(super) fn run(shared: &Shared, index: usize, layout: &Layout, opened: Opened) {
+    let batch = Batch::new(opened.framing, BATCH);
+    let sink = &shared.sinks[index];
+    let scratch = Vec::new();
+    let mut writing = Writing { shared, index, sink, layout, batch, scratch, noticed: None };
+    let mut trouble = Trouble { pause: PAUSES.0, told: None };
+    let mut target = opened.target;
+    loop {
+        let closing = sink.is_closing();
+        if sink.take_reopen() {
+            writing.reopen(&mut *target);
+        }
+        if writing.batch.is_done() {
+            writing.fill(closing);
+        }
+        if writing.batch.is_done() {
+            if closing {
+                return;
+            }
+            sink.wait_for_lines();
+            continue;
+        }
+        match writing.flush(&mut *target) {
+            Ok(()) => trouble.pause = PAUSES.0,
+            Err(_) if closing => return sink.count_dropped(writing.batch.left()),
+            Err(error) => {
+                trouble.tell(&writing, &error);
+                // A target that stands still has waited already.
+                if !is_stall(&error) {
+                    sink.wait(trouble.pause);
+                    trouble.pause = (trouble.pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the target takes nothing at the moment, but is there.
+fn is_stall(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// What goes wrong with a target.
+struct Trouble {
+    pause: Duration,
+    told: Option<Instant>,
+}
+
+impl Trouble {
+    /// Tells the other targets.
+    fn tell(&mut self, writing: &Writing<'_>, error: &io::Error) {
+        if self.told.is_some_and(|told| told.elapsed() < TOLD_EVERY) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let name = writing.sink.name();
+        let problem = if is_stall(error) { "it takes nothing".into() } else { error.to_string() };
+        let message =
+            format!("log target {name}: {problem}; {QUEUE} lines wait there, more are dropped");
+        let event = Event::new("log_trouble", message).severity(Severity::Error);
+        writing.shared.line(Line::Event(event.about("target", name)), Some(writing.index));
+    }
+}
+
+struct Writing<'a> {
+    shared: &'a Shared,
+    index: usize,
+    sink: &'a Sink,
+    layout: &'a Layout,
+    batch: Batch,
+    scratch: Vec<u8>,
+    /// When lost lines were last told.
+    noticed: Option<Instant>,
+}
+
+impl Writing<'_> {
+    /// Takes lines out of the queue, as many as go together.
+    fn fill(&mut self, closing: bool) {
+        self.batch.clear();
+        let mut moment = Moment::now(&self.shared.live);
+        let mut drained = false;
+        while self.batch.len() < BATCH && !drained {
+            match self.sink.pop() {
+                Some(entry) => {
+                    let (at, line) = entry.parts();
+                    self.add(at, line, &mut moment);
+                }
+                None => drained = true,
+            }
+        }
+        if drained || closing || self.noticed.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
+            self.tell_dropped(&mut moment);
+        }
+    }
+
+    fn add(&mut self, at: SystemTime, line: &Line, moment: &mut Moment) {
+        self.scratch.clear();
+        self.layout.write(&mut self.scratch, at, line, moment);
+        self.batch.push(&self.scratch);
+    }
+
+    /// Tells how many lines were lost: here, or where events go.
+    fn tell_dropped(&mut self, moment: &mut Moment) {
+        let dropped = self.sink.take_untold();
+        if dropped == 0 {
+            return;
+        }
+        self.noticed = Some(Instant::now());
+        let name = self.sink.name();
+        let message = format!("{dropped} lines dropped: log target {name} did not keep up");
+        let event = Event::new("log_dropped", message).severity(Severity::Warning);
+        let line = Line::Event(event.about("lines", dropped).about("target", name));
+        if self.sink.wants_events() {
+            self.add(SystemTime::now(), &line, moment);
+        } else {
+            self.shared.line(line, Some(self.index));
+        }
+    }
+
+    fn flush(&mut self, target: &mut dyn Target) -> io::Result<()> {
+        let written = target.write(&mut self.batch);
+        let lost = self.batch.take_lost();
+        if lost > 0 {
+            self.sink.count_dropped(lost);
+        }
+        written
+    }
+
+    fn reopen(&mut self, target: &mut dyn Target) {
+        match target.reopen() {
+            Ok(true) => self.batch.rewind(),
+            Ok(false) => {}
+            Err(error) => {
+                let name = self.sink.name();
+                let message = format!(
+                    "log target {name} cannot be opened anew: {error}; the old file is written on"
+                );
+                let event = Event::new("log_trouble", message).severity(Severity::Error);
+                // To every target of events, this one as well.
+                self.shared.line(Line::Event(event.about("target", name)), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The state of an engine at one moment, for those who ask: the page of metrics, health, status.
+
+use crate::pool::Pool;
+use eclusa_config::plan::Program;
+use eclusa_policy::quorum::Quorum;
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::{Reason, Report, Tier, Verdict};
+use std::fmt;
+use std::sync::Arc;
+
+/// What an engine is and does at this moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) program: Program,
+    /// The time, on the clock of `policy`.
+    pub(crate) now: Time,
+    pub(crate) pools: Arc<Vec<Arc<Pool>>>,
+    /// Of `pools`, those that a route uses.
+    pub(crate) routed: Vec<usize>,
+    /// Sessions by worker.
+    pub(crate) sessions: Vec<u32>,
+    /// Permits that are taken, and how many there are.
+    pub(crate) permits: usize,
+    pub(crate) sessions_max: usize,
+    /// Signals of workers to the probes that wait, and may wait.
+    pub(crate) signals: (usize, usize),
+    /// Lines of the log that wait, and may wait; those that were lost.
+    pub(crate) log_queue: (usize, usize),
+    pub(crate) log_dropped: u64,
+}
+
+/// How a pool stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) endpoints: usize,
+    /// Endpoints that are well.
+    pub(crate) ready: usize,
+    /// Endpoints that can take a session.
+    pub(crate) usable: usize,
+    /// Ready ones that may be lost.
+    pub(crate) can_lose: usize,
+    /// It sends to the least bad.
+    pub(crate) panic: bool,
+    pub(crate) correlated: bool,
+}
+
+impl Standing {
+    /// Whether it can take a session.
+    pub(crate) fn is_available(self) -> bool {
+        self.usable > 0
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} ready, can lose {}", self.ready, self.endpoints, self.can_lose)?;
+        if !self.is_available() {
+            f.write_str(", none can take a session")?;
+        }
+        if self.panic {
+            f.write_str(", PANIC")?;
+        }
+        if self.correlated {
+            f.write_str(", CORRELATED")?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether this host reaches endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// One answers.
+    One,
+    /// None does.
+    None,
+    /// Nobody has asked one.
+    Unknown,
+}
+
+impl View {
+    pub(crate) fn standing(&self, pool: &Pool) -> Standing {
+        let endpoints = pool.endpoints();
+        let reports: Vec<Report> = endpoints.iter().map(|endpoint| endpoint.report()).collect();
+        standing(self.program, &reports)
+    }
+
+    /// The pools that a route uses.
+    pub(crate) fn routed(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.routed.iter().filter_map(|index| self.pools.get(*index))
+    }
+
+    /// Whether an endpoint of a pool that a route uses is reached.
+    pub(crate) fn reach(&self) -> Reach {
+        let mut reach = Reach::None;
+        for pool in self.routed() {
+            for endpoint in pool.endpoints().iter() {
+                match reach_of(&endpoint.report()) {
+                    Reach::One => return Reach::One,
+                    Reach::Unknown => reach = Reach::Unknown,
+                    Reach::None => {}
+                }
+            }
+        }
+        reach
+    }
+}
+
+fn standing(program: Program, reports: &[Report]) -> Standing {
+    let usable = || reports.iter().filter(|report| report.tier != Tier::Closed);
+    let well = |report: &&Report| report.tier <= Tier::Suspect && !report.correlated;
+    let quorum = Quorum::count(reports.iter().map(|report| (report, true)));
+    let can_lose = match program {
+        Program::Apiserver => quorum.can_lose(),
+        Program::Edge => quorum.ready.saturating_sub(1),
+    };
+    Standing {
+        endpoints: reports.len(),
+        ready: quorum.ready,
+        usable: usable().count(),
+        can_lose,
+        panic: usable().next().is_some() && !usable().any(|report| well(&report)),
+        correlated: reports.iter().any(|report| report.correlated),
+    }
+}
+
+/// Whether the endpoint is reached: it has answered, whatever the answer was, and nothing since says
+/// that it does not.
+fn reach_of(report: &Report) -> Reach {
+    match report.reason {
+        // By its last address it may answer all the same.
+        Reason::Unresolved if report.tier == Tier::Up => Reach::One,
+        Reason::NotProbed | Reason::Recheck | Reason::Unresolved => Reach::Unknown,
+        // Failed as a connection, or said so by traffic alone.
+        Reason::Refused
+        | Reason::Reset
+        | Reason::Silent
+        | Reason::Tls(_)
+        | Reason::DialFailed(_)
+        | Reason::Unanswered
+        | Reason::EndedEarly => Reach::None,
+        _ if report.verdict == Verdict::Dead => Reach::None,
+        _ => Reach::One,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eclusa_policy::verdict::Onward;
+
+    fn report(verdict: Verdict, reason: Reason, tier: Tier) -> Report {
+        Report {
+            verdict,
+            reason,
+            since: Time::START,
+            blind: false,
+            correlated: false,
+            tier,
+            onward: Onward::GoOn,
+            risen: None,
+        }
+    }
+
+    #[test]
+    fn standings() {
+        let up = report(Verdict::Up, Reason::Answers, Tier::Up);
+        let dead = report(Verdict::Dead, Reason::Refused, Tier::Closed);
+        let sick = report(Verdict::Draining, Reason::Sick(500), Tier::Draining);
+        let held = Report { correlated: true, tier: Tier::LastResort, ..dead };
+        let of = |program, reports: &[Report]| standing(program, reports).to_string();
+        let masters = |reports: &[Report]| of(Program::Apiserver, reports);
+        assert_eq!(masters(&[up, up, dead]), "2/3 ready, can lose 0");
+        assert_eq!(of(Program::Edge, &[up, up, dead]), "2/3 ready, can lose 1");
+        assert_eq!(masters(&[dead, dead]), "0/2 ready, can lose 0, none can take a session");
+        assert_eq!(masters(&[dead, sick]), "0/2 ready, can lose 0, PANIC");
+        assert_eq!(masters(&[held, held]), "0/2 ready, can lose 0, PANIC, CORRELATED");
+        assert_eq!(masters(&[]), "0/0 ready, can lose 0, none can take a session");
+    }
+
+    #[test]
+    fn an_answer_is_reach_whatever_it_says() {
+        let of = |verdict, reason| reach_of(&report(verdict, reason, Tier::Up));
+        assert_eq!(of(Verdict::Up, Reason::Answers), Reach::One);
+        assert_eq!(of(Verdict::Draining, Reason::Sick(500)), Reach::One);
+        assert_eq!(of(Verdict::Up, Reason::Blind), Reach::One);
+        assert_eq!(of(Verdict::Dead, Reason::Silent), Reach::None);
+        assert_eq!(of(Verdict::Suspect, Reason::Silent), Reach::None);
+        assert_eq!(of(Verdict::Unknown, Reason::NotProbed), Reach::Unknown);
+        assert_eq!(of(Verdict::Up, Reason::NotProbed), Reach::Unknown, "nobody asks it");
+    }
+}

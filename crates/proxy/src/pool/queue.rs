@@ -1,0 +1,476 @@
+//! Limits of endpoints, and the queue of sessions that wait for a place. Whose turn it is:
+//! `eclusa_policy::queue`.
+//!
+//! A limited endpoint counts its places exactly, in one number that all workers share; only such
+//! endpoints have it. Every way to an endpoint goes through a lease, and no lease is made without a
+//! place: rivals of a slow dial and of a first flight count as well.
+//!
+//! While every endpoint worth waiting for is at its limit, a session waits in the queue of its pool.
+//! How it is woken, whichever worker it is on:
+//!
+//! - **Handed over, not announced.** Whoever drops a lease gives the place back and, if anybody
+//!   waits, looks through the queue under its lock: a waiter who can use the place gets it while it
+//!   counts as taken, through a one-shot channel that wakes its worker. One place wakes one waiter,
+//!   and nobody who comes later overtakes: a new session joins the queue when it is not empty.
+//! - **No wake-up is lost.** A session that joins makes itself known (`waiting`) before it looks for
+//!   a place; who gives one back does so before it looks whether anybody waits. Both in sequential
+//!   consistency: one of the two sees the other.
+//! - **No wake-up is swallowed.** A place under way is a [`Grant`] that gives itself back when
+//!   dropped: a waiter that is gone by then, or goes before it looks, passes it on.
+//! - **The lock** is held for a look through the queue, never across an `await`; wakers are called
+//!   after it is released.
+//!
+//! A changed verdict or set of endpoints is looked at for everybody who waits: some may go on at
+//! once, and those for whom no endpoint is left are told so.
+
+use super::Endpoint;
+use eclusa_policy::queue::{Full, Queue, Ticket, Turn};
+use eclusa_policy::verdict::Tier;
+use std::cell::Cell;
+use std::fmt;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::io::{Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+/// Whether a session rather waits for a place on an endpoint of this tier than it goes to one of a
+/// worse. It goes there all the same where it would be turned away.
+pub(super) fn is_worth_waiting_for(tier: Tier) -> bool {
+    tier < Tier::Draining
+}
+
+/// The places of a limited endpoint.
+#[derive(Debug)]
+pub(super) struct Places {
+    limit: AtomicU32,
+    taken: AtomicU32,
+    line: Weak<Line>,
+}
+
+impl Places {
+    pub(super) fn limit(&self) -> u32 {
+        self.limit.load(Ordering::SeqCst)
+    }
+
+    /// Another limit. Above it nobody is sent away; nobody new comes.
+    pub(super) fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::SeqCst);
+    }
+
+    pub(super) fn taken(&self) -> u32 {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Takes a place, if there is one.
+    pub(super) fn take(&self) -> bool {
+        let one_more = |taken| (taken < self.limit()).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    /// Gives a place back, to whoever waits for it.
+    pub(super) fn give_back(&self) {
+        self.put_down();
+        if let Some(line) = self.line.upgrade()
+            && line.somebody_waits()
+        {
+            line.serve(false);
+        }
+    }
+
+    fn put_down(&self) {
+        self.taken.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A place that was taken for somebody; dropped = given back.
+pub(crate) struct Grant(Option<Arc<Endpoint>>);
+
+impl Grant {
+    /// The endpoint; whoever has it now owes the place.
+    pub(super) fn into_endpoint(mut self) -> Option<Arc<Endpoint>> {
+        self.0.take()
+    }
+
+    /// Gives the place back without a look at who waits.
+    fn put_down(mut self) {
+        if let Some(places) = self.0.take().as_deref().and_then(Endpoint::places) {
+            places.put_down();
+        }
+    }
+}
+
+impl Drop for Grant {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.0.take() {
+            endpoint.give_place_back();
+        }
+    }
+}
+
+/// What a waiter is told.
+enum Answer {
+    /// Go there.
+    Go(Grant),
+    /// No endpoint is left for it.
+    Nobody,
+}
+
+struct Waiter {
+    /// Endpoints that it has tried.
+    excluded: Box<[SocketAddr]>,
+    tell: oneshot::Sender<Answer>,
+}
+
+type Served = Vec<(Waiter, Answer)>;
+
+/// The queue of a pool.
+pub(crate) struct Line {
+    /// How long, in milliseconds.
+    timeout: AtomicU64,
+    /// How many wait, those who are about to included.
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    queue: Queue<Waiter>,
+    endpoints: Arc<Vec<Arc<Endpoint>>>,
+    /// The places of every limited endpoint that still has sessions: an address that left the pool
+    /// and comes back goes on counting.
+    known: Vec<(SocketAddr, Weak<Places>)>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+impl Line {
+    pub(super) fn new(length: usize, timeout: Duration) -> Arc<Self> {
+        let (queue, endpoints) = (Queue::new(length), Arc::default());
+        let state = Mutex::new(State { queue, endpoints, known: Vec::new() });
+        let line = Self { timeout: AtomicU64::new(0), waiting: AtomicUsize::new(0), state };
+        line.set_bounds(length, timeout);
+        Arc::new(line)
+    }
+
+    /// How many may wait, and how long: those who come from now on.
+    pub(super) fn set_bounds(&self, length: usize, timeout: Duration) {
+        self.lock().queue.set_limit(length);
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.timeout.store(millis, Ordering::Relaxed);
+    }
+
+    fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout.load(Ordering::Relaxed))
+    }
+
+    /// The places of an endpoint, by its address.
+    pub(super) fn places(self: &Arc<Self>, address: SocketAddr, limit: u32) -> Arc<Places> {
+        let mut state = self.lock();
+        state.known.retain(|(_, places)| places.strong_count() > 0);
+        let same = state.known.iter().find(|(known, _)| *known == address);
+        if let Some(places) = same.and_then(|(_, places)| places.upgrade()) {
+            places.set_limit(limit);
+            return places;
+        }
+        let line = Arc::downgrade(self);
+        let limit = AtomicU32::new(limit);
+        let places = Arc::new(Places { limit, taken: AtomicU32::new(0), line });
+        state.known.push((address, Arc::downgrade(&places)));
+        places
+    }
+
+    pub(super) fn set_endpoints(&self, endpoints: Arc<Vec<Arc<Endpoint>>>) {
+        self.lock().endpoints = endpoints;
+    }
+
+    /// A verdict or the set of endpoints has changed: looks at everybody who waits.
+    pub(super) fn review(&self) {
+        self.serve(true);
+    }
+
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.waiting() > 0
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, everybody: bool) {
+        loop {
+            let served = {
+                let mut state = self.lock();
+                let served = state.serve(everybody);
+                self.waiting.store(state.queue.len(), Ordering::SeqCst);
+                served
+            };
+            if tell(served) {
+                return;
+            }
+        }
+    }
+
+    /// A place at once, or one in the queue.
+    fn join(self: &Arc<Self>, excluded: &[SocketAddr]) -> Result<Joined, NoPlace> {
+        let mut state = self.lock();
+        self.waiting.store(state.queue.len() + 1, Ordering::SeqCst);
+        // Whatever is free belongs to those in front.
+        let served = state.serve(false);
+        let joined = match turn(&state.open(), excluded) {
+            Turn::Leave(Answer::Go(grant)) => Ok(Joined::Go(grant)),
+            Turn::Leave(Answer::Nobody) => Err(NoPlace::Nobody),
+            Turn::Wait | Turn::Enough => {
+                let (tell, answer) = oneshot::channel();
+                match state.queue.push(Waiter { excluded: excluded.into(), tell }) {
+                    Ok(ticket) => {
+                        Ok(Joined::Waits(Waiting { line: Arc::clone(self), ticket, answer }))
+                    }
+                    Err(Full) => Err(NoPlace::QueueFull),
+                }
+            }
+        };
+        self.waiting.store(state.queue.len(), Ordering::SeqCst);
+        drop(state);
+        if !tell(served) {
+            self.serve(false);
+        }
+        joined
+    }
+
+    fn leave(&self, ticket: Ticket) {
+        let mut state = self.lock();
+        state.queue.leave(ticket);
+        self.waiting.store(state.queue.len(), Ordering::SeqCst);
+    }
+}
+
+/// Tells those who leave the queue; says whether all were there to hear it. If not, places are free
+/// again that others may wait for.
+fn tell(served: Served) -> bool {
+    let mut all = true;
+    for (waiter, answer) in served {
+        if let Err(Answer::Go(grant)) = waiter.tell.send(answer) {
+            grant.put_down();
+            all = false;
+        }
+    }
+    all
+}
+
+impl State {
+    fn serve(&mut self, everybody: bool) -> Served {
+        if self.queue.is_empty() {
+            return Vec::new();
+        }
+        let open = self.open();
+        self.queue.serve(|waiter| {
+            if !everybody && !anything_is_free(&open) {
+                return Turn::Enough;
+            }
+            turn(&open, &waiter.excluded)
+        })
+    }
+
+    /// Endpoints that can take traffic, the best group first.
+    fn open(&self) -> Vec<(Tier, Arc<Endpoint>)> {
+        let all = self.endpoints.iter().map(|endpoint| (endpoint.report().tier, endpoint.clone()));
+        let mut open: Vec<_> = all.filter(|(tier, _)| *tier != Tier::Closed).collect();
+        open.sort_by_key(|(tier, endpoint)| (*tier, endpoint.is_backup()));
+        open
+    }
+}
+
+fn anything_is_free(open: &[(Tier, Arc<Endpoint>)]) -> bool {
+    usable(open, &[]).any(|(_, endpoint)| endpoint.has_place())
+}
+
+/// The endpoints that a session waits for which has tried `excluded`: the good ones, or where none
+/// is left the others.
+fn usable<'a>(
+    open: &'a [(Tier, Arc<Endpoint>)],
+    excluded: &'a [SocketAddr],
+) -> impl Iterator<Item = &'a (Tier, Arc<Endpoint>)> {
+    let left = move || open.iter().filter(|(_, e)| !excluded.contains(&e.address()));
+    let worth = left().any(|(tier, _)| is_worth_waiting_for(*tier));
+    left().filter(move |(tier, _)| !worth || is_worth_waiting_for(*tier))
+}
+
+fn turn(open: &[(Tier, Arc<Endpoint>)], excluded: &[SocketAddr]) -> Turn<Answer> {
+    if usable(open, excluded).next().is_none() {
+        return Turn::Leave(Answer::Nobody);
+    }
+    loop {
+        let free = usable(open, excluded).filter(|(_, endpoint)| endpoint.has_place());
+        let best = free.min_by_key(|(tier, e)| (*tier, e.is_backup(), e.relative_load()));
+        let Some((_, endpoint)) = best else { return Turn::Wait };
+        // Fails where somebody who came when the queue was empty took it meanwhile.
+        if endpoint.take_place() {
+            return Turn::Leave(Answer::Go(Grant(Some(endpoint.clone()))));
+        }
+    }
+}
+
+enum Joined {
+    Go(Grant),
+    Waits(Waiting),
+}
+
+/// A place in the queue; dropped = left. What was on its way to it is given back then.
+struct Waiting {
+    line: Arc<Line>,
+    ticket: Ticket,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.line.leave(self.ticket);
+    }
+}
+
+/// Why a session has no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPlace {
+    /// No endpoint is left.
+    Nobody,
+    QueueFull,
+    TooLong,
+    ClientLeft,
+}
+
+/// The time that one session spends in the queue.
+#[derive(Debug, Default)]
+pub(crate) struct QueueTime {
+    since: Cell<Option<Instant>>,
+    before: Cell<Duration>,
+}
+
+impl QueueTime {
+    /// Whether it waits, or waited when it was told to end.
+    pub(crate) fn is_running(&self) -> bool {
+        self.since.get().is_some()
+    }
+
+    /// All of it until now.
+    pub(crate) fn spent(&self) -> Duration {
+        self.before.get() + self.since.get().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn start(&self) {
+        self.since.set(Some(Instant::now()));
+    }
+
+    fn stop(&self) {
+        self.before.set(self.spent());
+        self.since.set(None);
+    }
+}
+
+/// A session that may wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience<'a> {
+    pub(crate) client: &'a TcpStream,
+    /// The client has said something that is no ClientHello, so that its FIN may be a half-close: it
+    /// still wants the answer. Of one that said nothing, or speaks TLS, it means that it left.
+    pub(crate) may_half_close: bool,
+    pub(crate) time: &'a QueueTime,
+}
+
+impl Patience<'_> {
+    /// Waits for a place on an endpoint that is not in `excluded`.
+    pub(super) async fn place(
+        &self,
+        line: &Arc<Line>,
+        excluded: &[SocketAddr],
+    ) -> Result<Grant, NoPlace> {
+        let mut waiting = match line.join(excluded)? {
+            Joined::Go(grant) => return Ok(grant),
+            Joined::Waits(waiting) => waiting,
+        };
+        let left = line.timeout().saturating_sub(self.time.spent());
+        self.time.start();
+        let outcome = tokio::select! {
+            biased;
+            answer = &mut waiting.answer => match answer {
+                Ok(Answer::Go(grant)) => Ok(grant),
+                // The sender is never dropped without a word.
+                Ok(Answer::Nobody) | Err(_) => Err(NoPlace::Nobody),
+            },
+            () = gone(self.client, self.may_half_close) => Err(NoPlace::ClientLeft),
+            () = sleep(left) => Err(NoPlace::TooLong),
+        };
+        self.time.stop();
+        outcome
+    }
+}
+
+/// Returns when the client has left.
+async fn gone(client: &TcpStream, may_half_close: bool) {
+    let mut byte = [0; 1];
+    let peeked = poll_fn(|context| client.poll_peek(context, &mut ReadBuf::new(&mut byte))).await;
+    match peeked {
+        Err(_) => return,
+        Ok(0) if !may_half_close => return,
+        Ok(_) => {}
+    }
+    // Bytes of its own stand before its end: from here on only a reset can be told.
+    // Whatever this yields, the connection has an error.
+    let _ = client.ready(Interest::ERROR).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn line() -> Arc<Line> {
+        Line::new(0, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn no_two_take_the_last_place() {
+        let places = line().places(([10, 0, 0, 11], 6443).into(), 3);
+        let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));
+        let turn = || {
+            if places.take() {
+                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                thread::yield_now();
+                inside.fetch_sub(1, Ordering::SeqCst);
+                places.give_back();
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..20_000).for_each(|_| turn()));
+            }
+        });
+        assert_eq!((most.into_inner(), places.taken()), (3, 0));
+    }
+
+    #[test]
+    fn an_address_that_comes_back_goes_on_counting() {
+        let (line, address) = (line(), SocketAddr::from(([10, 0, 0, 11], 6443)));
+        let before = line.places(address, 2);
+        assert!(before.take());
+        let again = line.places(address, 2);
+        assert!(again.take() && !again.take() && !before.take());
+        assert!(
+            line.places(([10, 0, 0, 12], 6443).into(), 2).take(),
+            "another endpoint of the pool"
+        );
+        drop((before, again));
+        assert_eq!(line.places(address, 2).taken(), 0);
+    }
+}
