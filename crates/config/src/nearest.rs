@@ -6,10 +6,7 @@ const LONGEST: usize = 40;
 const COMPARED: usize = 1_000;
 
 /// The known name that `written` was probably meant to be.
-pub fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if written.len() > LONGEST {
         return None;
     }

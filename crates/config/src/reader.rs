@@ -1,13 +1,13 @@
 //! The typed reader: takes values out of a document by the table of keys, writes down every
 //! mistake, and goes on with the default.
 
-use crate::{Mode, Opener};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::document::{Data, Document, Span, Table, Value};
 use crate::nearest::nearest;
 use crate::plan::Program;
 use crate::reference::{self, Default, Key, Kind, Section};
 use crate::values::{self, Mistake};
+use crate::{Mode, Opener};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -251,7 +251,9 @@ impl<'a> Reader<'a> {
                 format!("write it in quotes: \"{number}\"")
             }
             (Kind::TableOrFalse(_), Data::Boolean(_)) => format!("remove `{}`", key.name),
-            (Kind::Table(_) | Kind::TableOrFalse(_), _) => format!("write a table: `{} = {{ ... }}`", key.name),
+            (Kind::Table(_) | Kind::TableOrFalse(_), _) => {
+                format!("write a table: `{} = {{ ... }}`", key.name)
+            }
             (Kind::Named(_), _) => format!("write tables with names: `[{}.NAME]`", key.name),
             (Kind::Tables(_), _) => format!("write a list of tables: `{} = [{{ ... }}]`", key.name),
             _ => format!("write for example {}", kind.example()),

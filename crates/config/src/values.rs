@@ -18,7 +18,10 @@ pub(crate) struct Mistake {
     pub(crate) remedy: String,
 }
 
-pub(crate) fn mistake<T>(message: impl Into<String>, remedy: impl Into<String>) -> Result<T, Mistake> {
+pub(crate) fn mistake<T>(
+    message: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Result<T, Mistake> {
     Err(Mistake { message: message.into(), remedy: remedy.into() })
 }
 

@@ -417,9 +417,7 @@ impl Engine {
             true => "stopping: new connections until the last session has ended",
             false => "stopping: no new connections",
         };
-        self.shared.logger.event(
-            Event::new("stopping", stopping).about("sessions", self.count()),
-        );
+        self.shared.logger.event(Event::new("stopping", stopping).about("sessions", self.count()));
         if self.sockets.accept_to_the_end() {
             // Those that came last have some time, too.
             self.wait_for_sessions(deadline - LAST_COMERS.min(self.stop_deadline / 5), &hurry);
