@@ -455,7 +455,10 @@ impl Engine {
     /// Closes the listeners, lets sessions end by themselves until the plan's deadline, or until
     /// `hurry` says so, resets the rest and returns when every thread has ended.
     pub fn stop(&self, hurry: impl Fn() -> bool) {
-        let stop_deadline = self.control().plan.stop_deadline;
+        let (stop_deadline, lame_duck) = {
+            let plan = &self.control().plan;
+            (plan.stop_deadline, plan.lame_duck)
+        };
         let deadline = Instant::now() + stop_deadline;
         self.shared.metrics.set_stopping();
         let stopping = match self.sockets.accept_to_the_end() {
@@ -464,6 +467,10 @@ impl Engine {
         };
         let event = Event::new("stopping", stopping).about("sessions", self.count());
         self.shared.logger.event(event);
+        if self.shared.observed && !self.shared.sockets_stay {
+            // Who asks whether we are well sends clients elsewhere, if it has the time to notice.
+            wait_until(Instant::now() + lame_duck.min(stop_deadline), &hurry);
+        }
         if self.sockets.accept_to_the_end() {
             // Those that came last have some time, too.
             self.wait_for_sessions(deadline - LAST_COMERS.min(stop_deadline / 5), &hurry);

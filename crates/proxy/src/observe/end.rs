@@ -37,8 +37,8 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Preamble, Self::Access, Self::Route, Self::Dial, Self::Data];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Preamble, Self::Access, Self::Route, Self::Queue, Self::Dial, Self::Data];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl End {
 
     /// Whether the preamble was read to its end.
     pub(crate) fn is_after_preamble(&self) -> bool {
-        matches!(self.step, Step::Route | Step::Dial | Step::Data)
+        matches!(self.step, Step::Route | Step::Queue | Step::Dial | Step::Data)
     }
 
     /// Whether a connection to an endpoint stood.

@@ -66,8 +66,8 @@ pub static LAME_DUCK: Key = Key {
     name: "lame_duck",
     kind: duration(seconds(0), seconds(600)),
     default: Default::Value("\"4s\""),
-    help: "After SIGTERM: how long it goes on accepting while its health pages say that it stops, so \
-           that whoever asks them sends clients elsewhere first.",
+    help: "After SIGTERM, where `observe.listen` is set: how long it goes on accepting while its \
+           health pages say that it stops, so that whoever asks them sends clients elsewhere first.",
 };
 
 /// Shrink guard.

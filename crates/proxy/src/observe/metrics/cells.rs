@@ -3,7 +3,7 @@
 //! adds them up.
 
 use super::histogram::{ANSWERS, Counter, Histogram, ROUND_TRIPS, SESSIONS};
-use crate::observe::{End, Record, TcpSide};
+use crate::observe::{End, HOWS, Record, Step, TcpSide, Who};
 use std::sync::OnceLock;
 
 /// A block per worker, each there from its worker's first use on: ten thousand pools of which few
@@ -34,7 +34,7 @@ impl<T: Default> PerWorker<T> {
 
 /// How sessions ended: by whom, at which step, how.
 #[derive(Debug, Default)]
-pub(crate) struct Ends([[[Counter; 5]; 5]; 4]);
+pub(crate) struct Ends([[[Counter; HOWS.len()]; Step::ALL.len()]; Who::ALL.len()]);
 
 impl Ends {
     fn count(&self, end: &End) {
