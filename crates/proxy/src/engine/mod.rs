@@ -7,6 +7,7 @@
 
 mod bind;
 mod care;
+mod listening;
 mod reload;
 mod seat;
 mod shrink;

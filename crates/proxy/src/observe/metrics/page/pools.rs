@@ -124,5 +124,5 @@ fn probing<const N: usize>(
 }
 
 fn name_of(pool: &Pool) -> &str {
-    &pool.name()
+    pool.name()
 }
