@@ -10,6 +10,7 @@ mod instance;
 mod limits;
 mod listeners;
 mod logs;
+mod operate;
 mod postgres;
 mod send_proxy;
 mod stop;

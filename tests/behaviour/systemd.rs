@@ -1,11 +1,12 @@
 //! What the service tells systemd, heard at a real notification socket.
 
-use e2e::plain::connect;
+use e2e::plain::try_connect;
 use e2e::product::{ConfigFile, PATIENCE, Product, Program};
 use e2e::proof::Item;
 use eclusa_testkit::netns::{Cluster, Shape, skipped};
 use eclusa_testkit::process::{Manager, Signal};
 use eclusa_testkit::wait::wait_until;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 const CONFIG: &str = r#"
@@ -33,8 +34,11 @@ fn the_service_tells_systemd_how_it_is() {
     let runner = manager.runner(runner.args(["run", "-c"]).args([file.path()]));
     let mut edge = Product::from(runner.start().unwrap());
     let ready = manager.wait_for(PATIENCE, "READY=1");
-    // Ready means that it listens.
-    let _session = connect(&cluster.host("outside1"), "192.168.1.2:443".parse().unwrap());
+    // Ready means that it listens. No endpoint serves here, so whoever comes is accepted, then reset.
+    let to = "192.168.1.2:443".parse().unwrap();
+    let came = try_connect(&cluster.host("outside1"), to, PATIENCE);
+    let refused = came.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+    assert!(!refused, "it listens");
     let status = manager.wait_for(PATIENCE, "STATUS=");
     assert!(status.lines[0].contains("/1 endpoints ready, 0 sessions"), "{status:?}");
     let stored = manager.wait_for(PATIENCE, "FDSTORE=1");

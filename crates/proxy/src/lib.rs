@@ -13,6 +13,7 @@ mod files;
 pub mod keeper;
 mod listener;
 pub mod observe;
+mod operate;
 pub mod pool;
 mod preamble;
 mod probe;

@@ -3,6 +3,7 @@
 //! A session that relays costs no timer: traffic writes the current tick into its [`Watch`], and
 //! the wheel comes by every few seconds, wakes those that need a look, and leaves the others alone.
 
+use crate::observe::Record;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Key, Reason};
 use slab::Slab;
@@ -60,6 +61,10 @@ pub(crate) struct Watch {
     patience: Cell<Option<Duration>>,
     /// The endpoint that it stands on.
     endpoint: Cell<Option<Key>>,
+    /// Bytes delivered to the endpoint and to the client.
+    bytes: Cell<(u64, u64)>,
+    /// What the log will tell of it, while it relays: for the operator who asks.
+    record: RefCell<Option<Box<Record>>>,
     /// It is over.
     gone: Cell<bool>,
     /// What the session is to do when it is polled next.
@@ -80,6 +85,8 @@ pub(crate) enum Order {
     Reset(Reason),
     /// End, if you are still at rest: your endpoint has too many sessions.
     MoveOn,
+    /// End: the operator wants it.
+    Close,
     /// End: the service stops.
     Stop,
 }
@@ -92,6 +99,8 @@ impl Watch {
             owed: Cell::new(false),
             patience: Cell::new(None),
             endpoint: Cell::new(None),
+            bytes: Cell::new((0, 0)),
+            record: RefCell::new(None),
             gone: Cell::new(false),
             order: Cell::new(Order::None),
             waker: RefCell::new(None),
@@ -123,6 +132,26 @@ impl Watch {
         Some((endpoint, now.elapsed_since(self.active.get())))
     }
 
+    /// Tells the session to end, for the operator wants it.
+    pub(crate) fn close(&self) {
+        self.give(Order::Close);
+    }
+
+    /// The record, which the session leaves here while it relays.
+    pub(crate) fn record(&self) -> &RefCell<Option<Box<Record>>> {
+        &self.record
+    }
+
+    /// For how long no byte has moved, either way.
+    pub(crate) fn idle(&self, now: Tick) -> Duration {
+        now.elapsed_since(self.active.get())
+    }
+
+    /// Bytes delivered to the endpoint and to the client.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        self.bytes.get()
+    }
+
     /// Takes the standing order.
     pub(crate) fn take_order(&self) -> Order {
         self.order.take()
@@ -141,7 +170,7 @@ impl Watch {
         let weaker = match self.order.get() {
             Order::None | Order::Check => true,
             Order::MoveOn => order != Order::Check,
-            Order::Reset(_) | Order::Stop => false,
+            Order::Reset(_) | Order::Close | Order::Stop => false,
         };
         if weaker {
             self.order.set(order);
@@ -252,6 +281,11 @@ impl Registry {
         Time::after_start(self.began.elapsed())
     }
 
+    /// Every session.
+    pub(crate) fn all(&self) -> Vec<Rc<Watch>> {
+        self.sessions.borrow().iter().map(|(_, watch)| Rc::clone(watch)).collect()
+    }
+
     /// Tells every session to end, and every one that begins after this.
     pub(crate) fn stop_all(&self) {
         self.stopping.set(true);
@@ -326,6 +360,12 @@ impl Entry {
     /// Whether that is known.
     pub(crate) fn is_owed(&self) -> bool {
         self.watch.owed.get()
+    }
+
+    /// Notes how many bytes were delivered, each way.
+    pub(crate) fn carried(&self, bytes: (u64, u64)) {
+        self.watch.bytes.set(bytes);
+        self.touch();
     }
 
     /// Marks that bytes moved just now.

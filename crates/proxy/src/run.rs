@@ -5,6 +5,7 @@ use crate::engine::{Care, Engine, LOOK};
 use crate::files;
 use crate::keeper::{Client, Sockets};
 use crate::observe::metrics::STUCK;
+use crate::operate::{EXPIRE, Operator};
 use eclusa_config::plan::{Plan, Program};
 use eclusa_config::{Diagnostics, Loaded, Mode};
 use std::future::pending;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::LocalSet;
 
 /// The exit code of a program that could not do its work.
 const FAILED: u8 = 1;
@@ -79,15 +81,21 @@ fn serve(
         None => Sockets::own(plan.program, plan.run_directory.clone()),
     };
     let engine = Engine::start_on(plan, sockets).map_err(|error| error.to_string())?;
+    let engine = Arc::new(engine);
     engine.tell("confined", in_force.words);
     for warning in warnings.iter().chain(&in_force.warnings) {
         engine.warn(warning);
     }
+    let operator = Operator::new(engine.clone(), plan, config, keeper.clone());
     let mut keeping = Keeping::start(keeper)?;
     keeping.ready(&engine);
     engine.metrics().engine_restarts(keeping.crashes());
-    let reloading = Reloading { program: plan.program, config };
-    let in_order = runtime.block_on(signals.wait_for_stop(&engine, &mut keeping, &reloading));
+    let local = LocalSet::new();
+    let in_order = local.block_on(&runtime, async {
+        let _serving = operator.serve(plan);
+        signals.wait_for_stop(&engine, &mut keeping, &operator).await
+    });
+    drop(local);
     keeping.stopping(if in_order { engine.stop_deadline() } else { Duration::ZERO });
     let hurry = Arc::new(AtomicBool::new(!in_order));
     let seen = hurry.clone();
@@ -99,33 +107,6 @@ fn serve(
     // The thread waits for a signal that may never come; it ends with the process.
     drop(waiting);
     Ok(())
-}
-
-/// Where the configuration comes from.
-struct Reloading<'a> {
-    program: Program,
-    /// `None`: it was typed on the command line.
-    config: Option<&'a Path>,
-}
-
-impl Reloading<'_> {
-    /// Reads the file again and lets the engine take it. Refused: nothing has changed, and the log
-    /// says why.
-    fn reload(&self, engine: &Engine) {
-        let Some(config) = self.config else {
-            return engine.warn("SIGHUP: there is no file to read again; nothing was changed");
-        };
-        match eclusa_config::load_with(self.program, config, Mode::Start, files::open) {
-            Ok(Loaded { plan, warnings }) => {
-                for warning in warnings.lines() {
-                    engine.warn(warning);
-                }
-                // A refusal is in the log by now.
-                let _ = engine.reload(&plan, false);
-            }
-            Err(diagnostics) => engine.refuse_reload(&diagnostics.to_string()),
-        }
-    }
 }
 
 /// What an engine owes its keeper; nothing without one.
@@ -159,12 +140,6 @@ impl Keeping {
             keeper.ready();
         }
         self.tell_status(engine);
-    }
-
-    fn reloading(&self) {
-        if let Some(keeper) = &self.keeper {
-            keeper.reloading();
-        }
     }
 
     fn crashes(&self) -> u64 {
@@ -238,11 +213,12 @@ impl Signals {
         &mut self,
         engine: &Engine,
         keeping: &mut Keeping,
-        reloading: &Reloading<'_>,
+        operator: &Operator,
     ) -> bool {
         let mut care = Care::default();
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut expiries = tokio::time::interval(EXPIRE);
         let mut beats = tokio::time::interval(keeping.every());
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -250,11 +226,11 @@ impl Signals {
                 _ = self.terminate.recv() => return true,
                 _ = self.interrupt.recv() => return false,
                 _ = self.hangup.recv() => {
-                    keeping.reloading();
-                    reloading.reload(engine);
-                    keeping.ready(engine);
+                    // What came of it is in the log.
+                    let _ = operator.reload(false);
                 }
                 _ = looks.tick() => engine.look_after(&mut care),
+                _ = expiries.tick() => operator.expire(),
                 _ = self.user.recv() => engine.reopen_log(),
                 _ = beats.tick() => keeping.beat(engine),
                 () = keeping.end() => {

@@ -38,30 +38,34 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
     let entry = worker.registry().enter();
     let mut session = Session::begin(&worker, listener, &client, peer, at);
     let set_up = until_stopped(entry.watch(), session.set_up(&mut client)).await;
-    let Some(set_up) = set_up else {
-        let step = session.step();
-        return session.refuse(client, End::abort(Who::Operator, step, "the service stops"));
+    let set_up = match set_up {
+        Ok(set_up) => set_up,
+        Err(order) => {
+            let closed = order == Order::Close;
+            let why = if closed { "closed by the operator" } else { "the service stops" };
+            let step = session.step();
+            return session.refuse(client, End::abort(Who::Operator, step, why));
+        }
     };
     match set_up {
         Ok(established) => {
-            let (record, relay) = session.into_relay(client, established, entry);
-            let carrier = worker.clone();
-            let (record, stage) = (Some(record), Stage::Relaying(relay));
-            carrier.spawn(Carry { worker, record, stage, _guards: guards });
+            let relay = session.into_relay(client, established, entry);
+            let (carrier, stage) = (worker.clone(), Stage::Relaying(relay));
+            carrier.spawn(Carry { worker, record: None, stage, _guards: guards });
         }
         Err(end) => session.refuse(client, end),
     }
 }
 
-/// What `future` yields, unless the service stops first.
-async fn until_stopped<T>(watch: &Watch, future: impl Future<Output = T>) -> Option<T> {
+/// What `future` yields, unless the operator ends the session first.
+async fn until_stopped<T>(watch: &Watch, future: impl Future<Output = T>) -> Result<T, Order> {
     let mut future = pin!(future);
     poll_fn(|context| {
         watch.wake_by(context.waker());
-        if watch.take_order() == Order::Stop {
-            return Poll::Ready(None);
+        if let order @ (Order::Stop | Order::Close) = watch.take_order() {
+            return Poll::Ready(Err(order));
         }
-        future.as_mut().poll(context).map(Some)
+        future.as_mut().poll(context).map(Ok)
     })
     .await
 }
@@ -70,6 +74,7 @@ async fn until_stopped<T>(watch: &Watch, future: impl Future<Output = T>) -> Opt
 /// session at rest costs.
 struct Carry {
     worker: Rc<Worker>,
+    /// Once the relay is over; until then the registry has it.
     record: Option<Box<Record>>,
     stage: Stage,
     _guards: Guards,
@@ -107,6 +112,7 @@ impl Carry {
         let Stage::Relaying(relay) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
+        self.record = relay.watch().record().take();
         if let Some(record) = &mut self.record {
             record.first_byte = relay.first_byte().map(|at| at - record.accepted);
             if self.worker.wants_tcp_info() {
@@ -411,17 +417,12 @@ impl<'a> Session<'a> {
         header
     }
 
-    fn into_relay(
-        mut self,
-        client: TcpStream,
-        established: Established,
-        entry: Entry,
-    ) -> (Box<Record>, Relay) {
+    fn into_relay(mut self, client: TcpStream, established: Established, entry: Entry) -> Relay {
         self.record.queue = self.queued.spent();
         let Established { endpoint, lease, unsent, sent } = established;
         let (limits, buffers) = (self.listener.limits(), self.worker.buffers().clone());
-        let relay = Relay::new(client, endpoint, (unsent, sent), limits, buffers, (entry, lease));
-        (self.record, relay)
+        entry.watch().record().replace(Some(self.record));
+        Relay::new(client, endpoint, (unsent, sent), limits, buffers, (entry, lease))
     }
 
     /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so

@@ -2,14 +2,17 @@
 //! for: a worker that cannot place a signal drops it (traffic brings more), and an order to reset
 //! that finds no place is given again at the next turn.
 
+use crate::admin::{Session, SessionFilter, Sort};
 use crate::listener::Address;
 use crate::pool::{Endpoint, Pool, PoolId};
 use eclusa_policy::verdict::{Evidence, Key, Pace, Reason};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use tokio::sync::oneshot;
 
 /// Signals on their way to the probes' thread.
 pub(crate) const SIGNALS: usize = 4096;
@@ -37,9 +40,35 @@ pub(crate) enum Command {
     Listen { address: Arc<Address>, socket: OwnedFd },
     /// Hear no more on an address, take what waits, close.
     Close { address: SocketAddr, closed: Closed },
+    /// Tell of sessions, and close them if that is asked for.
+    Sessions { ask: Arc<SessionQuery>, tell: oneshot::Sender<SessionsFound> },
     /// These are the pools from now on: forget what is kept of others.
     Pools(Arc<Vec<Arc<Pool>>>),
     /// Reset the sessions that stand on an endpoint, towards both sides, paced, for as long as its
     /// reset order ([`Endpoint::reset_order`]) is this one.
     Reset { endpoint: Arc<Endpoint>, order: u64, reason: Reason, pace: Pace },
+}
+
+/// Which sessions somebody asks for.
+#[derive(Debug)]
+pub(crate) struct SessionQuery {
+    /// These alone, by their ids.
+    pub(crate) ids: Option<HashSet<String>>,
+    /// Those that fulfil this.
+    pub(crate) filter: SessionFilter,
+    pub(crate) sort: Sort,
+    /// At most so many are told of; all are counted.
+    pub(crate) limit: usize,
+    /// And they are to be closed.
+    pub(crate) close: bool,
+}
+
+/// What a worker has of what was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct SessionsFound {
+    pub(crate) matching: u64,
+    /// Sorted as asked for.
+    pub(crate) sessions: Vec<Session>,
+    /// Of the ids that were asked for, those that are there.
+    pub(crate) ids: Vec<String>,
 }

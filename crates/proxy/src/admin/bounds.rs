@@ -1,6 +1,6 @@
 //! The bounds of requests, and requests in words.
 
-use super::request::{EndpointReset, Reload, Request, SessionClose, SessionShow, StatusOf};
+use super::request::{Reload, Request, SessionClose, StatusOf};
 use std::fmt::Write;
 use std::time::Duration;
 

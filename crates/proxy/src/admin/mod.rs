@@ -13,12 +13,6 @@
 //!
 //! What the requests mean is the business of whoever implements [`Operate`].
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "all but the client waits for the control thread to serve it; then this goes"
-)]
-
 mod bounds;
 pub mod client;
 mod moment;
@@ -37,13 +31,13 @@ pub(crate) use moment::Moment;
 pub(crate) use peer::Peer;
 pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
 pub(crate) use request::{
-    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, Reload, Request,
-    SessionClose, SessionFilter, SessionList, SessionShow, Sort, StatusOf,
+    AdminState, EndpointReset, EndpointSet, EndpointWeight, Request, SessionClose, SessionFilter,
+    SessionList, Sort,
 };
 pub(crate) use serve::{Patience, Serving, serve};
 pub(crate) use socket::{Socket, SocketError};
 pub(crate) use state::directory as state_directory;
-pub(crate) use state::{Dropped, File, Kept, Order, Override, State};
+pub(crate) use state::{File, Kept, Order, Override, State};
 pub(crate) use status::{
     AdminStatus, CertificateStatus, EndpointStatus, LastReload, ListenerStatus, OverrideStatus,
     PoolStatus, StatusReport, WorkerStatus,

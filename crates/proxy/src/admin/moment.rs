@@ -27,6 +27,11 @@ impl Moment {
         Self::from_unix(self.0.saturating_add(duration.as_secs()))
     }
 
+    /// The moment that was `duration` ago then.
+    pub(crate) fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.as_secs()))
+    }
+
     /// Time from `earlier` to this moment; zero where `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))

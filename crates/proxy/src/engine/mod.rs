@@ -10,25 +10,27 @@ mod care;
 mod listening;
 mod reload;
 mod seat;
+mod sessions;
 mod shrink;
 mod worker;
 
 pub use care::{Care, LOOK};
 pub use reload::{ReloadError, Reloaded};
 pub(crate) use seat::Seat;
+pub(crate) use sessions::{PATIENCE as SESSIONS_PATIENCE, sort as sort_sessions};
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
 use crate::keeper::{InstanceError, Sockets};
-use crate::observe::View;
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
+use crate::observe::{Standing, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve};
 use arc_swap::ArcSwap;
 use bind::Bound;
-use eclusa_config::plan::{Plan, Program};
+use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Key, Tier};
 use std::collections::BTreeSet;
@@ -408,6 +410,45 @@ impl Engine {
             generation: self.control().generation,
             log_dropped: self.shared.logger.dropped_total(),
         }
+    }
+
+    /// The workers.
+    pub(crate) fn seats(&self) -> &[Seat] {
+        &self.shared.seats
+    }
+
+    /// The time, on the clock of `policy`.
+    pub(crate) fn time(&self) -> Time {
+        self.shared.time()
+    }
+
+    /// Time since it began.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.shared.began.elapsed()
+    }
+
+    /// How a pool stands.
+    pub(crate) fn standing(&self, pool: &Pool) -> Standing {
+        self.shared.view().standing(pool)
+    }
+
+    /// The listeners: name, addresses, sessions that stand.
+    pub(crate) fn listeners(&self) -> Vec<(String, Vec<SocketAddr>, u64)> {
+        let control = self.control();
+        let of = |plan: &ListenerPlan| {
+            let bound =
+                control.bound.iter().map(|bound| (bound.address(), bound.address.listener()));
+            let own: Vec<_> = bound.filter(|(_, it)| it.plan().name == plan.name).collect();
+            let sessions = own.first().map_or(0, |(_, listener)| listener.cells().open());
+            let addresses = own.into_iter().map(|(address, _)| address).collect();
+            (plan.name.to_string(), addresses, sessions)
+        };
+        control.plan.listeners.iter().map(of).collect()
+    }
+
+    /// Writes an event to the log.
+    pub(crate) fn event(&self, event: Event) {
+        self.shared.logger.event(event);
     }
 
     /// When each worker last showed that it runs.

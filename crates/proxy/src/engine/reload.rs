@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::error::TrySendError;
 
 /// How long a command waits for a place with a worker that is busy.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -104,8 +105,15 @@ impl Engine {
         // From here on nothing can fail.
         self.shared.swap_pools(&pools, plan);
         let gone = self.shared.swap_listeners(&mut control, plan, &pools, added);
-        // The probes' thread ends with the engine, never before.
-        let _ = control.probing.blocking_send(changes);
+        let mut left = Some(changes);
+        wait_until(Instant::now() + PATIENCE, || {
+            let sent = left.take().map(|changes| control.probing.try_send(changes));
+            // Closed: the probes' thread has ended with the engine.
+            if let Some(Err(TrySendError::Full(changes))) = sent {
+                left = Some(changes);
+            }
+            left.is_none()
+        });
         let _ = control.resolving.try_send(());
         self.shared.tell_workers(|| Command::Pools(pools.clone()));
         control.plan = plan.clone();

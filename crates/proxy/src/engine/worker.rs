@@ -5,6 +5,7 @@
 use super::Shared;
 use super::listening::Listening;
 use super::seat::Incarnation;
+use super::sessions;
 use crate::listener::{Address, Listener};
 use crate::observe::metrics::Metrics;
 use crate::observe::{Event, Logger, SessionId};
@@ -329,6 +330,10 @@ impl Worker {
         match command {
             Command::Listen { address, socket } => listening.open(self, address, socket),
             Command::Close { address, closed } => listening.close(self, address, closed).await,
+            Command::Sessions { ask, tell } => {
+                // Whoever asked may have gone.
+                let _ = tell.send(sessions::find(&self.registry, self.index, &ask));
+            }
             Command::Pools(pools) => {
                 self.pickers.retain(&pools);
                 self.replays.retain(&pools);

@@ -12,7 +12,7 @@ pub(crate) use end::{End, HOWS, Step, Who};
 pub(crate) use log::{Line, Live, Logger, Writer};
 pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 pub(crate) use severity::Severity;
-pub(crate) use view::View;
+pub(crate) use view::{Standing, View};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! The state of an engine at one moment, for those who ask: the page of metrics, health, status.
 
-use crate::pool::Pool;
+use crate::admin::AdminState;
+use crate::pool::{Endpoint, Pool};
 use eclusa_config::plan::Program;
 use eclusa_policy::quorum::Quorum;
 use eclusa_policy::time::Time;
@@ -81,7 +82,9 @@ pub(crate) enum Reach {
 impl View {
     pub(crate) fn standing(&self, pool: &Pool) -> Standing {
         let endpoints = pool.endpoints();
-        let reports: Vec<Report> = endpoints.iter().map(|endpoint| endpoint.report()).collect();
+        let in_rotation = |endpoint: &Endpoint| endpoint.admin() == AdminState::Ready;
+        let reports: Vec<(Report, bool)> =
+            endpoints.iter().map(|endpoint| (endpoint.report(), in_rotation(endpoint))).collect();
         standing(self.program, &reports)
     }
 
@@ -106,21 +109,23 @@ impl View {
     }
 }
 
-fn standing(program: Program, reports: &[Report]) -> Standing {
-    let usable = || reports.iter().filter(|report| report.tier != Tier::Closed);
+/// Of endpoints, each with its report and whether the operator lets it take sessions.
+fn standing(program: Program, endpoints: &[(Report, bool)]) -> Standing {
+    let quorum = Quorum::count(endpoints.iter().map(|(report, ready)| (report, *ready)));
+    let reports = || endpoints.iter().filter(|(_, ready)| *ready).map(|(report, _)| report);
+    let usable = || reports().filter(|report| report.tier != Tier::Closed);
     let well = |report: &&Report| report.tier <= Tier::Suspect && !report.correlated;
-    let quorum = Quorum::count(reports.iter().map(|report| (report, true)));
     let can_lose = match program {
         Program::Apiserver => quorum.can_lose(),
         Program::Edge => quorum.ready.saturating_sub(1),
     };
     Standing {
-        endpoints: reports.len(),
+        endpoints: endpoints.len(),
         ready: quorum.ready,
         usable: usable().count(),
         can_lose,
         panic: usable().next().is_some() && !usable().any(|report| well(&report)),
-        correlated: reports.iter().any(|report| report.correlated),
+        correlated: reports().any(|report| report.correlated),
     }
 }
 
@@ -168,13 +173,22 @@ mod tests {
         let dead = report(Verdict::Dead, Reason::Refused, Tier::Closed);
         let sick = report(Verdict::Draining, Reason::Sick(500), Tier::Draining);
         let held = Report { correlated: true, tier: Tier::LastResort, ..dead };
-        let of = |program, reports: &[Report]| standing(program, reports).to_string();
+        let of = |program, reports: &[Report]| {
+            let ready: Vec<_> = reports.iter().map(|report| (*report, true)).collect();
+            standing(program, &ready).to_string()
+        };
         let masters = |reports: &[Report]| of(Program::Apiserver, reports);
         assert_eq!(masters(&[up, up, dead]), "2/3 ready, can lose 0");
         assert_eq!(of(Program::Edge, &[up, up, dead]), "2/3 ready, can lose 1");
         assert_eq!(masters(&[dead, dead]), "0/2 ready, can lose 0, none can take a session");
         assert_eq!(masters(&[dead, sick]), "0/2 ready, can lose 0, PANIC");
         assert_eq!(masters(&[held, held]), "0/2 ready, can lose 0, PANIC, CORRELATED");
+        let drained = standing(Program::Apiserver, &[(up, true), (up, true), (up, false)]);
+        assert_eq!(
+            drained.to_string(),
+            "2/3 ready, can lose 0",
+            "what the operator drains is not ready"
+        );
         assert_eq!(masters(&[]), "0/0 ready, can lose 0, none can take a session");
     }
 

@@ -1,6 +1,7 @@
 //! An endpoint at run time, and the lease on it.
 
 use super::queue::{Grant, Places};
+use crate::admin::AdminState;
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
 use eclusa_policy::balance::{Ramp, Standing, identity_of};
@@ -22,6 +23,8 @@ pub struct Endpoint {
     key: Key,
     address: SocketAddr,
     written: ArcSwap<Written>,
+    /// What the operator wants of it, and the weight that holds in place of the written one.
+    ordered: ArcSwap<Ordered>,
     report: ArcSwap<Report>,
     /// When its certificate ends, in seconds since 1970; 0: no probe has seen one.
     certificate_end: AtomicI64,
@@ -46,6 +49,13 @@ pub struct Written {
     pub weight: u16,
     /// Used only while no other endpoint can take traffic.
     pub backup: bool,
+}
+
+/// What the operator has ordered of an endpoint, past the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ordered {
+    pub(crate) admin: AdminState,
+    pub(crate) weight: Option<u16>,
 }
 
 impl From<&plan::Endpoint> for Written {
@@ -89,6 +99,7 @@ impl Endpoint {
             key: Key(NEXT.fetch_add(1, Ordering::Relaxed)),
             address,
             written: ArcSwap::from_pointee(written.into()),
+            ordered: ArcSwap::default(),
             report: ArcSwap::from_pointee(first_report(probed)),
             certificate_end: AtomicI64::new(0),
             results: ArcSwap::default(),
@@ -147,7 +158,16 @@ impl Endpoint {
     /// Its share of new sessions, relative to the others.
     #[must_use]
     pub fn weight(&self) -> u16 {
-        self.written.load().weight
+        self.ordered.load().weight.unwrap_or_else(|| self.written.load().weight)
+    }
+
+    pub(crate) fn admin(&self) -> AdminState {
+        self.ordered.load().admin
+    }
+
+    /// Sets what the operator has ordered; says whether that is something else than before.
+    pub(super) fn set_ordered(&self, ordered: Ordered) -> bool {
+        *self.ordered.swap(Arc::new(ordered)) != ordered
     }
 
     /// When the certificate that a probe saw last ends, in seconds since 1970.
@@ -173,8 +193,8 @@ impl Endpoint {
     pub(super) fn standing(&self, slow_start: Duration) -> Standing {
         let (report, written) = (self.report(), self.written.load());
         Standing {
-            tier: report.tier,
-            weight: written.weight,
+            tier: if self.admin() == AdminState::Ready { report.tier } else { Tier::Closed },
+            weight: self.weight(),
             priority: u8::from(written.backup),
             identity: identity_of(self.address),
             ramp: report.risen.map(|from| Ramp { from, length: slow_start }),
@@ -227,7 +247,8 @@ impl Endpoint {
     pub(super) fn load(&self, slot: u32, slow_start: Duration, now: Time) -> Option<Load> {
         let report = self.report();
         let risen = report.risen.is_none_or(|risen| now.since(risen) >= slow_start);
-        let full = report.tier == Tier::Up && !report.correlated && risen;
+        let ready = self.admin() == AdminState::Ready;
+        let full = ready && report.tier == Tier::Up && !report.correlated && risen;
         let (weight, sessions) = (self.weight(), self.sessions());
         (!self.is_backup()).then_some(Load { slot, weight, sessions, quiet: 0, full })
     }

@@ -8,7 +8,7 @@ mod rebalance;
 
 pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for};
 pub use endpoint::{Endpoint, Written};
-pub(crate) use endpoint::{LASTING, Lease, first_report};
+pub(crate) use endpoint::{LASTING, Lease, Ordered, first_report};
 pub(crate) use pick::{Pickers, Wanted};
 pub(crate) use queue::{Patience, QueueTime};
 pub(crate) use rebalance::level;
@@ -177,6 +177,17 @@ impl Pool {
         if rebalancer.as_ref().map(|rebalancer| rebalancer.plan()) != plan.rebalance {
             let rebalancer = plan.rebalance.map(|plan| Rebalancer::new(plan, self.workers));
             self.rebalancer.store(rebalancer.map(Arc::new));
+        }
+    }
+
+    /// Sets what the operator has ordered of each endpoint.
+    pub(crate) fn set_ordered(&self, of: impl Fn(&str) -> Ordered) {
+        let mut changed = false;
+        for endpoint in self.endpoints().iter() {
+            changed |= endpoint.set_ordered(of(&endpoint.name()));
+        }
+        if changed {
+            self.tell_change();
         }
     }
 

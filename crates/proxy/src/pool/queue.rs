@@ -24,6 +24,7 @@
 //! once, and those for whom no endpoint is left are told so.
 
 use super::Endpoint;
+use crate::admin::AdminState;
 use eclusa_policy::queue::{Full, Queue, Ticket, Turn};
 use eclusa_policy::verdict::Tier;
 use std::cell::Cell;
@@ -285,7 +286,8 @@ impl State {
 
     /// Endpoints that can take traffic, the best group first.
     fn open(&self) -> Vec<(Tier, Arc<Endpoint>)> {
-        let all = self.endpoints.iter().map(|endpoint| (endpoint.report().tier, endpoint.clone()));
+        let ready = self.endpoints.iter().filter(|other| other.admin() == AdminState::Ready);
+        let all = ready.map(|endpoint| (endpoint.report().tier, endpoint.clone()));
         let mut open: Vec<_> = all.filter(|(tier, _)| *tier != Tier::Closed).collect();
         open.sort_by_key(|(tier, endpoint)| (*tier, endpoint.is_backup()));
         open

@@ -4,6 +4,7 @@
 
 use super::certificate::Concern;
 use super::watch::{Member, Watch};
+use crate::admin::AdminState;
 use crate::observe::Event;
 use crate::pool::Endpoint;
 use eclusa_config::plan::Program;
@@ -87,9 +88,11 @@ impl Watch {
     }
 
     fn quorum(&self) -> Quorum {
-        let reports: Vec<Report> =
-            self.pool().endpoints().iter().map(|endpoint| endpoint.report()).collect();
-        Quorum::count(reports.iter().map(|report| (report, true)))
+        let endpoints = self.pool().endpoints();
+        let in_rotation = |endpoint: &Endpoint| endpoint.admin() == AdminState::Ready;
+        let reports: Vec<_> =
+            endpoints.iter().map(|endpoint| (endpoint.report(), in_rotation(endpoint))).collect();
+        Quorum::count(reports.iter().map(|(report, ready)| (report, *ready)))
     }
 
     /// Tells that the sessions of an endpoint are being reset, or no longer.

@@ -3,6 +3,7 @@
 
 use super::watch::{Member, Watch};
 use super::{fresh, kept};
+use crate::admin::AdminState;
 use eclusa_policy::verdict::{Evidence, Way};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -74,6 +75,11 @@ pub(super) async fn drive(watch: Rc<Watch>, member: Rc<Member>) {
         }
         if watch.forget_if_idle(&member) {
             break;
+        }
+        if member.endpoint.admin() == AdminState::Maint {
+            // Nobody asks what is out of service; its end in silence alarms nobody.
+            member.moved.notified().await;
+            continue;
         }
         earliest = Instant::now() + APART;
         let connection = member.kept.borrow().clone().filter(|_| next.way == Way::Kept);

@@ -7,6 +7,7 @@ use super::drive;
 use super::kept::Kept;
 use super::link::Link;
 use super::resets::Resets;
+use crate::admin::AdminState;
 use crate::engine::Shared;
 use crate::pool::{Endpoint, Pool, first_report};
 use eclusa_config::plan::Probe;
@@ -162,6 +163,8 @@ impl Watch {
         }
         for member in &*self.members.borrow() {
             let key = member.endpoint.key();
+            let ready = member.endpoint.admin() == AdminState::Ready;
+            self.judge.borrow_mut().set_in_rotation(key, ready, now);
             let stays = endpoints.iter().any(|endpoint| endpoint.key() == key);
             if !stays && !member.retired.replace(true) {
                 self.judge.borrow_mut().retire(key, now);

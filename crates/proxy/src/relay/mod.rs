@@ -13,7 +13,7 @@ pub(crate) use buffers::{Buffers, PIPES};
 
 use crate::observe::{End, Step, TcpSide, Who};
 use crate::pool::{LASTING, Lease};
-use crate::registry::{Entry, Order, Tick};
+use crate::registry::{Entry, Order, Tick, Watch};
 use direction::{Direction, Flow};
 use eclusa_config::plan::DeadPeer;
 use eclusa_sys::socket::{Keepalive, set_keepalive};
@@ -119,6 +119,11 @@ impl Relay {
         }
     }
 
+    /// What the registry holds of the session.
+    pub(crate) fn watch(&self) -> &Watch {
+        self.entry.watch()
+    }
+
     /// Bytes delivered to the endpoint and to the client.
     pub(crate) fn bytes(&self) -> (u64, u64) {
         (self.up.delivered(), self.down.delivered())
@@ -169,7 +174,7 @@ impl Relay {
     /// Draws the consequence of what the direction did that reads from `from`.
     fn after(&mut self, flow: Flow, from: Who) -> Option<Finished> {
         if matches!(flow, Flow::Moved | Flow::Ended) {
-            self.entry.touch();
+            self.entry.carried(self.bytes());
             if from == Who::Endpoint {
                 if self.answered.is_none() && self.down.delivered() > 0 {
                     self.answered = Some(Instant::now());
@@ -370,6 +375,10 @@ impl Future for Relay {
                 return Poll::Ready(cut(end));
             }
             Order::MoveOn => return relay.move_on(context),
+            Order::Close => {
+                let end = End::abort(Who::Operator, Step::Data, "closed by the operator");
+                return Poll::Ready(cut(end));
+            }
             Order::Stop => {
                 let end = End::abort(Who::Operator, Step::Data, "the service stops");
                 return Poll::Ready(cut(end));

@@ -7,6 +7,7 @@ mod lines;
 mod pages;
 mod socket;
 
+use super::request::{ClientNetwork, Reload, SessionShow, StatusOf};
 use super::*;
 use crate::engine::reactor;
 use crate::observe::Event;

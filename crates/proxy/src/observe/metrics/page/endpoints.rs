@@ -59,10 +59,9 @@ pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
     });
 }
 
-/// What the operator wants of an endpoint. Nothing can be wanted of one yet but that it takes
-/// sessions.
-fn admin_state(_: &Endpoint) -> &'static str {
-    "ready"
+/// What the operator wants of an endpoint.
+fn admin_state(endpoint: &Endpoint) -> &'static str {
+    endpoint.admin().name()
 }
 
 fn rows_of(pool: &Arc<Pool>) -> Vec<Row> {

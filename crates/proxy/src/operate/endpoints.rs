@@ -1,0 +1,181 @@
+//! Orders about endpoints: what is wanted of them, and their weight.
+
+use super::status::endpoint_status;
+use super::{Data, Moment, Operator, Outcome, Reply, done, wrong};
+use crate::admin::{
+    AdminState, EndpointReset, EndpointSet, EndpointWeight, File, Kept, Order, Override, Peer,
+};
+use crate::pool::{Endpoint, Ordered, Pool};
+use eclusa_config::plan::{Plan, Program};
+use eclusa_policy::quorum::Quorum;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An endpoint that an order is about.
+struct Found {
+    pool: Arc<Pool>,
+    /// Its addresses; one, unless a name stands for several.
+    endpoints: Vec<Arc<Endpoint>>,
+    file: File,
+}
+
+impl Operator {
+    pub(super) fn set(&self, set: EndpointSet, by: &Peer) -> Reply {
+        let found = match self.find(&set.pool, &set.endpoint) {
+            Ok(found) => found,
+            Err(reply) => return reply,
+        };
+        if set.admin != AdminState::Ready
+            && !set.force
+            && let Err(why) = self.may_leave(&found)
+        {
+            return Reply::not_done(Outcome::Refused, format!("{why}; if that is meant: --force"));
+        }
+        let (order, until) = (Order::Admin(set.admin), until(set.for_seconds));
+        self.order((set.pool, set.endpoint), order, (until, set.reason), by, &found)
+    }
+
+    pub(super) fn weigh(&self, weight: EndpointWeight, by: &Peer) -> Reply {
+        let found = match self.find(&weight.pool, &weight.endpoint) {
+            Ok(found) => found,
+            Err(reply) => return reply,
+        };
+        let (order, until) = (Order::Weight(weight.weight), until(weight.for_seconds));
+        self.order((weight.pool, weight.endpoint), order, (until, weight.reason), by, &found)
+    }
+
+    pub(super) fn reset(&self, reset: &EndpointReset) -> Reply {
+        let found = match self.find(&reset.pool, &reset.endpoint) {
+            Ok(found) => found,
+            Err(reply) => return reply,
+        };
+        let (ended, kept) = self.state.borrow_mut().reset(&reset.pool, &reset.endpoint);
+        self.apply();
+        let told = match ended.len() {
+            0 => format!("{}/{}: nothing was ordered", reset.pool, reset.endpoint),
+            _ => format!("{}/{}: as the file says", reset.pool, reset.endpoint),
+        };
+        self.reply(&found, told, kept)
+    }
+
+    fn order(
+        &self,
+        (pool, endpoint): (String, String),
+        order: Order,
+        (until, reason): (Option<Moment>, Option<String>),
+        by: &Peer,
+        found: &Found,
+    ) -> Reply {
+        let told = format!("{pool}/{endpoint}: {order}");
+        let told = until.map_or(told.clone(), |until| format!("{told} until {until}"));
+        let (file, at, by) = (found.file.clone(), Moment::now(), by.user());
+        let order = Override { pool, endpoint, order, file, at, by, until, reason };
+        let kept = self.state.borrow_mut().set(order);
+        self.apply();
+        self.reply(found, told, kept)
+    }
+
+    fn reply(&self, found: &Found, told: String, kept: Kept) -> Reply {
+        let data = match found.endpoints.first() {
+            Some(endpoint) => {
+                let status = endpoint_status(self, &found.pool, endpoint);
+                Data::Endpoint(Box::new(status))
+            }
+            None => Data::None,
+        };
+        let reply = done(data).line(told);
+        match kept {
+            Kept::Kept => reply,
+            Kept::UntilRestart(why) => reply.line(format!("until a restart only: {why}")),
+        }
+    }
+
+    fn find(&self, pool: &str, endpoint: &str) -> Result<Found, Reply> {
+        let pools = self.engine.status().pools;
+        let Some(found) = pools.iter().find(|known| known.name() == pool) else {
+            let nearest = eclusa_config::nearest(pool, pools.iter().map(|known| known.name()));
+            return Err(wrong(unknown("pool", pool, nearest)));
+        };
+        let plan = found.plan();
+        let written = plan.endpoints.iter().find(|written| *written.name == *endpoint);
+        let Some(written) = written else {
+            let names = plan.endpoints.iter().map(|written| &*written.name);
+            return Err(wrong(unknown(
+                "endpoint",
+                endpoint,
+                eclusa_config::nearest(endpoint, names),
+            )));
+        };
+        let all = found.endpoints();
+        let endpoints = all.iter().filter(|known| *known.name() == *endpoint).cloned().collect();
+        Ok(Found { pool: found.clone(), endpoints, file: File::of(written) })
+    }
+
+    /// Whether the pool can do without the endpoint.
+    fn may_leave(&self, found: &Found) -> Result<(), String> {
+        let all = found.pool.endpoints();
+        let ready = |endpoint: &Endpoint| endpoint.admin() == AdminState::Ready;
+        if self.program == Program::Apiserver {
+            let reports: Vec<_> = all.iter().map(|other| (other.report(), ready(other))).collect();
+            let quorum = Quorum::count(reports.iter().map(|(report, ready)| (report, *ready)));
+            let breaks = |it: &Arc<Endpoint>| ready(it) && quorum.drain_breaks_it(&it.report());
+            if found.endpoints.iter().any(breaks) {
+                return Err(format!("pool {}: {quorum}", found.pool.name()));
+            }
+            return Ok(());
+        }
+        let stays = |other: &&Arc<Endpoint>| {
+            ready(other) && !found.endpoints.iter().any(|leaves| leaves.key() == other.key())
+        };
+        match all.iter().any(|other| stays(&other)) {
+            true => Ok(()),
+            false => Err(format!("pool {} would be left without an endpoint", found.pool.name())),
+        }
+    }
+
+    /// Ends what a file has overtaken, tells of it, and puts the rest in force.
+    pub(super) fn reconcile(&self, plan: &Plan) -> Vec<String> {
+        let dropped = self.state.borrow_mut().reconcile(plan);
+        let dropped: Vec<_> = dropped.iter().map(ToString::to_string).collect();
+        for order in &dropped {
+            self.engine.tell("order_ended", order.clone());
+        }
+        self.apply();
+        self.tell_warning();
+        dropped
+    }
+
+    /// Ends what has had its time.
+    pub(crate) fn expire(&self) {
+        let now = Moment::now();
+        if self.state.borrow().next_expiry().is_none_or(|at| at > now) {
+            // A name may have got another address since.
+            return self.apply();
+        }
+        for order in self.state.borrow_mut().expire(now) {
+            self.engine.tell("order_ended", format!("{order}: its time is over"));
+        }
+        self.apply();
+        self.tell_warning();
+    }
+
+    /// Puts in force what is ordered.
+    fn apply(&self) {
+        let state = self.state.borrow();
+        for pool in self.engine.status().pools.iter() {
+            pool.set_ordered(|endpoint| Ordered {
+                admin: state.admin(pool.name(), endpoint).map_or(AdminState::Ready, |(it, _)| it),
+                weight: state.weight(pool.name(), endpoint).map(|(weight, _)| weight),
+            });
+        }
+    }
+}
+
+fn until(for_seconds: Option<u64>) -> Option<Moment> {
+    for_seconds.map(|seconds| Moment::now().after(Duration::from_secs(seconds)))
+}
+
+fn unknown(what: &str, name: &str, nearest: Option<&str>) -> String {
+    let hint = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest}?"));
+    format!("there is no {what} {name}{hint}")
+}

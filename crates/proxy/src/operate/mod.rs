@@ -1,0 +1,131 @@
+//! What the operator asks of a running engine and orders it to do: reload, status, sessions,
+//! endpoints. Orders outlive a reload and a restart; for a field that has changed in the file since
+//! the file wins.
+//!
+//! | file | what |
+//! |---|---|
+//! | `reload` | the file, read again |
+//! | `endpoints` | admin states and weights |
+//! | `sessions` | finding and closing them |
+//! | `status` | how everything is |
+
+mod endpoints;
+mod reload;
+mod sessions;
+mod status;
+
+use crate::admin::{
+    self, Data, LastReload, Moment, Operate, Outcome, Patience, Peer, Reply, Request, Serving,
+    Socket, SocketError, State,
+};
+use crate::engine::Engine;
+use crate::keeper::{Client, run_directory};
+use eclusa_config::plan::{Plan, Program};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Orders that have had their time are looked for this often: the wall clock can be set.
+pub(crate) const EXPIRE: Duration = Duration::from_secs(1);
+
+/// The operator's hand on an engine. Everything of it runs on one thread.
+pub(crate) struct Operator {
+    engine: Arc<Engine>,
+    program: Program,
+    /// `None`: the configuration was typed on the command line.
+    config: Option<PathBuf>,
+    keeper: Option<Arc<Client>>,
+    state: RefCell<State>,
+    last_reload: RefCell<Option<LastReload>>,
+}
+
+impl Operator {
+    /// Takes an engine that runs `plan`; what was ordered in an earlier run is in force again.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        plan: &Plan,
+        config: Option<&Path>,
+        keeper: Option<Arc<Client>>,
+    ) -> Rc<Self> {
+        let (state, notices) = match config {
+            Some(_) => State::open(&admin::state_directory(), plan.program, Moment::now()),
+            None => (State::in_memory(), Vec::new()),
+        };
+        for notice in notices {
+            engine.warn(notice);
+        }
+        let operator = Self {
+            engine,
+            program: plan.program,
+            config: config.map(Path::to_owned),
+            keeper,
+            state: RefCell::new(state),
+            last_reload: RefCell::default(),
+        };
+        operator.reconcile(plan);
+        Rc::new(operator)
+    }
+
+    /// Serves the admin socket, where the plan wants one. That it cannot is no reason not to carry
+    /// traffic: the log says so.
+    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> Option<Serving> {
+        let wanted = plan.admin.as_ref()?;
+        let opened = run_directory(plan.run_directory.as_deref())
+            .map_err(|error| error.to_string())
+            .and_then(|directory| {
+                let opened = Socket::open(wanted, plan.program, &directory);
+                opened.map_err(|error: SocketError| error.to_string())
+            });
+        let served = opened.and_then(|(socket, warning)| {
+            if let Some(warning) = warning {
+                self.engine.warn(warning);
+            }
+            let place = format!("admin socket {}", socket.place().display());
+            self.engine.tell("admin_socket", place);
+            let engine = self.engine.clone();
+            let tell = move |event| engine.event(event);
+            let serving = admin::serve(socket, Rc::clone(self), tell, Patience::default());
+            serving.map_err(|error| error.to_string())
+        });
+        match served {
+            Ok(serving) => Some(serving),
+            Err(error) => {
+                self.engine.warn(format!("no admin socket: {error}"));
+                None
+            }
+        }
+    }
+
+    fn tell_warning(&self) {
+        if let Some(warning) = self.state.borrow_mut().take_warning() {
+            self.engine.warn(warning);
+        }
+    }
+}
+
+impl Operate for Rc<Operator> {
+    async fn perform(&self, request: Request, by: &Peer) -> Reply {
+        let reply = match request {
+            Request::Reload(reload) => self.reload(reload.force),
+            Request::Status(of) => self.status(of.pool.as_deref()),
+            Request::SessionList(list) => self.list(&list).await,
+            Request::SessionShow(show) => self.show(&show.session).await,
+            Request::SessionClose(close) => self.close(close).await,
+            Request::EndpointSet(set) => self.set(set, by),
+            Request::EndpointWeight(weight) => self.weigh(weight, by),
+            Request::EndpointReset(reset) => self.reset(&reset),
+        };
+        self.tell_warning();
+        reply
+    }
+}
+
+fn wrong(message: impl Into<String>) -> Reply {
+    Reply::not_done(Outcome::Wrong, message)
+}
+
+fn done(data: Data) -> Reply {
+    Reply::done(data)
+}
