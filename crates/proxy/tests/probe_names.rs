@@ -137,13 +137,16 @@ fn a_name_that_no_longer_resolves_keeps_its_addresses_probed_and_used() {
     let mut sessions = bed.connect(4);
     bed.balancer.wait_for_sessions(4);
     let endpoints = bed.balancer.engine().status().pools[0].endpoints();
+    // Accepted is not dialled yet.
+    let dialled = || endpoints.iter().map(|one| one.sessions()).sum::<u32>();
+    wait_until(LIMIT, "sessions on endpoints", || dialled() == 4);
     assert!(endpoints.iter().all(|one| one.sessions() == 2), "new sessions go to both");
     // What its probes show stands above it.
     bed.masters[0].fault(|faults| faults.readyz = Some(500));
     bed.wait_for(0, Verdict::Draining, Reason::NotReady(500));
     sessions.extend(bed.connect(2));
     bed.balancer.wait_for_sessions(6);
-    assert_eq!(endpoints[1].sessions(), 4, "new sessions go to the other");
+    wait_until(LIMIT, "new sessions on the other", || endpoints[1].sessions() == 4);
     bed.masters[0].heal();
     bed.wait_for(0, Verdict::Unresolved, Reason::Unresolved);
 
@@ -184,7 +187,7 @@ fn a_removed_endpoint_is_probed_while_it_has_sessions() {
     let more = bed.connect(3);
     bed.balancer.wait_for_sessions(12);
     let endpoints = bed.balancer.engine().status().pools[0].endpoints();
-    assert_eq!(endpoints[0].sessions(), 6, "new sessions go to the one that is left");
+    wait_until(LIMIT, "new sessions on the one that is left", || endpoints[0].sessions() == 6);
     assert!(!standing.iter().chain(&more).any(is_reset));
 
     // It falls silent: its sessions are reset, though it is nobody's endpoint any more.
