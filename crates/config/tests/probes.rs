@@ -75,7 +75,7 @@ fn keys_override_the_preset() {
         interval: Duration::from_secs(2),
         fast_interval: Duration::from_millis(500),
         hello_within: Duration::from_secs(1),
-        overdue_after: Duration::from_secs(1),
+        overdue_after: Duration::from_secs(1) / 3,
         late_after: Duration::from_secs(4),
         rise: 4,
         fall: 5,

@@ -121,6 +121,8 @@ enum Event {
     Dialled(Result<Dialled, DialFailure>),
     /// The client said more, or closed: from here on nothing can be sent twice.
     Client,
+    /// It takes longer than is usual.
+    Slow,
     TimeIsUp,
 }
 
@@ -135,6 +137,8 @@ struct Race<'a> {
     replayed: bool,
     tries: u32,
     until: Instant,
+    /// When the first endpoint's silence is worth a question to it; asked once.
+    slow_at: Option<Instant>,
 }
 
 /// Waits for the first byte of `first`, which has been sent the flight, and sends it to another
@@ -146,13 +150,16 @@ pub(crate) async fn first_byte(flight: &Flight<'_>, first: Runner) -> Result<Won
     let now = flight.worker.time();
     let clock = flight.worker.replays().with(flight.pool, |replay| {
         replay.session(now);
-        replay.clock(now)
+        (replay.clock(now), replay.hint(now))
     });
-    let Some(clock) = clock else { return Ok(Won { runner: first, replayed: false, tries: 0 }) };
+    let Some((clock, hint)) = clock else {
+        return Ok(Won { runner: first, replayed: false, tries: 0 });
+    };
     let mut race = Race {
         flight,
         tried: vec![first.lease.endpoint().address()],
         until: first.sent_at + clock,
+        slow_at: Some(first.sent_at + hint),
         runners: [Some(first), None],
         dialling: None,
         replayed: false,
@@ -178,6 +185,7 @@ impl Race<'_> {
                 }
                 Event::Dialled(Err(_)) => {}
                 Event::Client => return self.go_on(),
+                Event::Slow => self.tell_slow(),
                 Event::TimeIsUp if self.replayed || !self.may_replay() => return self.go_on(),
                 Event::TimeIsUp => {
                     self.replayed = true;
@@ -221,7 +229,11 @@ impl Race<'_> {
             // The dial has a budget of its own, and there is nothing else to wait for.
             return race.await;
         }
-        timeout_at(self.until, race).await.unwrap_or(Event::TimeIsUp)
+        match timeout_at(self.slow_at.unwrap_or(self.until), race).await {
+            Ok(event) => event,
+            Err(_) if self.slow_at.take().is_some() => Event::Slow,
+            Err(_) => Event::TimeIsUp,
+        }
     }
 
     /// Whether no endpoint has the flight.
@@ -235,6 +247,17 @@ impl Race<'_> {
                 crate::session::end_of(failure, self.flight.pool)
             }
             _ => closed(None),
+        }
+    }
+
+    /// Lets the probes have a look at the first endpoint: if it is silent they find it the sooner.
+    fn tell_slow(&self) {
+        if let Some(first) = &self.runners[0] {
+            let (worker, endpoint) = (self.flight.worker, first.lease.endpoint());
+            let since = Time::after_start(
+                worker.time().since_start().saturating_sub(first.sent_at.elapsed()),
+            );
+            worker.signal(self.flight.pool, endpoint, Evidence::Slow { since });
         }
     }
 

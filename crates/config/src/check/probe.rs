@@ -111,7 +111,7 @@ fn timing(reader: &Reader<'_>, kind: &str, judge: &mut Settings) {
     // A short interval leaves no room for the default.
     judge.fast_interval = fast.value.min(interval.value);
     judge.hello_within = timeout.value;
-    judge.overdue_after = timeout.value;
+    judge.overdue_after = timeout.value / 3;
     judge.late_after = late.value;
     judge.rise = number(&keys::RISE, judge.rise);
     judge.fall = number(&keys::FALL, judge.fall);

@@ -81,6 +81,12 @@ pub enum Evidence {
     Void(VoidCause),
     /// Traffic: a dial failed for the endpoint's sake (never for want of something on this host).
     DialFailed(DialFault),
+    /// Traffic: a whole first flight is unanswered for longer than is usual. No doubt yet, but a
+    /// reason to ask.
+    Slow {
+        /// When the flight was sent.
+        since: Time,
+    },
     /// Traffic: a whole first flight was sent and no byte came back within the replay clock.
     Unanswered {
         /// When the flight was sent.

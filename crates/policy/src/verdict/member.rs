@@ -174,13 +174,16 @@ impl Member {
                 self.bad(Outcome::Bad(Reason::Slow), now);
                 self.late(since, false)
             }
-            Evidence::Overdue { since, .. } => {
-                self.silence.asked(since);
-                self.hurry(now)
-            }
+            Evidence::Overdue { .. } => self.hurry(now),
             Evidence::KeptEnded => {
                 self.silence.restart();
                 self.hurry(now)
+            }
+            Evidence::Slow { since } => {
+                if !self.silence.heard_since(since) {
+                    self.schedule.glance(settings);
+                }
+                Finding::Nothing
             }
             Evidence::DialFailed(_) | Evidence::Unanswered { .. } | Evidence::EndedEarly { .. } => {
                 self.schedule.hurry(now);

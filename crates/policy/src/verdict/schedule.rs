@@ -89,6 +89,15 @@ impl Schedule {
         }
     }
 
+    /// A fresh probe is due soon, unless one is under way: no sooner than the fast interval after the
+    /// last, for this asks again with every session that is slow.
+    pub(super) fn glance(&mut self, settings: &Settings) {
+        if !self.dialling {
+            self.fresh_wanted = true;
+            self.hasten(settings);
+        }
+    }
+
     /// Whether the next fresh probe follows a failure or a doubt, not the steady round.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.fresh_wanted

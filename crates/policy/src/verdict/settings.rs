@@ -21,8 +21,10 @@ pub struct Settings {
     /// Both are shortened at random by up to so many percent.
     /// (H2 asks for jitter; the size is ours.)
     pub jitter_percent: u8,
-    /// An answer that is not there by then starts a fresh dial beside it; no verdict yet.
-    /// (H2.)
+    /// An answer that is not there by then starts a fresh dial beside it; no verdict yet. A third of
+    /// `hello_within`: silence is judged by fresh dials alone (an answer may be late for a reason of
+    /// its own), and these have to begin early for a verdict within 3.1 s.
+    /// (H2 has 0.7 s, and counts the question as asked.)
     pub overdue_after: Duration,
     /// An answer that is not there by then counts as late.
     /// (H2.)
@@ -111,7 +113,7 @@ impl Settings {
             interval: Duration::from_secs(1),
             fast_interval: Duration::from_millis(300),
             jitter_percent: 10,
-            overdue_after: Duration::from_millis(700),
+            overdue_after: Duration::from_millis(700) / 3,
             late_after: Duration::from_secs(3),
             hello_within: Duration::from_millis(700),
             rise: 3,

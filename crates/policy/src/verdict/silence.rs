@@ -22,7 +22,7 @@ pub(super) struct Silence {
     witnessed: u32,
     /// When the first of the run sent its SYN.
     begun: Time,
-    /// When the first of what is still unanswered was sent: a request, a session's flight, a SYN.
+    /// When the first dial was sent of those that are still unanswered.
     asked: Option<Time>,
     last_byte: Option<Time>,
     /// When the last byte came on a session that has stood for a while.
@@ -48,8 +48,8 @@ impl Silence {
         self.asked = self.asked.filter(|asked| at < *asked);
     }
 
-    /// Something that was sent at `since` is not answered yet.
-    pub(super) fn asked(&mut self, since: Time) {
+    /// A dial that was sent at `since` is not answered yet.
+    fn asked(&mut self, since: Time) {
         if !self.heard_since(since) {
             self.asked = Some(self.asked.map_or(since, |asked| asked.min(since)));
         }

@@ -35,6 +35,7 @@ pub enum SessionEvent {
     FirstByte(Try),
     /// Timer: the first flight is not answered so far.
     ReplayClock(Try),
+    Slow(Try),
     /// More bytes of the endpoint.
     Data(usize),
     End(usize),
@@ -145,6 +146,7 @@ impl World {
             }
             SessionEvent::FirstByte(at) => self.first_byte(at),
             SessionEvent::ReplayClock(at) => self.replay_clock(at),
+            SessionEvent::Slow(at) => self.slow(at),
             SessionEvent::Data(session) => self.data(session),
             SessionEvent::End(session) | SessionEvent::GiveUp(session) => {
                 let standing = self.traffic.sessions[session].standing.is_some();
@@ -296,6 +298,8 @@ impl World {
         self.at(answer, Happening::Session(SessionEvent::FirstByte(at)));
         let clock = self.traffic.replay.clock(self.now);
         self.later(clock, SessionEvent::ReplayClock(at));
+        let hint = self.traffic.replay.hint(self.now);
+        self.later(hint, SessionEvent::Slow(at));
     }
 
     fn dial_failed(&mut self, at: Try, fault: DialFault) {
@@ -338,6 +342,13 @@ impl World {
         } else {
             let life = Duration::from_millis(self.rng.u64(5..1500));
             self.later(life, SessionEvent::End(at.session));
+        }
+    }
+
+    fn slow(&mut self, at: Try) {
+        let Some(attempt) = self.attempt(at) else { return };
+        if self.traffic.sessions[at.session].standing.is_none() {
+            self.observe(attempt.endpoint, &Evidence::Slow { since: attempt.written });
         }
     }
 

@@ -223,7 +223,9 @@ impl Watch {
         // Bytes beat probes: what traffic heard is told before what would speak against it.
         match evidence {
             Evidence::Silent { .. } => self.tell_heard(|_| true),
-            Evidence::Unanswered { .. } => self.tell_heard(|other| other == key),
+            Evidence::Unanswered { .. } | Evidence::Slow { .. } => {
+                self.tell_heard(|other| other == key);
+            }
             _ => {}
         }
         let now = self.shared.time();

@@ -34,8 +34,8 @@ pub static PROBE_TIMEOUT: Key = Key {
     kind: duration(milliseconds(10), seconds(60)),
     default: Default::Value("\"700ms\""),
     help: "From the SYN of a fresh connection to the first byte of the ServerHello (without TLS: to \
-           the SYN-ACK); one that takes longer speaks for silence. An HTTP answer that takes longer \
-           is waited for, with a fresh connection tried beside it.",
+           the SYN-ACK); one that takes longer speaks for silence. An HTTP answer that takes a third of \
+           that is waited for, with a fresh connection tried beside it.",
 };
 
 /// Patience for answers.

@@ -64,7 +64,7 @@ fn silence_is_dead_within_three_seconds_and_a_tenth() {
     court.pass(next.at.since(court.now).as_millis() as u64);
     court.judge.started(A, next.way, court.now);
     let since = court.now;
-    court.pass(700);
+    court.pass(court.judge.settings().overdue_after.as_millis() as u64 + 1);
     court.see(A, Evidence::Overdue { since, timer_late: Duration::ZERO });
     for _ in 0..2 {
         let next = court.judge.next_probe(A).unwrap();
@@ -72,6 +72,8 @@ fn silence_is_dead_within_three_seconds_and_a_tenth() {
         court.judge.started(A, Way::Fresh, court.now);
         court.silent(A);
     }
+    let deadline = court.judge.next_deadline().unwrap();
+    court.pass(deadline.since(court.now).as_millis() as u64 + 1);
     assert_eq!(court.verdict(A), (Verdict::Dead, "silent"));
     assert!(court.now.since(frozen) <= Duration::from_millis(3100), "{:?}", court.now);
 }

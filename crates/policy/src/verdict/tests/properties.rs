@@ -64,6 +64,7 @@ fn bad(n: usize, now: Time) -> Evidence {
         5 => Evidence::DialFailed(DialFault::TimedOut),
         6 => Evidence::Unanswered { since: earlier(500) },
         7 => Evidence::EndedEarly { answered: false },
+        8 => Evidence::Slow { since: earlier(200) },
         _ => Evidence::Unresolved,
     }
 }
@@ -96,7 +97,7 @@ proptest! {
 
     #[test]
     fn more_bad_evidence_never_yields_a_better_verdict(
-        acts in acts(), key in key(), more in prop::collection::vec(0_usize..9, 1..4),
+        acts in acts(), key in key(), more in prop::collection::vec(0_usize..10, 1..4),
     ) {
         let mut court = play(&acts, |_, _, _| {});
         for n in more {

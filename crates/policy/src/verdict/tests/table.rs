@@ -134,12 +134,13 @@ fn reset_on_fresh_connections_is_like_refused() {
 fn silence_twice_is_dead_and_resets() {
     let mut court = Court::masters();
     let since = court.now;
-    court.pass(700);
+    court.pass(234);
     court.see(A, Evidence::Overdue { since, timer_late: Duration::ZERO });
     court.silent(A);
     assert_eq!(court.verdict(A), (Suspect, "silent"));
     assert_eq!(court.report(A).tier, Tier::Suspect);
     court.silent(A);
+    court.pass(450);
     assert_eq!(court.verdict(A), (Dead, "silent"));
     assert_eq!(court.resets(), [A]);
 }
@@ -302,6 +303,37 @@ fn traffic_makes_suspect_and_hurries_a_probe_but_never_kills() {
         assert!(court.judge.next_probe(A).unwrap().at <= court.now);
         court.good(A);
         assert_eq!(court.verdict(A).0, Up, "one good round clears a suspicion");
+    }
+}
+
+#[test]
+fn a_slow_flight_brings_a_probe_forward_and_says_nothing() {
+    let mut court = Court::masters();
+    let since = court.now;
+    court.pass(200);
+    for _ in 0..50 {
+        court.see(A, Evidence::Slow { since });
+    }
+    assert_eq!(court.verdict(A).0, Up);
+    let next = court.judge.next_probe(A).unwrap();
+    assert!(next.at <= court.now && next.way == Way::Fresh, "{next:?}");
+    // A good one puts an end to it: what was slow before it is history.
+    court.judge.started(A, Way::Fresh, court.now);
+    court.good(A);
+    court.see(A, Evidence::Slow { since });
+    assert!(court.judge.next_probe(A).unwrap().at > court.now);
+}
+
+#[test]
+fn slow_flights_make_no_storm_of_probes() {
+    let mut court = Court::masters();
+    court.judge.started(A, Way::Fresh, court.now);
+    court.good(A);
+    let (begun, fast) = (court.now, court.judge.settings().fast_interval);
+    for _ in 0..20 {
+        court.pass(5);
+        court.see(A, Evidence::Slow { since: court.now });
+        assert!(court.judge.next_probe(A).unwrap().at >= begun + fast);
     }
 }
 

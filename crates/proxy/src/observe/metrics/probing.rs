@@ -4,7 +4,7 @@ use super::histogram::Counter;
 use eclusa_policy::verdict::{Evidence, Verdict, VoidCause, Way};
 
 /// Kinds of evidence, as the metric names them.
-pub(super) const KINDS: [&str; 17] = [
+pub(super) const KINDS: [&str; 18] = [
     "connected",
     "hello",
     "handshake",
@@ -22,6 +22,7 @@ pub(super) const KINDS: [&str; 17] = [
     "byte",
     "unresolved",
     "resolved",
+    "slow",
 ];
 
 /// Causes of void results, as the metric names them.
@@ -67,6 +68,7 @@ impl ProbingCell {
             Evidence::Byte => 14,
             Evidence::Unresolved => 15,
             Evidence::Resolved => 16,
+            Evidence::Slow { .. } => 17,
         };
         self.evidence[kind].add(1);
     }
