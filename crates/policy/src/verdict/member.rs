@@ -174,7 +174,14 @@ impl Member {
                 self.bad(Outcome::Bad(Reason::Slow), now);
                 self.late(since, false)
             }
-            Evidence::Overdue { .. } => self.hurry(now),
+            Evidence::Overdue { .. } => {
+                // Over a fresh connection its hello came a moment ago: it lives, and is slow to
+                // answer. To ask it again at once would be a load on one that is sick.
+                if self.schedule.last_was_kept() {
+                    self.schedule.hurry(now);
+                }
+                Finding::Nothing
+            }
             Evidence::KeptEnded => {
                 self.silence.restart();
                 self.hurry(now)

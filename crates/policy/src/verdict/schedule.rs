@@ -98,6 +98,11 @@ impl Schedule {
         }
     }
 
+    /// Whether the last probe went over the kept connection.
+    pub(super) fn last_was_kept(&self) -> bool {
+        self.kept > 0
+    }
+
     /// Whether the next fresh probe follows a failure or a doubt, not the steady round.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.fresh_wanted
