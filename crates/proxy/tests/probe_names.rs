@@ -12,6 +12,7 @@ use common::probed::{LIMIT, http, is_reset};
 use dns::Names;
 use eclusa_config::plan::{Endpoint, EndpointAddress, Pool, Probe, Program, TlsProbe};
 use eclusa_policy::verdict::{Reason, Settings, Verdict};
+use eclusa_proxy::pool::Endpoint as Standing;
 use eclusa_testkit::apiserver::{ApiServer, Settings as Master};
 use eclusa_testkit::ca::Ca;
 use eclusa_testkit::netns::{Cluster, Shape, skipped};
@@ -123,6 +124,17 @@ fn endpoint(host: &str) -> Endpoint {
     }
 }
 
+/// The sessions that stand on each.
+fn sessions(endpoints: &[Arc<Standing>]) -> Vec<u32> {
+    endpoints.iter().map(|one| one.sessions()).collect()
+}
+
+/// Waits until so many sessions have their endpoint: a session counts as one from its accept on, a
+/// moment before it is given one.
+fn wait_for_leases(endpoints: &[Arc<Standing>], wanted: u32) {
+    wait_until(LIMIT, "the leases", || sessions(endpoints).iter().sum::<u32>() == wanted);
+}
+
 #[test]
 fn a_name_that_no_longer_resolves_keeps_its_addresses_probed_and_used() {
     if skipped("a_name_that_no_longer_resolves_keeps_its_addresses_probed_and_used") {
@@ -134,19 +146,16 @@ fn a_name_that_no_longer_resolves_keeps_its_addresses_probed_and_used() {
         bed.wait_for(master, Verdict::Unresolved, Reason::Unresolved);
         bed.wait_for_probes(master);
     }
-    let mut sessions = bed.connect(4);
-    bed.balancer.wait_for_sessions(4);
+    let mut standing = bed.connect(4);
     let endpoints = bed.balancer.engine().status().pools[0].endpoints();
-    // Accepted is not dialled yet.
-    let dialled = || endpoints.iter().map(|one| one.sessions()).sum::<u32>();
-    wait_until(LIMIT, "sessions on endpoints", || dialled() == 4);
+    wait_for_leases(&endpoints, 4);
     assert!(endpoints.iter().all(|one| one.sessions() == 2), "new sessions go to both");
     // What its probes show stands above it.
     bed.masters[0].fault(|faults| faults.readyz = Some(500));
     bed.wait_for(0, Verdict::Draining, Reason::NotReady(500));
-    sessions.extend(bed.connect(2));
-    bed.balancer.wait_for_sessions(6);
-    wait_until(LIMIT, "new sessions on the other", || endpoints[1].sessions() == 4);
+    standing.extend(bed.connect(2));
+    wait_for_leases(&endpoints, 6);
+    assert_eq!(endpoints[1].sessions(), 4, "new sessions go to the other");
     bed.masters[0].heal();
     bed.wait_for(0, Verdict::Unresolved, Reason::Unresolved);
 
@@ -164,7 +173,7 @@ fn a_name_that_no_longer_resolves_keeps_its_addresses_probed_and_used() {
     }
     let now = || bed.told(NAME).last().is_some_and(|line| line.ends_with("it resolves now"));
     wait_until(LIMIT, "the log", now);
-    assert!(!sessions.iter().any(is_reset));
+    assert!(!standing.iter().any(is_reset));
     // The one that never resolved was told once, and made no other noise.
     let never = bed.told("never.example");
     assert_eq!(never.len(), 1, "{never:?}");
@@ -178,16 +187,17 @@ fn a_removed_endpoint_is_probed_while_it_has_sessions() {
     }
     let bed = Bed::new(3);
     let mut standing = bed.connect(9);
-    bed.balancer.wait_for_sessions(9);
+    // All three, those that are removed below included.
+    let endpoints = bed.balancer.engine().status().pools[0].endpoints();
+    wait_for_leases(&endpoints, 9);
     bed.name_has(&[0]);
     wait_until(LIMIT, "two to be removed", || bed.verdicts().len() == 1);
     for master in [1, 2] {
         bed.wait_for_probes(master);
     }
     let more = bed.connect(3);
-    bed.balancer.wait_for_sessions(12);
-    let endpoints = bed.balancer.engine().status().pools[0].endpoints();
-    wait_until(LIMIT, "new sessions on the one that is left", || endpoints[0].sessions() == 6);
+    wait_for_leases(&endpoints, 12);
+    assert_eq!(sessions(&endpoints), [6, 3, 3], "new sessions go to the one that is left");
     assert!(!standing.iter().chain(&more).any(is_reset));
 
     // It falls silent: its sessions are reset, though it is nobody's endpoint any more.

@@ -11,6 +11,16 @@ pub(super) enum Framing {
     None,
 }
 
+/// How the other side has ended a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// It has read all that had come to it by then: otherwise it resets (RFC 1122, section
+    /// 4.2.2.13; for unix sockets Linux does the same).
+    InOrder,
+    /// What the stream took may never be read, nobody knows from where on.
+    Broken,
+}
+
 /// Messages on their way.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -24,12 +34,14 @@ pub(super) struct Batch {
     done: usize,
     /// Messages that were lost on the way.
     lost: u64,
+    /// How the stream ended that took the messages before these.
+    ended: Option<StreamEnd>,
 }
 
 impl Batch {
     pub(super) fn new(framing: Framing, capacity: usize) -> Self {
         let bytes = Vec::with_capacity(capacity);
-        Self { framing, bytes, ends: Vec::new(), taken: 0, done: 0, lost: 0 }
+        Self { framing, bytes, ends: Vec::new(), taken: 0, done: 0, lost: 0, ended: None }
     }
 
     pub(super) fn push(&mut self, message: &[u8]) {
@@ -111,6 +123,15 @@ impl Batch {
 
     pub(super) fn take_lost(&mut self) -> u64 {
         std::mem::take(&mut self.lost)
+    }
+
+    /// The stream has ended; of two that end over the same batch, the first took what came before.
+    pub(super) fn end_stream(&mut self, end: StreamEnd) {
+        self.ended.get_or_insert(end);
+    }
+
+    pub(super) fn take_ended(&mut self) -> Option<StreamEnd> {
+        self.ended.take()
     }
 }
 

@@ -115,6 +115,11 @@ impl Sink {
         self.untold.swap(0, Ordering::Relaxed)
     }
 
+    /// So many lines were told of, but perhaps nobody heard it.
+    pub(super) fn tell_again(&self, lines: u64) {
+        self.untold.fetch_add(lines, Ordering::Relaxed);
+    }
+
     pub(super) fn reopen(&self) {
         self.reopen.store(true, Ordering::Release);
         self.wake();

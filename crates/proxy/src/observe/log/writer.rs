@@ -1,6 +1,6 @@
 //! The thread that empties a sink's queue into its target.
 
-use super::batch::Batch;
+use super::batch::{Batch, StreamEnd};
 use super::format::Layout;
 use super::live::Moment;
 use super::sink::{QUEUE, Sink};
@@ -23,7 +23,8 @@ pub(super) fn run(shared: &Shared, index: usize, layout: &Layout, opened: Opened
     let batch = Batch::new(opened.framing, BATCH);
     let sink = &shared.sinks[index];
     let scratch = Vec::new();
-    let mut writing = Writing { shared, index, sink, layout, batch, scratch, noticed: None };
+    let (noticed, told) = (None, Told::default());
+    let mut writing = Writing { shared, index, sink, layout, batch, scratch, noticed, told };
     let mut trouble = Trouble { pause: PAUSES.0, told: None };
     let mut target = opened.target;
     loop {
@@ -92,12 +93,23 @@ struct Writing<'a> {
     scratch: Vec<u8>,
     /// When lost lines were last told.
     noticed: Option<Instant>,
+    told: Told,
+}
+
+/// Lost lines that were told to the target itself.
+#[derive(Default)]
+struct Told {
+    /// In the batch; its last message tells them.
+    in_batch: u64,
+    /// In batches that this stream has taken before.
+    before: u64,
 }
 
 impl Writing<'_> {
     /// Takes lines out of the queue, as many as go together.
     fn fill(&mut self, closing: bool) {
         self.batch.clear();
+        self.told.before += std::mem::take(&mut self.told.in_batch);
         let mut moment = Moment::now(&self.shared.live);
         let mut drained = false;
         while self.batch.len() < BATCH && !drained {
@@ -127,11 +139,13 @@ impl Writing<'_> {
             return;
         }
         self.noticed = Some(Instant::now());
-        let name = self.sink.name();
+        let (name, total) = (self.sink.name(), self.sink.dropped_total());
         let message = format!("{dropped} lines dropped: log target {name} did not keep up");
         let event = Event::new("log_dropped", message).severity(Severity::Warning);
-        let line = Line::Event(event.about("lines", dropped).about("target", name));
+        let event = event.about("lines", dropped).about("total", total).about("target", name);
+        let line = Line::Event(event);
         if self.sink.wants_events() {
+            self.told.in_batch = dropped;
             self.add(SystemTime::now(), &line, moment);
         } else {
             self.shared.line(line, Some(self.index));
@@ -143,6 +157,13 @@ impl Writing<'_> {
         let lost = self.batch.take_lost();
         if lost > 0 {
             self.sink.count_dropped(lost);
+        }
+        // What this batch tells was not taken whole by then: it goes to the next stream by itself.
+        if let Some(end) = self.batch.take_ended() {
+            let told = std::mem::take(&mut self.told.before);
+            if end == StreamEnd::Broken {
+                self.sink.tell_again(told);
+            }
         }
         written
     }

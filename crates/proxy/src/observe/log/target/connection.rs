@@ -1,13 +1,13 @@
 //! A stream to a syslog: over TCP (RFC 6587), or at a unix socket that takes no datagrams.
 
 use super::file::write_rest;
-use super::{Batch, STALL, Target};
+use super::{Batch, STALL, StreamEnd, Target};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,22 +67,21 @@ impl Connection {
 impl Stream {
     /// Whether the other side has closed: what is written then is lost, and only the next write
     /// would tell. A syslog never speaks; what it says all the same is thrown away.
-    fn is_closed(&self) -> bool {
+    fn end(&self) -> Option<StreamEnd> {
         let descriptor = match self {
             Self::Tcp(stream) => stream.as_fd(),
             Self::Unix(stream) => stream.as_fd(),
         };
-        hear(descriptor).is_none_or(|heard| heard == 0)
-    }
-}
-
-/// Bytes heard; 0 at the end, `None` on an error, 1 where there is nothing to hear.
-fn hear(descriptor: BorrowedFd<'_>) -> Option<usize> {
-    let mut heard = [0_u8; 256];
-    match recv(descriptor, &mut heard[..], RecvFlags::DONTWAIT) {
-        Ok((_, count)) => Some(count),
-        Err(Errno::AGAIN | Errno::INTR) => Some(1),
-        Err(_) => None,
+        let mut heard = [0_u8; 256];
+        match recv(descriptor, &mut heard[..], RecvFlags::DONTWAIT) {
+            // A reset behind the end: something came too late to be read.
+            Ok((_, 0)) => match SockRef::from(&descriptor).take_error() {
+                Ok(None) => Some(StreamEnd::InOrder),
+                _ => Some(StreamEnd::Broken),
+            },
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => None,
+            Err(_) => Some(StreamEnd::Broken),
+        }
     }
 }
 
@@ -101,8 +100,9 @@ impl Write for Stream {
 
 impl Target for Connection {
     fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
-        if self.stream.as_ref().is_some_and(Stream::is_closed) {
+        if let Some(end) = self.stream.as_ref().and_then(Stream::end) {
             self.stream = None;
+            batch.end_stream(end);
         }
         let mut fresh = false;
         loop {
@@ -118,7 +118,10 @@ impl Target for Connection {
             match error.kind() {
                 // The timeout of a write: the connection stands, and goes on where it is.
                 io::ErrorKind::WouldBlock => return Err(error),
-                _ => self.stream = None,
+                _ => {
+                    self.stream = None;
+                    batch.end_stream(StreamEnd::Broken);
+                }
             }
             // Whoever listened may have been started anew: once, at once.
             if fresh {

@@ -5,7 +5,7 @@ mod datagrams;
 mod file;
 mod local;
 
-use super::batch::{Batch, Framing};
+use super::batch::{Batch, Framing, StreamEnd};
 use super::format::Head;
 use connection::Connection;
 use datagrams::Datagrams;

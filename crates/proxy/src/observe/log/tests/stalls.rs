@@ -118,7 +118,10 @@ fn a_collector_that_dies_is_found_again_and_gets_whole_messages() {
     // It stands still, a message half way, and dies: what it has not read is reset.
     let stuck = send_until_stuck(&logger, &path);
     let (sent, _) = send_until_dropped(&logger, stuck);
-    drop((stream, listener));
+    // In this order: a connection that is made anew must not wait at the old listener, and take lines
+    // with it when that goes.
+    drop(listener);
+    drop(stream);
     let listener = TcpListener::bind(address).unwrap();
     let (stream, _) = listener.accept().unwrap();
     let reading = std::thread::spawn(move || messages(stream));
@@ -135,6 +138,58 @@ fn a_collector_that_dies_is_found_again_and_gets_whole_messages() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["lines"], dropped);
     assert_eq!((numbers[0] + numbers.len()) as u64 + dropped, sent as u64 + 1);
+}
+
+/// Reads until it was told of lost lines and the line with this number has come, the last there is;
+/// returns what was told.
+fn hear_of_losses(stream: &TcpStream, last: Option<usize>) -> serde_json::Value {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut reader = BufReader::new(stream);
+    let (mut told, mut came) = (None, last.is_none());
+    while told.is_none() || !came {
+        let message = message(&mut reader).expect("more is told");
+        let json = message.split_once(" - ").unwrap().1;
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        came |= last.is_some() && number(&json) == last;
+        if json["event"] == "log_dropped" {
+            assert!(told.is_none(), "{told:?} and {json}");
+            told = Some(json);
+        }
+    }
+    told.unwrap()
+}
+
+#[test]
+fn losses_that_a_broken_connection_may_have_swallowed_are_told_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_scratch, path) = scratch();
+    let (logger, writer) = beside_a_file(listener.local_addr().unwrap(), &path);
+    logger.line(Line::Event(Event::new("test", "the first")));
+    let (stuck, _) = listener.accept().unwrap();
+    let sent = send_until_stuck(&logger, &path);
+    let (sent, _) = send_until_dropped(&logger, sent);
+    let dropped = logger.dropped_total();
+    // The second is told, and resets what came behind: the writer cannot know what was read.
+    drop(stuck);
+    let (second, _) = listener.accept().unwrap();
+    let told = hear_of_losses(&second, None);
+    assert_eq!((&told["lines"], &told["total"]), (&dropped.into(), &dropped.into()));
+    wait_until(PATIENCE, "the queue to be emptied", || logger.shared.sinks[0].queue().0 == 0);
+    assert_eq!(second.peek(&mut [0]).unwrap(), 1, "something is not read");
+    drop(second);
+    logger.line(numbered(sent));
+    let (third, _) = listener.accept().unwrap();
+    let told = hear_of_losses(&third, Some(sent));
+    // No loss beside the first ones: the sum since the start says so.
+    assert_eq!((&told["lines"], &told["total"]), (&dropped.into(), &dropped.into()));
+    // It has read all and ends in order: there is nothing to be told again.
+    drop(third);
+    logger.line(numbered(sent + 1));
+    let (fourth, _) = listener.accept().unwrap();
+    writer.close();
+    let heard = messages(fourth);
+    assert_eq!(heard.iter().map(number).collect::<Vec<_>>(), [Some(sent + 1)], "{heard:?}");
+    assert_eq!(logger.dropped_total(), dropped);
 }
 
 #[test]
