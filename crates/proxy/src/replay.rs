@@ -10,7 +10,6 @@ use crate::pool::{
     Call, DialFailure, Dialled, Endpoint, FailureKind, Lease, Patience, Pool, PoolId, dial,
 };
 use eclusa_policy::replay::{Replay, Settings};
-use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::reset_on_close;
 use std::cell::RefCell;
@@ -254,9 +253,7 @@ impl Race<'_> {
     fn tell_slow(&self) {
         if let Some(first) = &self.runners[0] {
             let (worker, endpoint) = (self.flight.worker, first.lease.endpoint());
-            let since = Time::after_start(
-                worker.time().since_start().saturating_sub(first.sent_at.elapsed()),
-            );
+            let since = worker.time_of(first.sent_at.into_std());
             worker.signal(self.flight.pool, endpoint, Evidence::Slow { since });
         }
     }
@@ -267,8 +264,7 @@ impl Race<'_> {
         let (worker, pool) = (self.flight.worker, self.flight.pool);
         let endpoint = first.lease.endpoint();
         let now = worker.time();
-        let waited = first.sent_at.elapsed();
-        let since = Time::after_start(now.since_start().saturating_sub(waited));
+        let since = worker.time_of(first.sent_at.into_std());
         worker.signal(pool, endpoint, Evidence::Unanswered { since });
         let slot = worker.replays().slot(pool, endpoint);
         if self.flight.tries_left == 0 {

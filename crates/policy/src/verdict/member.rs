@@ -174,40 +174,35 @@ impl Member {
                 self.bad(Outcome::Bad(Reason::Slow), now);
                 self.late(since, false)
             }
-            Evidence::Overdue { .. } => {
-                // Over a fresh connection its hello came a moment ago: it lives, and is slow to
-                // answer. To ask it again at once would be a load on one that is sick.
-                if self.schedule.last_was_kept() {
-                    self.schedule.hurry(now);
-                }
-                Finding::Nothing
-            }
-            Evidence::KeptEnded => {
-                self.silence.restart();
-                self.hurry(now)
-            }
-            Evidence::Slow { since } => {
-                if !self.silence.heard_since(since) {
-                    self.schedule.glance(settings);
-                }
-                Finding::Nothing
-            }
             Evidence::DialFailed(_) | Evidence::Unanswered { .. } | Evidence::EndedEarly { .. } => {
                 self.schedule.hurry(now);
                 self.met_by_traffic(evidence)
             }
-            Evidence::Byte => {
-                self.silence.byte(now);
+            _ => {
+                self.noted(evidence, now, settings);
                 Finding::Nothing
             }
-            Evidence::Unresolved | Evidence::Resolved => {
-                self.resolved = *evidence == Evidence::Resolved;
-                Finding::Nothing
+        }
+    }
+
+    /// What finds nothing by itself: a sign of life, or a reason to ask sooner.
+    fn noted(&mut self, evidence: &Evidence, now: Time, settings: &Settings) {
+        match *evidence {
+            Evidence::Byte => self.silence.byte(now),
+            // Over a fresh connection its hello came a moment ago: it lives, and is slow to
+            // answer. To ask it again at once would be a load on one that is sick.
+            Evidence::Overdue { .. } if self.schedule.last_was_kept() => self.schedule.hurry(now),
+            Evidence::KeptEnded => {
+                self.silence.restart();
+                self.schedule.hurry(now);
             }
-            Evidence::Void(cause) => {
-                self.void(cause, now);
-                Finding::Nothing
+            Evidence::Slow { since } if !self.silence.heard_since(since) => {
+                self.schedule.glance(settings);
             }
+            Evidence::Unresolved => self.resolved = false,
+            Evidence::Resolved => self.resolved = true,
+            Evidence::Void(cause) => self.void(cause, now),
+            _ => {}
         }
     }
 
@@ -223,11 +218,6 @@ impl Member {
             Evidence::EndedEarly { answered: false } => Finding::Suspect(Reason::EndedEarly),
             _ => Finding::Nothing,
         }
-    }
-
-    fn hurry(&mut self, now: Time) -> Finding {
-        self.schedule.hurry(now);
-        Finding::Nothing
     }
 
     /// Our own trouble is no evidence: the state is held. After a standstill the row of silence

@@ -353,6 +353,11 @@ impl Worker {
         self.shared.time()
     }
 
+    /// The same moment on the clock of `policy`.
+    pub(crate) fn time_of(&self, instant: Instant) -> Time {
+        self.shared.time_of(instant)
+    }
+
     /// Tells the probes what traffic saw of an endpoint of `pool`.
     pub(crate) fn signal(&self, pool: &Pool, endpoint: &Endpoint, evidence: Evidence) {
         self.shared.signal(pool.id(), endpoint.key(), evidence);

@@ -27,6 +27,8 @@ const LOCAL_AT_MOST: Duration = Duration::from_secs(30);
 /// With nobody else to dial, an attempt without an answer is begun anew after this: its SYN may have
 /// left over a way that is gone (a leg of this host that was down), and would stay on it.
 const RENEW: Duration = Duration::from_millis(1500);
+/// After this share of `hedge_after` the probes are to have a look at an endpoint that has not answered.
+const SLOW: f64 = 0.4;
 /// Endpoints dialled side by side at most.
 const AT_ONCE: usize = 3;
 
@@ -109,6 +111,7 @@ pub(crate) async fn dial(
         skipped: Vec::new(),
         running: [const { None }; AT_ONCE],
         rival_at: None,
+        slow_at: None,
         failed: None,
         shortage: None,
         paused: Duration::ZERO,
@@ -134,6 +137,8 @@ struct Dialler<'a> {
     running: [Option<Attempt>; AT_ONCE],
     /// When one more endpoint is to be dialled beside those under way.
     rival_at: Option<Instant>,
+    /// When the probes are to hear that the first endpoint is slow to answer.
+    slow_at: Option<Instant>,
     // No leases: what is not dialled must not count.
     failed: Option<(Arc<Endpoint>, io::Error)>,
     shortage: Option<(Arc<Endpoint>, io::Error)>,
@@ -155,6 +160,7 @@ impl Dialler<'_> {
                 continue;
             }
             let until = self.rival_at.unwrap_or_else(|| self.renew_at()).min(self.deadline);
+            let until = self.slow_at.map_or(until, |slow| slow.min(until));
             match self.next_event(until).await {
                 Event::Connected(Attempt { stream, lease, .. }) => {
                     for loser in self.running.iter().flatten() {
@@ -175,6 +181,7 @@ impl Dialler<'_> {
                     self.start_next();
                 }
                 Event::TimeIsUp if Instant::now() >= self.deadline => return Err(self.time_is_up()),
+                Event::TimeIsUp if self.slow_at.is_some() => self.tell_slow(),
                 Event::TimeIsUp if self.rival_at.is_none() => self.renew(),
                 Event::TimeIsUp => self.start_rival(),
             }
@@ -265,6 +272,10 @@ impl Dialler<'_> {
                 *free = Some(Attempt { stream, lease, began: Instant::now() });
                 let hedge = self.pool.plan().dial.hedge_after;
                 self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+                self.slow_at = match self.tries {
+                    1 => hedge.map(|after| Instant::now() + after.mul_f64(SLOW)),
+                    _ => None,
+                };
                 return true;
             }
             Err(error) if is_local_trouble(&error) => {
@@ -385,6 +396,15 @@ impl Dialler<'_> {
 
     fn tell(&self, lease: &Lease, fault: DialFault) {
         self.worker.signal(self.pool, lease.endpoint(), Evidence::DialFailed(fault));
+    }
+
+    fn tell_slow(&mut self) {
+        self.slow_at = None;
+        for attempt in self.running.iter().flatten() {
+            let since = self.worker.time_of(attempt.began.into_std());
+            let slow = Evidence::Slow { since };
+            self.worker.signal(self.pool, attempt.lease.endpoint(), slow);
+        }
     }
 
     fn nobody_left(&mut self) -> DialFailure {
