@@ -24,10 +24,20 @@ pub const LIFE: Topic = Topic {
             name: "ping-pong",
             title: "CPU of logs and metrics, small messages",
             work: Work::Bench {
-                load: "tcp-ping-pong/100/observed",
-                item: "5.1",
-                peer: Some("eclusa-unobserved"),
+                load: "tcp-observed-ping-pong/100",
+                item: "5a.1 logs, metrics and 20 routes:",
+                peer: Some("eclusa-bare"),
                 most: 1.03,
+            },
+        },
+        Step {
+            name: "connect-close",
+            title: "CPU of logs and metrics, short connections",
+            work: Work::Bench {
+                load: "tcp-observed-connect-close/32",
+                item: "5a.2 logs, metrics and 20 routes:",
+                peer: Some("haproxy-tuned"),
+                most: 1.05,
             },
         },
     ],
