@@ -481,7 +481,9 @@ impl Engine {
         let endpoints: Vec<_> = pools.iter().flat_map(|pool| pool.endpoints().to_vec()).collect();
         let tiers = endpoints.iter().map(|endpoint| endpoint.report().tier);
         let ready = tiers.filter(|tier| *tier <= Tier::Unprobed).count();
-        format!("{ready}/{} endpoints ready, {} sessions", endpoints.len(), self.count())
+        let refused = self.shared.metrics.is_reload_refused();
+        let refused = if refused { "; the last reload was refused" } else { "" };
+        format!("{ready}/{} endpoints ready, {} sessions{refused}", endpoints.len(), self.count())
     }
 
     /// Writes an event to the log.

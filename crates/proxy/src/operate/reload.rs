@@ -17,6 +17,7 @@ impl Operator {
         let reply = self.read_and_take(force);
         if let Some(keeper) = &self.keeper {
             keeper.ready();
+            keeper.status(&self.engine.in_one_line());
         }
         let succeeded = reply.outcome == Outcome::Done;
         let message = reply.messages.first().cloned().unwrap_or_default();
@@ -39,7 +40,10 @@ impl Operator {
             Err(diagnostics) => {
                 let text = diagnostics.to_string();
                 self.engine.refuse_reload(&text);
-                return Reply::not_done(Outcome::Failed, text.trim_end());
+                // A line for people each: a diagnostic shows the file's own.
+                let mut lines = text.trim_end().lines();
+                let first = Reply::not_done(Outcome::Failed, lines.next().unwrap_or_default());
+                return lines.fold(first, Reply::line);
             }
         };
         let warnings = warnings.lines();
