@@ -274,7 +274,7 @@ fn all_down(bed: &mut Bed) -> Acted {
     bed.watch(s(8));
     let mut marks = Marks::new(marks);
     marks.judged = serves + first + AFTER_FIRST;
-    Acted { marks, first_answer: Some(first.as_secs_f64()) }
+    Acted { first_answer: Some(first.as_secs_f64()), ..marks.into() }
 }
 
 fn cold(bed: &mut Bed) -> Acted {
@@ -297,5 +297,5 @@ fn cold(bed: &mut Bed) -> Acted {
     bed.watch(s(4));
     let mut marks = Marks::new((begun, begun));
     marks.judged = serves + first + AFTER_FIRST;
-    Acted { marks, first_answer: Some(first.as_secs_f64()) }
+    Acted { first_answer: Some(first.as_secs_f64()), ..marks.into() }
 }

@@ -12,15 +12,17 @@ pub type Act = fn(&mut Bed) -> Acted;
 
 /// What an act tells: its times, and how long it took from a master that serves to an answer, in
 /// seconds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Acted {
     pub marks: Marks,
     pub first_answer: Option<f64>,
+    /// A session that the row itself held, and that was cut: how, in words.
+    pub cut: Option<String>,
 }
 
 impl From<Marks> for Acted {
     fn from(marks: Marks) -> Self {
-        Self { marks, first_answer: None }
+        Self { marks, first_answer: None, cut: None }
     }
 }
 
@@ -59,6 +61,10 @@ impl Row {
             let acted = (self.act)(&mut bed);
             let mut seen = Seen::of(&bed, acted.marks, &self.victims);
             seen.first_answer = acted.first_answer;
+            if let Some(how) = acted.cut {
+                seen.lasting_cut += 1;
+                *seen.failures.entry(how).or_default() += 1;
+            }
             seen.words = bed.candidate.words();
             seen
         };

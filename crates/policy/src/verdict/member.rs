@@ -144,7 +144,11 @@ impl Member {
                 self.set_up();
                 slow.unwrap_or_else(|| self.good(Check::Connect, now, settings))
             }
-            Evidence::Hello { took } => self.hello(took, now, settings).unwrap_or(Finding::Nothing),
+            Evidence::Hello { took } => {
+                // It was reached: what is silent after this is found by another dial.
+                self.schedule.dialled();
+                self.hello(took, now, settings).unwrap_or(Finding::Nothing)
+            }
             Evidence::Handshake(facts) => {
                 self.schedule.dialled();
                 self.silence.byte(now);

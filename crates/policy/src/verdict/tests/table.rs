@@ -325,6 +325,21 @@ fn a_slow_flight_brings_a_probe_forward_and_says_nothing() {
 }
 
 #[test]
+fn a_dial_that_was_answered_keeps_no_other_back() {
+    let mut court = Court::masters();
+    court.judge.started(A, Way::Fresh, court.now);
+    court.see(A, Evidence::DialFailed(DialFault::TimedOut));
+    let next = court.judge.next_probe(A).unwrap();
+    assert!(next.at > court.now, "its SYN may be lost to the same burst");
+    court.see(A, Evidence::Hello { took: Duration::from_millis(5) });
+    court.pass(300);
+    // The rest of the handshake does not come.
+    court.see(A, Evidence::DialFailed(DialFault::TimedOut));
+    let next = court.judge.next_probe(A).unwrap();
+    assert!(next.at <= court.now && next.way == Way::Fresh, "{next:?}");
+}
+
+#[test]
 fn slow_flights_make_no_storm_of_probes() {
     let mut court = Court::masters();
     court.judge.started(A, Way::Fresh, court.now);
