@@ -96,6 +96,7 @@ impl Metrics {
     fn taken(&self) {
         with_local_recorder(&self.control, || {
             gauge!("eclusa_last_reload_successful").set(1.0);
+            gauge!("eclusa_config_last_good").set(0.0);
             gauge!("eclusa_last_reload_success_timestamp_seconds").set(seconds(SystemTime::now()));
         });
     }
@@ -114,6 +115,14 @@ impl Metrics {
         with_local_recorder(&self.control, || {
             counter!("eclusa_reloads_total", "outcome" => "refused").increment(1);
             gauge!("eclusa_last_reload_successful").set(0.0);
+        });
+    }
+
+    /// The file was refused at the start: what was in force before goes on.
+    pub(crate) fn set_file_refused(&self) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_last_reload_successful").set(0.0);
+            gauge!("eclusa_config_last_good").set(1.0);
         });
     }
 
