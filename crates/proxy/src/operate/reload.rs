@@ -35,7 +35,7 @@ impl Operator {
             return Reply::not_done(Outcome::Failed, message);
         };
         let loaded = eclusa_config::load_with(self.program, config, Mode::Start, files::open);
-        let Loaded { plan, warnings } = match loaded {
+        let Loaded { plan, warnings, digest } = match loaded {
             Ok(loaded) => loaded,
             Err(diagnostics) => {
                 let text = diagnostics.to_string();
@@ -51,7 +51,12 @@ impl Operator {
             self.engine.warn(warning);
         }
         match self.engine.reload(&plan, force) {
-            Ok(reloaded) => self.reloaded(&plan, &reloaded, warnings),
+            Ok(reloaded) => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.in_force(digest);
+                }
+                self.reloaded(&plan, &reloaded, warnings)
+            }
             Err(error @ ReloadError::Shrink(_)) => {
                 Reply::not_done(Outcome::Refused, error.to_string())
             }

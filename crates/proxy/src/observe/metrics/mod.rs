@@ -100,6 +100,7 @@ impl Metrics {
         self.refused.store(false, Ordering::Relaxed);
         with_local_recorder(&self.control, || {
             gauge!("eclusa_last_reload_successful").set(1.0);
+            gauge!("eclusa_config_last_good").set(0.0);
             gauge!("eclusa_last_reload_success_timestamp_seconds").set(seconds(SystemTime::now()));
         });
     }
@@ -125,6 +126,14 @@ impl Metrics {
     /// Whether the last reload was refused.
     pub(crate) fn is_reload_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The file was refused at the start: what was in force before goes on.
+    pub(crate) fn set_file_refused(&self) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_last_reload_successful").set(0.0);
+            gauge!("eclusa_config_last_good").set(1.0);
+        });
     }
 
     /// The keeper had to start so many engines anew before this one.
