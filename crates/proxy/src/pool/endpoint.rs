@@ -38,6 +38,8 @@ pub struct Endpoint {
     /// Counts them exactly while there is a limit.
     places: Arc<Places>,
     cells: Box<[Cell]>,
+    /// One for each worker, as the cells.
+    waits: Box<[Wait]>,
 }
 
 /// More sessions than there can be.
@@ -95,6 +97,30 @@ struct Cell {
     heard_lasting: AtomicU64,
 }
 
+/// Whether sessions of one worker wait for a word of an endpoint: odd while they do, another number
+/// each time. On a cache line of its own, which nobody reads who picks.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Wait(AtomicU64);
+
+impl Wait {
+    /// Bytes went to the endpoint.
+    fn begin(&self) {
+        let now = self.0.load(Ordering::Relaxed);
+        if now & 1 == 0 {
+            self.0.store(now + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// A byte came from it.
+    fn end(&self) {
+        let now = self.0.load(Ordering::Relaxed);
+        if now & 1 == 1 {
+            self.0.store(now + 1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(
         written: &plan::Endpoint,
@@ -117,6 +143,7 @@ impl Endpoint {
             limit: AtomicU32::new(written.sessions_max.unwrap_or(NO_LIMIT)),
             places,
             cells: (0..workers).map(|_| Cell::default()).collect(),
+            waits: (0..workers).map(|_| Wait::default()).collect(),
         }
     }
 
@@ -309,6 +336,13 @@ impl Endpoint {
         latest(self.cells.iter().map(|cell| &cell.heard_lasting))
     }
 
+    /// For each worker whether its sessions wait for a word of it: the wait's number, which the next
+    /// wait has not.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = Option<u64>> {
+        let numbers = self.waits.iter().map(|wait| wait.0.load(Ordering::Relaxed));
+        numbers.map(|number| (number & 1 == 1).then_some(number))
+    }
+
     /// Begins (a number) or ends (0) the reset of its sessions.
     pub(crate) fn set_reset_order(&self, order: u64) {
         self.reset_order.store(order, Ordering::Release);
@@ -381,10 +415,20 @@ impl Lease {
         self.cell().failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes that bytes went to the endpoint.
+    pub(crate) fn asked(&self) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+            wait.begin();
+        }
+    }
+
     /// Notes that a byte came from the endpoint: `tick` is the worker's coarse time; `now` is asked
     /// only while something speaks against the endpoint. `lasting`: on a session that has stood for
     /// [`LASTING`] or more.
     pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time, lasting: bool) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+            wait.end();
+        }
         let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
         let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
         let note = |moment: &AtomicU64| {

@@ -182,6 +182,8 @@ impl Relay {
                 let clock = self.buffers.clock();
                 let lasting = clock.now().elapsed_since(self.began) >= LASTING;
                 self.lease.heard(clock.tick_time(), || clock.time(), lasting);
+            } else {
+                self.lease.asked();
             }
         }
         match flow {
