@@ -5,14 +5,10 @@
 mod apiserver;
 mod command_line;
 mod edge;
-mod haproxys_log;
 mod instance;
 mod limits;
 mod listeners;
-mod logs;
-mod operate;
 mod postgres;
 mod send_proxy;
 mod stop;
-mod systemd;
 mod workers;

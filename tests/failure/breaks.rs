@@ -1,6 +1,6 @@
 //! Connections that break: resets from either side, and what was said before them.
 
-use crate::bed::{Bed, STUCK, VIP, carry_all, connect_to, is_reset, patient, reset};
+use e2e::bed::{Bed, STUCK, VIP, carry_all, connect_to, is_reset, patient, reset};
 use e2e::proof::{Item, size};
 use eclusa_testkit::endpoint::{ANSWER, Kind};
 use std::io::{self, Read, Write};

@@ -1,6 +1,6 @@
 //! Whole streams: large ones, which are spliced, and small messages, which are copied.
 
-use crate::bed::{Bed, STUCK, carry_all, mebibytes, receive_end};
+use e2e::bed::{Bed, STUCK, carry_all, mebibytes, receive_end};
 use e2e::proof::{Item, size};
 use eclusa_testkit::client::{both_ways, download, upload};
 use eclusa_testkit::endpoint::Kind;

@@ -1,6 +1,6 @@
 //! Sessions of which one side has finished.
 
-use crate::bed::{Bed, VIP, carry, carry_all, is_reset, receive, receive_end, send};
+use e2e::bed::{Bed, VIP, carry, carry_all, is_reset, receive, receive_end, send};
 use e2e::proof::{Item, median, size};
 use eclusa_testkit::endpoint::Kind;
 use eclusa_testkit::wait_until;

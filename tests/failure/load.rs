@@ -1,6 +1,6 @@
 //! More clients than sessions are allowed: they wait, and nobody is accepted and then closed.
 
-use crate::bed::{Bed, carry_all, receive, receive_end, send};
+use e2e::bed::{Bed, carry_all, receive, receive_end, send};
 use e2e::proof::Item;
 use eclusa_testkit::endpoint::Kind;
 use eclusa_testkit::wait::pause;

@@ -1,6 +1,6 @@
 //! What sessions leave behind: nothing.
 
-use crate::bed::{Bed, carry_all, mebibytes};
+use e2e::bed::{Bed, carry_all, mebibytes};
 use e2e::proof::{Item, size};
 use eclusa_testkit::client::both_ways;
 use eclusa_testkit::endpoint::Kind;

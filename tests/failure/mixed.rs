@@ -1,7 +1,7 @@
 //! Sessions as they come: bursts and single bytes, pauses of either reader, either side finishing
 //! first. Each goes from copying to splicing and back, in both directions at once.
 
-use crate::bed::{Bed, STUCK, VIP, carry_all, patient};
+use e2e::bed::{Bed, STUCK, VIP, carry_all, patient};
 use e2e::proof::{Item, size};
 use eclusa_testkit::stream::{Checksum, Stream};
 use eclusa_testkit::wait::pause;

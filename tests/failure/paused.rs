@@ -1,7 +1,7 @@
 //! Peers that stand still for a while and are not to be cut: readers with a closed window, and a
 //! frozen endpoint.
 
-use crate::bed::{Bed, STUCK, VIP, carry_all, mebibytes, receive, receive_end, send};
+use e2e::bed::{Bed, STUCK, VIP, carry_all, mebibytes, receive, receive_end, send};
 use e2e::proof::{Item, size};
 use eclusa_testkit::client::{download, upload};
 use eclusa_testkit::endpoint::Kind;

@@ -1,6 +1,6 @@
 //! SIGTERM under load: who was accepted is served.
 
-use crate::bed::{Bed, carry_all, is_reset, receive, receive_end, send};
+use e2e::bed::{Bed, carry_all, is_reset, receive, receive_end, send};
 use e2e::proof::{Item, size};
 use eclusa_testkit::endpoint::Kind;
 use eclusa_testkit::process::Signal;

@@ -1,6 +1,6 @@
 //! Peers that vanish without a word: every packet to and from their host is dropped.
 
-use crate::bed::{Bed, STUCK, VIP, carry, is_reset, patient};
+use e2e::bed::{Bed, STUCK, VIP, carry, is_reset, patient};
 use e2e::proof::{Item, median, size};
 use eclusa_testkit::netns::Direction;
 use eclusa_testkit::wait::{pause, wait_until};

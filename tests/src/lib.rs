@@ -1,6 +1,7 @@
 //! End-to-end tests: what they share. They run the real programs, each as its shipped unit would,
 //! in the cluster of namespaces, and record what they have shown.
 
+pub mod bed;
 pub mod plain;
 pub mod product;
 pub mod proof;

@@ -22,6 +22,7 @@ pub use nearest::nearest;
 use document::{Document, Source};
 use plan::{Plan, Program};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,17 @@ pub struct Loaded {
     pub plan: Plan,
     /// Warnings; no errors.
     pub warnings: Diagnostics,
+    /// [`digest`] of the text that it came from.
+    pub digest: u64,
+}
+
+/// Tells texts of a configuration from each other, within one version of the program. Nobody who could
+/// choose the text gains anything by two with the same.
+#[must_use]
+pub fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 /// How the files that a document names (certificates, keys, tokens) are opened.
@@ -72,15 +84,21 @@ pub fn load_with(
     mode: Mode,
     open: Opener,
 ) -> Result<Loaded, Diagnostics> {
+    let text = text_of(program, path)?;
+    parse_with(program, &path.display().to_string(), &text, mode, open)
+}
+
+/// The text of a file, at most one byte more than [`FILE_MAX`].
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub fn text_of(program: Program, path: &Path) -> Result<String, Diagnostics> {
     let name = path.display().to_string();
     let bytes = match File::open(path).and_then(read) {
         Ok(bytes) => bytes,
         Err(error) => return Err(unreadable(program, &name, &error)),
     };
-    match String::from_utf8(bytes) {
-        Ok(text) => parse_with(program, &name, &text, mode, open),
-        Err(error) => Err(not_utf8(&name, &error)),
-    }
+    String::from_utf8(bytes).map_err(|error| not_utf8(&name, &error))
 }
 
 /// A duration as the configuration writes it: `500ms`, `30s`, `5m`, `1h`, `2d`.
@@ -120,7 +138,11 @@ pub fn parse(
     parse_with(program, file_name, text, mode, |path| File::open(path))
 }
 
-fn parse_with(
+/// Checks a text as [`parse`] does; the files that it names are opened by `open`.
+///
+/// # Errors
+/// Everything that is wrong with the text, at once.
+pub fn parse_with(
     program: Program,
     file_name: &str,
     text: &str,
@@ -137,7 +159,8 @@ fn parse_with(
         ));
     }
     let (document, diagnostics) = Document::parse(Arc::new(Source::new(file_name, text)));
-    check::run(program, &document, (mode, open), diagnostics)
+    let loaded = check::run(program, &document, (mode, open), diagnostics)?;
+    Ok(Loaded { digest: digest(text), ..loaded })
 }
 
 /// Checks what options of a command line say, by the same rules as a file. `command` is the part

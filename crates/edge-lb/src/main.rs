@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
+use eclusa_proxy::drop_in::{self, DropIn};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,9 +29,28 @@ enum Command {
     Engine(EngineArguments),
     /// Tell everything that is wrong with a file, and do nothing else
     Check(Check),
+    /// Print a drop-in for the unit that keeps the service from all other addresses
+    ///
+    /// `IPAddressDeny=` and `IPAddressAllow=` of systemd.resource-control(5), for what the file says:
+    /// clients, endpoints, resolvers, syslog, the other host. Where every listener has an `allow` list,
+    /// or --clients says from where clients come, all other addresses are denied; else the private and
+    /// link-local ones, so that nobody who takes the service over comes from outside into the networks
+    /// behind this host.
+    #[command(after_long_help = DROP_IN)]
+    DropIn(DropIn),
     #[command(flatten)]
     Admin(AdminCommand),
 }
+
+const DROP_IN: &str = "\
+To put it in force, after each change of the file that changes it:
+  eclusa-edge drop-in > /etc/systemd/system/eclusa-edge.service.d/addresses.conf
+  systemctl daemon-reload
+  systemctl restart eclusa-edge
+
+What it does not know, standard error tells: read it before you restart. Clients in private networks
+beside those of the whole internet:
+  eclusa-edge drop-in --clients 0.0.0.0/0 --clients 192.168.1.0/24";
 
 #[derive(Args, Debug)]
 struct Run {
@@ -70,6 +90,7 @@ fn main() -> ExitCode {
         }
         Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments),
         Command::Check(wanted) => command::check(PROGRAM, &wanted),
+        Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

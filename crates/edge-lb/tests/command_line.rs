@@ -44,3 +44,21 @@ fn a_missing_file_ends_with_2() {
         assert!(err.starts_with("/nowhere/edge.toml: error: cannot be read"), "{err}");
     }
 }
+
+#[test]
+fn a_drop_in_is_printed_for_a_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/edge-sni.toml");
+    let file = path.to_str().unwrap();
+    let (code, out, err) = output(&["drop-in", "-c", file]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("\n[Service]\n") && out.contains("\nIPAddressDeny=10.0.0.0/8 "), "{out}");
+    assert!(err.contains("eclusa-edge: clients with private addresses are dropped"), "{err}");
+    let (code, out, _) = output(&["drop-in", "-c", file, "--clients", "192.168.1.0/24"]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("\nIPAddressDeny=any\n"), "{out}");
+    assert!(out.contains("\nIPAddressAllow=192.168.1.0/24\n"), "{out}");
+    let (code, out, err) = output(&["drop-in", "-c", file, "--clients", "192.168.1.7/24"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(err.contains("the network is 192.168.1.0/24"), "{err}");
+    assert_eq!(output(&["drop-in", "-c", "/nowhere/edge.toml"]).0, Some(2));
+}

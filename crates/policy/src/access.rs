@@ -42,6 +42,14 @@ impl Access {
         self.networks.is_empty()
     }
 
+    /// The networks of the `allow` list, parts of which may be denied; `None` where there is none:
+    /// everyone is let in who is not denied.
+    #[must_use]
+    pub fn allowed(&self) -> Option<Vec<IpNet>> {
+        let allowed = self.networks.iter().filter(|(_, allowed)| **allowed);
+        self.allow_listed_only.then(|| allowed.map(|(network, _)| network).collect())
+    }
+
     /// Decides on a client's address.
     #[must_use]
     pub fn decide(&self, address: IpAddr) -> Decision {
@@ -89,6 +97,13 @@ mod tests {
         assert_eq!(Access::default().decide(ip("1.2.3.4")), Decision::Allowed(None));
         let access = Access::new(&[], &[net("1.2.3.0/24")]);
         assert_eq!(access.decide(ip("1.2.4.4")), Decision::Allowed(None));
+    }
+
+    #[test]
+    fn the_allow_list_is_known() {
+        let access = Access::new(&[net("10.0.0.0/8"), net("fd00::/8")], &[net("10.1.0.0/16")]);
+        assert_eq!(access.allowed(), Some(vec![net("10.0.0.0/8"), net("fd00::/8")]));
+        assert_eq!(Access::new(&[], &[net("10.0.0.0/8")]).allowed(), None, "all others are let in");
     }
 
     #[test]

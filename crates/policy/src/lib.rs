@@ -14,5 +14,6 @@ pub mod quorum;
 pub mod rebalance;
 pub mod replay;
 pub mod route;
+pub mod stop;
 pub mod time;
 pub mod verdict;

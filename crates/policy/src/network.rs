@@ -40,6 +40,13 @@ impl<V> NetworkMap<V> {
         }
     }
 
+    /// All networks with their values, v4 first, each before those that lie in it.
+    pub fn iter(&self) -> impl Iterator<Item = (IpNet, &V)> {
+        let v4 = self.v4.iter().map(|(network, value)| (IpNet::V4(network), value));
+        let v6 = self.v6.iter().map(|(network, value)| (IpNet::V6(network), value));
+        v4.chain(v6)
+    }
+
     /// Whether there is no network in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

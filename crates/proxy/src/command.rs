@@ -22,13 +22,15 @@ Exit codes:
   2  the configuration or the command line is wrong; stderr says where, and what to do
 
 Signals:
-  SIGTERM  take no more connections; sessions may end by themselves until `stop_deadline` (25 s)
+  SIGTERM  take no more connections; sessions may end by themselves until `stop_deadline` (25 s),
+           in its last 5 s those that are left are reset one after the other
   SIGINT   the same, without waiting
   SIGHUP   read the file again and take what has changed, without losing a connection
   SIGUSR1  open the files of the log anew, after they were moved away
 
 `run` is two processes: the keeper, which signals go to, holds the listening sockets and starts the
-engine, which carries the traffic. A crash of the engine refuses no connection.";
+engine, which carries the traffic. A crash of the engine refuses no connection; if the file is
+broken by then the next engine goes on with what was in force, and `status` says so.";
 
 /// `engine -c FILE`: what the keeper starts.
 #[derive(Args, Debug)]
@@ -104,12 +106,12 @@ pub fn run_engine(program: Program, arguments: &EngineArguments) -> ExitCode {
 #[must_use]
 pub fn run_loaded(loaded: Result<Loaded, Diagnostics>, config: Option<&Path>) -> ExitCode {
     match loaded {
-        Ok(Loaded { plan, warnings }) => run(&plan, &warnings.lines(), config),
+        Ok(loaded) => run(&loaded, config),
         Err(diagnostics) => refuse(&diagnostics),
     }
 }
 
-fn file_of(program: Program, config: Option<&Path>) -> &Path {
+pub(crate) fn file_of(program: Program, config: Option<&Path>) -> &Path {
     config.unwrap_or_else(|| Path::new(program.default_file()))
 }
 
@@ -118,7 +120,7 @@ fn counts(plan: &Plan) -> String {
     format!("{}, {}", counted(plan.listeners.len(), "listener"), counted(endpoints, "endpoint"))
 }
 
-fn refuse(diagnostics: &Diagnostics) -> ExitCode {
+pub(crate) fn refuse(diagnostics: &Diagnostics) -> ExitCode {
     tell(diagnostics);
     ExitCode::from(WRONG)
 }

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod command;
 mod confine;
 mod control;
+pub mod drop_in;
 pub mod engine;
 mod files;
 pub mod keeper;

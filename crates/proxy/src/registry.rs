@@ -3,12 +3,14 @@
 //! A session that relays costs no timer: traffic writes the current tick into its [`Watch`], and
 //! the wheel comes by every few seconds, wakes those that need a look, and leaves the others alone.
 
-use crate::observe::Record;
+use crate::observe::{Record, SessionId};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Key, Reason};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -67,6 +69,8 @@ pub(crate) struct Watch {
     record: RefCell<Option<Box<Record>>>,
     /// It is over.
     gone: Cell<bool>,
+    /// It was told to end with the service.
+    stopped: Cell<bool>,
     /// What the session is to do when it is polled next.
     order: Cell<Order>,
     waker: RefCell<Option<Waker>>,
@@ -81,6 +85,8 @@ pub(crate) enum Order {
     None,
     /// Look at your deadlines and peers.
     Check,
+    /// Say that you are being set up: an operator asks.
+    Say,
     /// End: your endpoint is dead, for this reason.
     Reset(Reason),
     /// End, if you are still at rest: your endpoint has too many sessions.
@@ -102,6 +108,7 @@ impl Watch {
             bytes: Cell::new((0, 0)),
             record: RefCell::new(None),
             gone: Cell::new(false),
+            stopped: Cell::new(false),
             order: Cell::new(Order::None),
             waker: RefCell::new(None),
             scheduled: Cell::new(now),
@@ -137,6 +144,22 @@ impl Watch {
         self.give(Order::Close);
     }
 
+    /// Tells the session to end with the service; says whether it was still there and not told before.
+    pub(crate) fn stop(&self) -> bool {
+        self.give(Order::Stop);
+        !self.stopped.replace(true) && !self.gone.get()
+    }
+
+    /// Asks a session that is being set up to say so, unless it has been told something else; says
+    /// whether it will be asked.
+    fn ask(&self) -> bool {
+        let asked = self.record.borrow().is_none() && self.order.get() == Order::None;
+        if asked {
+            self.give(Order::Say);
+        }
+        asked
+    }
+
     /// The record, which the session leaves here while it relays.
     pub(crate) fn record(&self) -> &RefCell<Option<Box<Record>>> {
         &self.record
@@ -168,7 +191,7 @@ impl Watch {
     fn give(&self, order: Order) {
         // A check must not hide what ends the session.
         let weaker = match self.order.get() {
-            Order::None | Order::Check => true,
+            Order::None | Order::Check | Order::Say => true,
             Order::MoveOn => order != Order::Check,
             Order::Reset(_) | Order::Close | Order::Stop => false,
         };
@@ -208,6 +231,20 @@ pub(crate) struct Registry {
     /// The start of the clock of `policy`.
     began: Instant,
     stopping: Cell<bool>,
+    /// What sessions that are being set up said since they were asked.
+    said: RefCell<Vec<SettingUp>>,
+}
+
+/// A session that is being set up. It carries this about in no other form: it is asked when somebody
+/// wants to know.
+#[derive(Debug)]
+pub(crate) struct SettingUp {
+    pub(crate) id: SessionId,
+    pub(crate) listener: Arc<str>,
+    /// Whoever has connected; a PROXY header is not looked at yet.
+    pub(crate) peer: SocketAddr,
+    pub(crate) accepted: Instant,
+    pub(crate) watch: Rc<Watch>,
 }
 
 /// A session's place in the registry; dropped = gone.
@@ -228,6 +265,7 @@ impl Registry {
             tick_time: Cell::new(Time::after_start(began.elapsed())),
             began,
             stopping: Cell::new(false),
+            said: RefCell::default(),
         })
     }
 
@@ -247,7 +285,7 @@ impl Registry {
         let key = self.sessions.borrow_mut().insert(Rc::clone(&watch));
         self.schedule(key, &watch, watch.next_visit(self.now.get()));
         if self.stopping.get() {
-            watch.give(Order::Stop);
+            watch.stop();
         }
         Entry { key, watch, registry: Rc::clone(self) }
     }
@@ -286,12 +324,34 @@ impl Registry {
         self.sessions.borrow().iter().map(|(_, watch)| Rc::clone(watch)).collect()
     }
 
-    /// Tells every session to end, and every one that begins after this.
-    pub(crate) fn stop_all(&self) {
+    /// Asks every session that is being set up to say so; how many will when it is their turn.
+    pub(crate) fn ask_who_is_set_up(&self) -> usize {
+        self.said.borrow_mut().clear();
+        self.sessions.borrow().iter().filter(|(_, watch)| watch.ask()).count()
+    }
+
+    /// A session says that it is being set up.
+    pub(crate) fn say(&self, setting_up: SettingUp) {
+        self.said.borrow_mut().push(setting_up);
+    }
+
+    /// How many have said so since they were asked.
+    pub(crate) fn said(&self) -> usize {
+        self.said.borrow().len()
+    }
+
+    /// What they said.
+    pub(crate) fn take_said(&self) -> Vec<SettingUp> {
+        self.said.take()
+    }
+
+    /// Tells every session to end, and every one that begins after this; says to how many that was
+    /// news.
+    pub(crate) fn stop_all(&self) -> u32 {
         self.stopping.set(true);
-        for (_, watch) in &*self.sessions.borrow() {
-            watch.give(Order::Stop);
-        }
+        let sessions = self.sessions.borrow();
+        let told = sessions.iter().filter(|(_, watch)| watch.stop()).count();
+        u32::try_from(told).unwrap_or(u32::MAX)
     }
 
     /// One tick has passed: visits the sessions whose turn it is.
@@ -327,7 +387,7 @@ impl Registry {
 }
 
 impl Entry {
-    pub(crate) fn watch(&self) -> &Watch {
+    pub(crate) fn watch(&self) -> &Rc<Watch> {
         &self.watch
     }
 

@@ -6,7 +6,7 @@ use crate::files;
 use crate::keeper::{Client, Sockets};
 use crate::observe::metrics::STUCK;
 use crate::operate::{EXPIRE, Operator};
-use eclusa_config::plan::{Plan, Program};
+use eclusa_config::plan::Program;
 use eclusa_config::{Diagnostics, Loaded, Mode};
 use std::future::pending;
 use std::io;
@@ -26,11 +26,11 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// What a stop may take beyond its deadline: closing the listeners, last words, the log.
 const AFTER_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Runs the plan without a keeper until SIGTERM (sessions may end by themselves until the deadline)
-/// or SIGINT (at once). `warnings` are told in the log; `config` is the file that the plan came from.
+/// Runs a plan without a keeper until SIGTERM (sessions may end by themselves until the deadline)
+/// or SIGINT (at once). `config` is the file that it came from.
 #[must_use]
-pub fn run(plan: &Plan, warnings: &[String], config: Option<&Path>) -> ExitCode {
-    ended(plan.program, serve(plan, warnings, config, None))
+pub fn run(loaded: &Loaded, config: Option<&Path>) -> ExitCode {
+    ended(loaded.plan.program, serve(loaded, None, config, None))
 }
 
 /// Runs as the engine of the keeper at the other end of standard input.
@@ -47,9 +47,37 @@ pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> 
         Err(error) => return Ok(ended(program, Err(format!("no keeper: {error}")))),
     };
     files::ask(keeper.clone());
-    let loaded = eclusa_config::load_with(program, config, Mode::Start, files::open)?;
-    let Loaded { plan, warnings } = loaded;
-    Ok(ended(program, serve(&plan, &warnings.lines(), Some(config), Some(keeper))))
+    let (loaded, refused) = load(program, config, &keeper)?;
+    Ok(ended(program, serve(&loaded, refused.as_deref(), Some(config), Some(keeper))))
+}
+
+/// What the file says. Or, rather than nothing, what was in force until the engine before this one
+/// crashed, and what is wrong with the file.
+fn load(
+    program: Program,
+    config: &Path,
+    keeper: &Client,
+) -> Result<(Loaded, Option<String>), Diagnostics> {
+    if keeper.file_failed()
+        && let Some(loaded) = last_good(program, config, keeper)
+    {
+        let why = "an engine could not start with it, as the log says just before this";
+        return Ok((loaded, Some(format!("{}: {why}", config.display()))));
+    }
+    match eclusa_config::load_with(program, config, Mode::Start, files::open) {
+        Ok(loaded) => Ok((loaded, None)),
+        Err(wrong) => match last_good(program, config, keeper) {
+            Some(loaded) => Ok((loaded, Some(wrong.to_string()))),
+            None => Err(wrong),
+        },
+    }
+}
+
+/// What was in force last, if it still can be.
+fn last_good(program: Program, config: &Path, keeper: &Client) -> Option<Loaded> {
+    let text = keeper.last_good().ok()?;
+    let name = format!("{} as it was in force last", config.display());
+    eclusa_config::parse_with(program, &name, &text, Mode::Start, files::open).ok()
 }
 
 fn ended(program: Program, end: Result<(), String>) -> ExitCode {
@@ -62,12 +90,14 @@ fn ended(program: Program, end: Result<(), String>) -> ExitCode {
     }
 }
 
+/// `refused`: what is wrong with the file, where the plan is not the file's.
 fn serve(
-    plan: &Plan,
-    warnings: &[String],
+    loaded: &Loaded,
+    refused: Option<&str>,
     config: Option<&Path>,
     keeper: Option<Arc<Client>>,
 ) -> Result<(), String> {
+    let plan = &loaded.plan;
     // Before any other thread: it holds for those that this one starts.
     let in_force = confine(plan, config, keeper.is_some());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -83,11 +113,15 @@ fn serve(
     let engine = Engine::start_on(plan, sockets).map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
     engine.tell("confined", in_force.words);
-    for warning in warnings.iter().chain(&in_force.warnings) {
+    for warning in loaded.warnings.lines().iter().chain(&in_force.warnings) {
         engine.warn(warning);
+    }
+    if let Some(why) = refused {
+        engine.file_refused(why);
     }
     let operator = Operator::new(engine.clone(), plan, config, keeper.clone());
     let mut keeping = Keeping::start(keeper)?;
+    keeping.in_force(loaded.digest);
     keeping.ready(&engine);
     engine.metrics().engine_restarts(keeping.crashes());
     let local = LocalSet::new();
@@ -140,6 +174,12 @@ impl Keeping {
             keeper.ready();
         }
         self.tell_status(engine);
+    }
+
+    fn in_force(&self, digest: u64) {
+        if let Some(keeper) = &self.keeper {
+            keeper.in_force(digest);
+        }
     }
 
     fn crashes(&self) -> u64 {

@@ -8,7 +8,7 @@ use crate::pool::{
     Call, DialFailure, Dialled, FailureKind, Lease, Patience, Pool, QueueTime, dial,
 };
 use crate::preamble::Preamble;
-use crate::registry::{Entry, Order, Watch};
+use crate::registry::{Entry, Order, SettingUp, Watch};
 use crate::relay::{Finished, Relay, reason_of};
 use crate::replay::{Flight, Runner, first_byte};
 use eclusa_config::plan::{Peek, SendProxy};
@@ -36,8 +36,13 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
         Err(error) => return worker.local_trouble(&error),
     };
     let entry = worker.registry().enter();
-    let mut session = Session::begin(&worker, listener, &client, peer, at);
-    let set_up = until_stopped(entry.watch(), session.set_up(&mut client)).await;
+    let mut session = Session::begin(&worker, &listener, &client, peer, at);
+    let id = session.record.id;
+    let say = || {
+        let (listener, watch) = (listener.plan().name.clone(), Rc::clone(entry.watch()));
+        worker.registry().say(SettingUp { id, listener, peer, accepted: at, watch });
+    };
+    let set_up = until_stopped(entry.watch(), say, session.set_up(&mut client)).await;
     let set_up = match set_up {
         Ok(set_up) => set_up,
         Err(order) => {
@@ -57,13 +62,20 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
     }
 }
 
-/// What `future` yields, unless the operator ends the session first.
-async fn until_stopped<T>(watch: &Watch, future: impl Future<Output = T>) -> Result<T, Order> {
+/// What `future` yields, unless the operator ends the session first. One who asks what there is has it
+/// `say` that it is being set up.
+async fn until_stopped<T>(
+    watch: &Watch,
+    say: impl Fn(),
+    future: impl Future<Output = T>,
+) -> Result<T, Order> {
     let mut future = pin!(future);
     poll_fn(|context| {
         watch.wake_by(context.waker());
-        if let order @ (Order::Stop | Order::Close) = watch.take_order() {
-            return Poll::Ready(Err(order));
+        match watch.take_order() {
+            order @ (Order::Stop | Order::Close) => return Poll::Ready(Err(order)),
+            Order::Say => say(),
+            _ => {}
         }
         future.as_mut().poll(context).map(Ok)
     })
@@ -168,7 +180,7 @@ fn finish(worker: &Worker, mut record: Box<Record>, end: End) {
 /// A session until it relays.
 struct Session<'a> {
     worker: &'a Worker,
-    listener: Arc<Listener>,
+    listener: &'a Listener,
     record: Box<Record>,
     /// The step that it has reached.
     step: Step,
@@ -190,7 +202,7 @@ struct Established {
 impl<'a> Session<'a> {
     fn begin(
         worker: &'a Worker,
-        listener: Arc<Listener>,
+        listener: &'a Listener,
         client: &TcpStream,
         peer: std::net::SocketAddr,
         accepted: Instant,

@@ -447,3 +447,39 @@ fn rivals_of_a_silent_endpoint_keep_to_the_limit() {
     let records = balancer.stop();
     assert!(records.iter().any(|record| record["tries"] == 2), "nobody had a rival: {records:#?}");
 }
+
+#[test]
+fn a_limit_that_a_reload_brings_counts_who_is_there_and_one_that_it_takes_lets_who_waits_go() {
+    let endpoint = Counted::new(|| ());
+    let mut balancer = Balancer::start(&[endpoint.address], |plan| plan.workers = Some(2));
+    let mut standing: Vec<_> = (0..3).map(|_| served(&balancer)).collect();
+    let before = balancer.engine().status().pools[0].endpoints()[0].clone();
+    balancer.reload(|plan| limit(plan, &[2])).unwrap();
+    let same = |balancer: &Balancer| {
+        let now = balancer.engine().status().pools[0].endpoints()[0].clone();
+        assert!(Arc::ptr_eq(&before, &now), "the endpoint is another one");
+    };
+    same(&balancer);
+    assert_eq!((before.picks(), before.sessions(), taken(&balancer, 0)), (3, 3, 3));
+    let mut first = queued(&balancer, 1, b"");
+    drop(standing.pop());
+    wait_until("two sessions", || before.sessions() == 2);
+    assert_eq!(waiting(&balancer), 1, "two of two are left");
+    drop(standing.pop());
+    greeted(&mut first);
+    assert_eq!((before.sessions(), taken(&balancer, 0)), (2, 2));
+    let mut second = queued(&balancer, 1, b"");
+    balancer.reload(|plan| pool_of(plan).endpoints[0].sessions_max = None).unwrap();
+    greeted(&mut second);
+    same(&balancer);
+    let more: Vec<_> = (0..3).map(|_| served(&balancer)).collect();
+    assert_eq!((waiting(&balancer), taken(&balancer, 0)), (0, 0));
+    wait_until("all that count", || before.sessions() == 6);
+    balancer.reload(|plan| limit(plan, &[6])).unwrap();
+    let mut third = queued(&balancer, 1, b"");
+    drop(standing);
+    greeted(&mut third);
+    assert_eq!(before.picks(), 9, "counters go on");
+    drop((first, second, third, more));
+    wait_until("no session", || before.sessions() == 0 && before.places_taken() == 0);
+}

@@ -195,6 +195,36 @@ fn the_verdict_follows_the_death_of_an_endpoint() {
 }
 
 #[test]
+fn waits_for_a_place_count_by_what_came_of_them() {
+    let (balancer, asked) = start(&[common::echo_after_eof()], |plan| {
+        let pool = pool_of(plan);
+        pool.endpoints[0].sessions_max = Some(1);
+        pool.queue.length = 1;
+    });
+    let sample = |name: &str, more: &str| format!(r#"{name}{{{more}pool="pool"}}"#);
+    let queued =
+        |outcome: &str| sample("eclusa_pool_queued_total", &format!(r#"outcome="{outcome}","#));
+    let holder = balancer.connect();
+    balancer.wait_for_sessions(1);
+    let mut waits = balancer.connect();
+    wait_for(asked, &sample("eclusa_pool_waiting", ""), 1.0);
+    assert!(balancer.connect().read(&mut [0]).is_err(), "the queue is full");
+    wait_for(asked, &queued("full"), 1.0);
+    drop(holder);
+    waits.write_all(b"x").expect("it reads");
+    waits.shutdown(Shutdown::Write).expect("it is connected");
+    assert_eq!(waits.read(&mut [0]).expect("an answer"), 1);
+    drop(waits);
+    wait_for(asked, &sample("eclusa_pool_queue_seconds_count", ""), 1.0);
+    let page = Page::of(asked);
+    assert_eq!(page.get(&queued("placed")), Some(1.0));
+    assert_eq!(page.get(&queued("timed_out")), Some(0.0));
+    assert_eq!(page.get(&sample("eclusa_pool_waiting", "")), Some(0.0));
+    assert_eq!(page.get(&sample("eclusa_pool_waiting_max", "")), Some(1.0));
+    assert_eq!(page.get(&sample("eclusa_pool_rebalanced_total", "")), Some(0.0));
+}
+
+#[test]
 fn replays_count() {
     let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hello: Vec<u8> = {
@@ -268,10 +298,15 @@ fn the_page_is_the_table() {
     let (balancer, asked) = start(&addresses, |plan| {
         probe_masters(plan);
         plan.workers = Some(2);
+        pool_of(plan).endpoints.iter_mut().for_each(|one| one.sessions_max = Some(1));
     });
     wait_for(asked, r#"eclusa_pool_ready{pool="pool"}"#, 3.0);
+    let holders: Vec<_> = addresses.iter().map(|_| balancer.connect()).collect();
+    balancer.wait_for_sessions(3);
     let mut client = balancer.connect();
     client.write_all(b"no TLS at all\r\n\r\n").unwrap();
+    wait_for(asked, r#"eclusa_pool_waiting{pool="pool"}"#, 1.0);
+    drop(holders);
     client.shutdown(Shutdown::Write).unwrap();
     client.set_read_timeout(Some(LIMIT)).unwrap();
     let _ = client.read_to_end(&mut Vec::new());
@@ -281,7 +316,7 @@ fn the_page_is_the_table() {
         .map(|metric| (metric.name.to_owned(), metric.kind.word().to_owned()))
         .collect();
     assert_eq!(page.families, expected);
-    assert_eq!(page.empty(), Vec::<&str>::new(), "after a session everything has a sample");
+    assert_eq!(page.empty(), Vec::<&str>::new(), "after a session that waited all have a sample");
 }
 
 #[test]

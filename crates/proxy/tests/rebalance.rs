@@ -140,7 +140,9 @@ fn a_skewed_pool_levels_out_and_who_talks_is_left_alone() {
 #[test]
 fn no_more_are_closed_in_a_minute_than_set() {
     let ((first, _), (second, _)) = (named(b'a'), named(b'b'));
+    let asked = common::ask::free_address();
     let balancer = Balancer::start(&[first, second], |plan| {
+        plan.observe.listen = vec![asked];
         rebalance(plan, 110, 4);
     });
     let clients = skewed(&balancer, 20);
@@ -150,6 +152,8 @@ fn no_more_are_closed_in_a_minute_than_set() {
     // Two more decisions, and some.
     let_pass(Duration::from_secs(8));
     assert_eq!(closed(&clients), 4);
+    let page = common::ask::Page::of(asked);
+    assert_eq!(page.get(r#"eclusa_pool_rebalanced_total{pool="pool"}"#), Some(4.0));
 }
 
 #[test]

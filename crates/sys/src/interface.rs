@@ -1,4 +1,5 @@
-//! Network interfaces: whether the link behind an address of this host carries anything.
+//! Network interfaces: whether the link behind an address of this host carries anything, and which
+//! network lies there.
 
 use std::ffi::c_int;
 use std::io;
@@ -25,6 +26,24 @@ pub fn has_carrier(address: IpAddr) -> io::Result<Option<bool>> {
     Ok(found)
 }
 
+/// The addresses of this host's interfaces, each with the length of its network's prefix in bits.
+///
+/// # Errors
+/// What getifaddrs(3) says: no descriptor or memory is left.
+pub fn networks() -> io::Result<Vec<(IpAddr, u8)>> {
+    let mut found = Vec::new();
+    Interfaces::read()?.each_with_mask(|address, mask, _| {
+        let bits = |mask: IpAddr| match mask {
+            IpAddr::V4(mask) => mask.to_bits().count_ones(),
+            IpAddr::V6(mask) => mask.to_bits().count_ones(),
+        };
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = mask.map_or(whole, bits).min(whole);
+        found.push((address, u8::try_from(prefix).unwrap_or(u8::MAX)));
+    });
+    Ok(found)
+}
+
 /// The list that getifaddrs(3) has made.
 struct Interfaces(*mut libc::ifaddrs);
 
@@ -38,13 +57,20 @@ impl Interfaces {
 
     /// Calls `see` with each internet address and the flags of its interface.
     fn each(&self, mut see: impl FnMut(IpAddr, c_int)) {
+        self.each_with_mask(|address, _, flags| see(address, flags));
+    }
+
+    /// Calls `see` with each internet address, its netmask and the flags of its interface.
+    fn each_with_mask(&self, mut see: impl FnMut(IpAddr, Option<IpAddr>, c_int)) {
         let mut next = self.0;
         // SAFETY: `next` is null or an item of the list, which nobody changes and which stands
         // until `self` is dropped.
         while let Some(item) = unsafe { next.as_ref() } {
             // SAFETY: `ifa_addr` is null or points to an address that is as long as its family says.
             if let Some(address) = unsafe { internet_address(item.ifa_addr) } {
-                see(address, item.ifa_flags.cast_signed());
+                // SAFETY: as `ifa_addr`.
+                let mask = unsafe { internet_address(item.ifa_netmask) };
+                see(address, mask, item.ifa_flags.cast_signed());
             }
             next = item.ifa_next;
         }
@@ -83,6 +109,11 @@ unsafe fn internet_address(address: *const libc::sockaddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn loopback_is_a_network_of_eight_bits() {
+        assert!(networks().unwrap().contains(&(Ipv4Addr::LOCALHOST.into(), 8)));
+    }
 
     #[test]
     fn loopback_carries_and_what_is_not_here_does_not() {

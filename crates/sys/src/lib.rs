@@ -1,5 +1,5 @@
 //! The Linux calls: splice and pipes, socket options, TCP_INFO, limits, interfaces, descriptor
-//! passing, what systemd wants, confinement.
+//! passing, files in memory, what systemd wants, confinement.
 //!
 //! The only crate of the project that may use `unsafe`; everything it offers is safe to call.
 
@@ -8,6 +8,7 @@ pub mod confine;
 pub mod interface;
 pub mod limits;
 pub mod local_time;
+pub mod memory;
 pub mod pipe;
 pub mod reactor;
 pub mod socket;

@@ -9,6 +9,7 @@ mod carry;
 mod checks;
 mod facts;
 mod grid;
+mod life;
 mod measured;
 mod page;
 mod verdicts;
@@ -60,7 +61,7 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 2] = [&carry::CARRY, &verdicts::VERDICTS];
+const TOPICS: [&Topic; 3] = [&carry::CARRY, &life::LIFE, &verdicts::VERDICTS];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]

@@ -57,5 +57,5 @@ pub(crate) fn run(
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
-    Ok(Loaded { plan, warnings: diagnostics })
+    Ok(Loaded { plan, warnings: diagnostics, digest: 0 })
 }

@@ -135,7 +135,7 @@ pub(crate) struct Session {
     pub(crate) listener: String,
     /// The worker that carries it, from 0.
     pub(crate) worker: usize,
-    /// The client, as the PROXY header names it where one came.
+    /// The client, as the PROXY header names it where one came and the session is set up.
     pub(crate) client: SocketAddr,
     /// The pool, once it is routed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,7 +149,7 @@ pub(crate) struct Session {
     /// The server name that the client asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) server_name: Option<String>,
-    /// Which step it is at (`preamble`, `dial`, `data`), as the log calls it.
+    /// `setup`: from accept until it has an endpoint that took its first bytes; then `data`.
     pub(crate) step: String,
     /// When it was accepted.
     pub(crate) began: Moment,

@@ -25,6 +25,9 @@ pub(crate) struct StatusReport {
     /// The last reload; `None`: there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_reload: Option<LastReload>,
+    /// What is wrong with the file, where what was in force before a crash goes on in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file_refused: Option<String>,
     /// The threads that carry traffic.
     pub(crate) workers: Vec<WorkerStatus>,
     /// Where connections come in.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! start: log → descriptors → locks and listeners → pools → probes, resolver → workers → ready
-//! stop:  listeners close → sessions end by themselves → deadline: the rest is reset → log closes
+//! stop:  listeners close → sessions end by themselves → the rest is reset, spread over the last 5 s
+//!        before the deadline → log closes
 //! ```
 
 mod bind;
@@ -12,6 +13,7 @@ mod reload;
 mod seat;
 mod sessions;
 mod shrink;
+mod stop;
 mod worker;
 
 pub use care::{Care, LOOK};
@@ -28,7 +30,7 @@ use crate::observe::{Standing, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bind::Bound;
 use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
@@ -43,12 +45,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-/// How long a stop waits for the workers to close their listeners.
-const CLOSING: Duration = Duration::from_secs(1);
-/// How long before its deadline a stop takes no more connections, if it took any so far.
-const LAST_COMERS: Duration = Duration::from_secs(5);
-/// How long a stop waits for threads to end; one that is stuck does not hold it up.
-const ENDING: Duration = Duration::from_secs(5);
 /// Connections that may wait to be taken by another worker.
 const HANDOVER_QUEUE: usize = 1024;
 
@@ -198,6 +194,9 @@ pub struct Engine {
     sockets: Sockets,
     orders: watch::Sender<Order>,
     control: Mutex<Control>,
+    /// What was wrong with the file when this engine began with the configuration that was in force
+    /// before; until a reload takes the file.
+    file_refused: ArcSwapOption<String>,
 }
 
 /// What starts, reloads and stops need; nobody on the data path waits for it.
@@ -263,6 +262,7 @@ impl Engine {
             plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), &metrics))).collect();
         let pools = Arc::new(pools);
         let changes = probe::prepare(&pools, plan).map_err(StartError::Ca)?;
+        changes.tell_pools();
         let listeners = bind::listeners(plan, &pools, &metrics);
         let bound = bind::bind(plan, listeners, workers, &sockets, &logger)?;
         let observing = observe(plan)?;
@@ -312,6 +312,7 @@ impl Engine {
                 probing,
                 resolving,
             }),
+            file_refused: ArcSwapOption::empty(),
         };
         for (index, lines) in lines.into_iter().enumerate() {
             engine.start_worker(index, engine.shared.seats[index].incarnation(), lines)?;
@@ -481,7 +482,29 @@ impl Engine {
         let endpoints: Vec<_> = pools.iter().flat_map(|pool| pool.endpoints().to_vec()).collect();
         let tiers = endpoints.iter().map(|endpoint| endpoint.report().tier);
         let ready = tiers.filter(|tier| *tier <= Tier::Unprobed).count();
-        format!("{ready}/{} endpoints ready, {} sessions", endpoints.len(), self.count())
+        let refused = match self.refused_file() {
+            Some(_) => "; the configuration file is refused, the one before goes on",
+            None if self.shared.metrics.is_reload_refused() => "; the last reload was refused",
+            None => "",
+        };
+        format!("{ready}/{} endpoints ready, {} sessions{refused}", endpoints.len(), self.count())
+    }
+
+    /// This engine runs what was in force before it, because the file is refused.
+    pub(crate) fn file_refused(&self, why: &str) {
+        let why = why.trim_end();
+        self.file_refused.store(Some(Arc::new(why.to_owned())));
+        self.shared.metrics.set_file_refused();
+        let message = format!(
+            "the configuration file is refused, the configuration that was in force before goes on; \
+             correct the file and reload: {why}"
+        );
+        self.event(Event::new("last_good_config", message));
+    }
+
+    /// What is wrong with the file, where not the file is in force.
+    pub(crate) fn refused_file(&self) -> Option<Arc<String>> {
+        self.file_refused.load_full()
     }
 
     /// Writes an event to the log.
@@ -492,61 +515,6 @@ impl Engine {
     /// Writes a warning to the log.
     pub fn warn(&self, message: impl Into<String>) {
         self.shared.warn(message);
-    }
-
-    /// Closes the listeners, lets sessions end by themselves until the plan's deadline, or until
-    /// `hurry` says so, resets the rest and returns when every thread has ended.
-    pub fn stop(&self, hurry: impl Fn() -> bool) {
-        let (stop_deadline, lame_duck) = {
-            let plan = &self.control().plan;
-            (plan.stop_deadline, plan.lame_duck)
-        };
-        let deadline = Instant::now() + stop_deadline;
-        self.shared.metrics.set_stopping();
-        let stopping = match self.sockets.accept_to_the_end() {
-            true => "stopping: new connections until the last session has ended",
-            false => "stopping: no new connections",
-        };
-        let event = Event::new("stopping", stopping).about("sessions", self.count());
-        self.shared.logger.event(event);
-        if self.shared.observed && !self.shared.sockets_stay {
-            // Who asks whether we are well sends clients elsewhere, if it has the time to notice.
-            wait_until(Instant::now() + lame_duck.min(stop_deadline), &hurry);
-        }
-        if self.sockets.accept_to_the_end() {
-            // Those that came last have some time, too.
-            self.wait_for_sessions(deadline - LAST_COMERS.min(stop_deadline / 5), &hurry);
-        }
-        self.close_listeners();
-        self.wait_for_sessions(deadline, &hurry);
-        let left = self.count();
-        self.orders.send_replace(Order::Stop);
-        let threads: Vec<_> = {
-            let mut control = self.control();
-            let Control { workers, helpers, .. } = &mut *control;
-            workers.drain(..).chain(helpers.drain(..)).collect()
-        };
-        wait_until(Instant::now() + ENDING, || threads.iter().all(JoinHandle::is_finished));
-        let event = Event::new("stopped", "stopped").about("sessions_reset", left);
-        self.shared.logger.event(event);
-        if let Some(writer) = self.control().writer.take() {
-            writer.close();
-        }
-    }
-
-    /// Until there is none, or the deadline, or somebody is in a hurry.
-    fn wait_for_sessions(&self, deadline: Instant, hurry: &impl Fn() -> bool) {
-        wait_until(deadline, || self.count() == 0 || hurry());
-    }
-
-    fn close_listeners(&self) {
-        self.orders.send_replace(Order::Drain);
-        wait_until(Instant::now() + CLOSING, || self.shared.seats.iter().all(Seat::is_deaf));
-        self.control().bound.clear();
-        // The addresses are free as soon as the listeners are closed: a successor may start.
-        if !self.shared.sockets_stay {
-            self.sockets.release_all();
-        }
     }
 
     fn count(&self) -> u32 {

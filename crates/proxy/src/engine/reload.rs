@@ -72,6 +72,7 @@ impl Engine {
         let reloaded = self.take(plan, force);
         match &reloaded {
             Ok(Reloaded { generation, diff }) => {
+                self.file_refused.store(None);
                 self.shared.metrics.reloaded();
                 self.tell_reloaded(*generation, diff);
             }
@@ -104,6 +105,7 @@ impl Engine {
             bind::bind(plan, new, workers, &self.sockets, logger).map_err(ReloadError::Prepare)?;
         // From here on nothing can fail.
         self.shared.swap_pools(&pools, plan);
+        changes.tell_pools();
         let gone = self.shared.swap_listeners(&mut control, plan, &pools, added);
         let mut left = Some(changes);
         wait_until(Instant::now() + PATIENCE, || {

@@ -35,6 +35,8 @@ pub(crate) struct Seat {
     incarnation: AtomicU32,
     /// It has closed its listeners, as a stop asks.
     deaf: AtomicBool,
+    /// Sessions that a stop has ended.
+    stopped: AtomicU32,
     lines: ArcSwap<Lines>,
 }
 
@@ -44,6 +46,7 @@ impl Seat {
             sessions: AtomicU32::new(0),
             incarnation: AtomicU32::new(0),
             deaf: AtomicBool::new(false),
+            stopped: AtomicU32::new(0),
             lines: ArcSwap::from_pointee(Lines { handover, commands }),
         }
     }
@@ -82,6 +85,15 @@ impl Seat {
 
     pub(super) fn set_deaf(&self) {
         self.deaf.store(true, Ordering::Release);
+    }
+
+    pub(super) fn count_stopped(&self, sessions: u32) {
+        self.stopped.fetch_add(sessions, Ordering::Relaxed);
+    }
+
+    /// Sessions that a stop has ended: they had not ended by themselves.
+    pub(super) fn stopped(&self) -> u32 {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_deaf(&self) -> bool {

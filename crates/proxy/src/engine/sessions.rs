@@ -1,38 +1,82 @@
 //! The sessions that a worker carries, for the operator who asks. Those that are still being set up
-//! are not told of: they last for moments.
+//! are asked for themselves: nothing is kept of them for the case that somebody wants to know.
 
 use crate::admin::{Moment, Session, SessionFilter, Sort};
-use crate::observe::Record;
-use crate::registry::{Registry, Watch};
+use crate::observe::{Record, SessionId};
+use crate::registry::{Registry, SettingUp, Tick, Watch};
 use crate::signal::{SessionQuery, SessionsFound};
 use std::cmp::Reverse;
 use std::time::Duration;
 
+/// How many tasks have their turn, at least, before one that yields has its own again.
+const TASKS_PER_TURN: usize = 32;
+
+/// The sessions that are being set up, as far as they can be what is asked for: to which pool and
+/// endpoint they go is not known yet.
+pub(super) async fn setting_up(registry: &Registry, ask: &SessionQuery) -> Vec<SettingUp> {
+    if ask.filter.pool.is_some() || ask.filter.endpoint.is_some() {
+        return Vec::new();
+    }
+    let asked = registry.ask_who_is_set_up();
+    // Each needs one turn. One that ended meanwhile says nothing.
+    for _ in 0..asked / TASKS_PER_TURN + 4 {
+        if registry.said() >= asked {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    registry.take_said()
+}
+
 /// Finds what is asked for, and closes it if that is asked for, too.
-pub(super) fn find(registry: &Registry, worker: usize, ask: &SessionQuery) -> SessionsFound {
+pub(super) fn find(
+    registry: &Registry,
+    worker: usize,
+    ask: &SessionQuery,
+    setting_up: &[SettingUp],
+) -> SessionsFound {
     let mut found = SessionsFound::default();
+    for one in setting_up {
+        let client = one.peer.ip().to_canonical();
+        if ask.filter.client.is_none_or(|wanted| wanted.contains(client)) {
+            found.take(ask, one.id, &one.watch, || told_of_one_set_up(one, worker));
+        }
+    }
     for watch in registry.all() {
         let record = watch.record().borrow();
         let Some(record) = record.as_deref().filter(|record| matches(&ask.filter, record)) else {
             continue;
         };
-        if let Some(ids) = &ask.ids {
-            let id = record.id.to_string();
-            if !ids.contains(&id) {
-                continue;
-            }
-            found.ids.push(id);
-        }
-        found.matching += 1;
-        if ask.close {
-            watch.close();
-        } else {
-            found.sessions.push(told(record, &watch, registry.now(), worker));
-        }
+        found.take(ask, record.id, &watch, || told(record, &watch, registry.now(), worker));
     }
     sort(&mut found.sessions, ask.sort);
     found.sessions.truncate(ask.limit);
     found
+}
+
+impl SessionsFound {
+    /// Takes one that fulfils the filter, if it is asked for by its id or no ids are.
+    fn take(
+        &mut self,
+        ask: &SessionQuery,
+        id: SessionId,
+        watch: &Watch,
+        told: impl FnOnce() -> Session,
+    ) {
+        if let Some(ids) = &ask.ids {
+            let id = id.to_string();
+            if !ids.contains(&id) {
+                return;
+            }
+            self.ids.push(id);
+        }
+        self.matching += 1;
+        if ask.close {
+            watch.close();
+        } else {
+            self.sessions.push(told());
+        }
+    }
 }
 
 /// Sorts sessions as asked for.
@@ -54,7 +98,27 @@ fn matches(filter: &SessionFilter, record: &Record) -> bool {
         && filter.client.is_none_or(|wanted| wanted.contains(record.client.ip()))
 }
 
-fn told(record: &Record, watch: &Watch, now: crate::registry::Tick, worker: usize) -> Session {
+fn told_of_one_set_up(one: &SettingUp, worker: usize) -> Session {
+    let age = one.accepted.elapsed();
+    Session {
+        id: one.id.to_string(),
+        listener: one.listener.to_string(),
+        worker,
+        client: one.peer,
+        pool: None,
+        endpoint: None,
+        address: None,
+        server_name: None,
+        step: "setup".to_owned(),
+        began: Moment::now().before(age),
+        age_seconds: age.as_secs(),
+        idle_seconds: age.as_secs(),
+        bytes_up: 0,
+        bytes_down: 0,
+    }
+}
+
+fn told(record: &Record, watch: &Watch, now: Tick, worker: usize) -> Session {
     let age = record.accepted.elapsed();
     let (bytes_up, bytes_down) = watch.bytes();
     Session {

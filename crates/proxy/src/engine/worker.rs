@@ -15,6 +15,7 @@ use crate::relay::Buffers;
 use crate::replay::Replays;
 use crate::session;
 use crate::signal::Command;
+use eclusa_policy::stop::Spread;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Pacer, Reason};
 use std::cell::Cell;
@@ -42,6 +43,8 @@ pub(crate) enum Order {
     Run,
     /// Close the listeners, carry on what there is.
     Drain,
+    /// The same; reset what there is one after the other until this moment.
+    Spread(Instant),
     /// Reset what there is, and end.
     Stop,
 }
@@ -174,10 +177,13 @@ async fn work(setup: Setup) {
                 let order = if changed.is_err() { Order::Stop } else { *orders.borrow_and_update() };
                 match order {
                     Order::Run => {}
-                    Order::Drain => {
+                    Order::Drain | Order::Spread(_) => {
                         // Nobody who is sent away could come back.
                         leveller.abort();
                         listening.close_all(&worker).await;
+                        if let Order::Spread(deadline) = order {
+                            worker.clone().spawn(spread(worker.clone(), deadline));
+                        }
                     }
                     Order::Stop => {
                         listening.end(&worker).await;
@@ -187,7 +193,7 @@ async fn work(setup: Setup) {
             }
             Some(()) = at(listening.next_end()) => listening.end_due(&worker).await,
         }
-        if *orders.borrow() == Order::Drain && listening.is_over() {
+        if *orders.borrow() != Order::Run && listening.is_over() {
             worker.shared.seats[index].set_deaf();
         }
     }
@@ -196,7 +202,8 @@ async fn work(setup: Setup) {
 
 /// Ends all sessions, and gives them the time to say so.
 async fn last_words(worker: &Rc<Worker>, mut handed_over: mpsc::Receiver<Accepted>) {
-    worker.registry.stop_all();
+    let told = worker.registry.stop_all();
+    worker.shared.seats[worker.index].count_stopped(told);
     while let Ok(accepted) = handed_over.try_recv() {
         worker.start(accepted);
     }
@@ -204,6 +211,24 @@ async fn last_words(worker: &Rc<Worker>, mut handed_over: mpsc::Receiver<Accepte
     let until = Instant::now() + LAST_WORDS;
     while !worker.registry.is_empty() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Ends the sessions that are left one after the other, the oldest first: those that came last are
+/// the ones most likely to end by themselves. What is still being set up has until the deadline.
+async fn spread(worker: Rc<Worker>, deadline: Instant) {
+    let accepted = |session: &Rc<Watch>| session.record().borrow().as_ref().map(|it| it.accepted);
+    let all = worker.registry.all().into_iter();
+    let mut left: Vec<_> = all.filter_map(|session| Some((accepted(&session)?, session))).collect();
+    left.sort_by_key(|(accepted, _)| *accepted);
+    let sessions = u32::try_from(left.len()).unwrap_or(u32::MAX);
+    let spread = Spread::new(worker.time(), worker.time_of(deadline));
+    for (place, (accepted, session)) in (0..).zip(left) {
+        let due = spread.due(place, sessions, worker.time_of(accepted));
+        tokio::time::sleep(due.since(worker.time())).await;
+        if session.stop() {
+            worker.shared.seats[worker.index].count_stopped(1);
+        }
     }
 }
 
@@ -331,8 +356,10 @@ impl Worker {
             Command::Listen { address, socket } => listening.open(self, address, socket),
             Command::Close { address, closed } => listening.close(self, address, closed).await,
             Command::Sessions { ask, tell } => {
+                let setting_up = sessions::setting_up(&self.registry, &ask).await;
+                let found = sessions::find(&self.registry, self.index, &ask, &setting_up);
                 // Whoever asked may have gone.
-                let _ = tell.send(sessions::find(&self.registry, self.index, &ask));
+                let _ = tell.send(found);
             }
             Command::Pools(pools) => {
                 self.pickers.retain(&pools);

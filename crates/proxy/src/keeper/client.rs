@@ -5,7 +5,7 @@ use super::message::{Answer, Ask, MESSAGE_MAX, STATUS_MAX, VERSION};
 use super::sockets::Wanted;
 use eclusa_sys::channel::{self, Received};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -27,6 +27,7 @@ pub struct Client {
     stores: bool,
     heartbeat: Option<Duration>,
     crashes: u64,
+    file_failed: bool,
 }
 
 impl Client {
@@ -44,9 +45,11 @@ impl Client {
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         channel::set_patience(channel.as_fd(), PATIENCE)?;
         let (asking, gone) = (Mutex::new(()), AtomicBool::new(false));
-        let mut client = Self { channel, asking, gone, stores: false, heartbeat: None, crashes: 0 };
+        let (stores, heartbeat, crashes, file_failed) = (false, None, 0, false);
+        let mut client = Self { channel, asking, gone, stores, heartbeat, crashes, file_failed };
         match client.ask(&Ask::Hello { version: VERSION })?.0 {
-            Answer::Hello { version: VERSION, stored, heartbeat, crashes } => {
+            Answer::Hello { version: VERSION, stored, heartbeat, crashes, last_good } => {
+                client.file_failed = last_good;
                 client.crashes = crashes;
                 client.stores = stored;
                 client.heartbeat = heartbeat.map(Duration::from_millis);
@@ -66,6 +69,12 @@ impl Client {
     #[must_use]
     pub fn crashes(&self) -> u64 {
         self.crashes
+    }
+
+    /// Whether the engine before this one could not start with the file, and something else was in force
+    /// before.
+    pub(crate) fn file_failed(&self) -> bool {
+        self.file_failed
     }
 
     /// How often [`Self::heartbeat`] wants to be called; `None`: nobody watches.
@@ -128,6 +137,24 @@ impl Client {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    /// The configuration that was in force when the engine before this one ended.
+    ///
+    /// # Errors
+    /// There was none.
+    pub(crate) fn last_good(&self) -> io::Result<String> {
+        let (Answer::File, received) = self.ask(&Ask::LastGood)? else { return Err(unexpected()) };
+        let file = received.into_iter().next().map(File::from).ok_or_else(unexpected)?;
+        let mut text = String::new();
+        file.take(eclusa_config::FILE_MAX as u64).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The configuration whose text has this digest is in force.
+    pub(crate) fn in_force(&self, digest: u64) {
+        // A keeper that is gone starts no other engine.
+        let _ = self.ask(&Ask::InForce { digest });
     }
 
     /// Connections are taken. Ends a reload, too, done or refused.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The version of these messages.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 /// Bytes of a message at most: a path may have 4096, each written as up to six.
 pub(super) const MESSAGE_MAX: usize = 32 * 1024;
 /// Bytes of a status at most; systemd shows one line.
@@ -30,6 +30,11 @@ pub(super) enum Ask {
     ReleaseAll,
     /// A file of the configuration, for reading. Answer: `File`.
     Open { path: PathBuf },
+    /// The text of the configuration with this digest is in force; the keeper reads it as well before
+    /// somebody changes the file again. Answer: `Done`.
+    InForce { digest: u64 },
+    /// The text that was in force last, because the file is refused. Answer: `File`.
+    LastGood,
     /// Connections are taken; sockets that were not asked for are not wanted. No answer.
     Ready,
     /// A reload has begun; `Ready` ends it, done or refused. No answer.
@@ -55,12 +60,14 @@ pub(super) enum Answer {
         heartbeat: Option<u64>,
         /// Engines that have crashed before this one.
         crashes: u64,
+        /// The one before could not start with the file: what was in force last is to be tried.
+        last_good: bool,
     },
     /// It is done.
     Done,
     /// Sockets come with this message, and so many with those that follow.
     Sockets { left: usize },
-    /// The file comes with this message.
+    /// The file, or a text in memory, comes with this message.
     File,
     /// It is not to be had.
     Refused { message: String },

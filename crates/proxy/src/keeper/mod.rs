@@ -91,6 +91,7 @@ pub fn keep(program: Program, file: &Path) -> Result<u8, KeeperError> {
         start_at: Some(Instant::now()),
         backoff: Backoff::default(),
         was_ready: false,
+        start_failed: false,
         stopping: false,
         crashes: 0,
         refused: None,
@@ -119,6 +120,8 @@ struct Keeper {
     backoff: Backoff,
     /// One engine was ready since the keeper began.
     was_ready: bool,
+    /// The last engine could not start, though nothing was wrong with the file as such.
+    start_failed: bool,
     /// A stop was asked for.
     stopping: bool,
     /// Engines that ended without being asked to.
@@ -253,6 +256,7 @@ impl Keeper {
             return;
         }
         self.crashes += 1;
+        self.start_failed = engine.ready.is_none() && code == Some(FAILED);
         let words = in_words(status);
         let mut event = Line::new("engine_ended", format!("the engine {words}"))
             .about("pid", engine.id())

@@ -6,6 +6,7 @@ use super::message::{Answer, Ask, VERSION};
 use super::sockets::Wanted;
 use super::tell::Line;
 use eclusa_sys::channel::DESCRIPTORS_MAX;
+use eclusa_sys::memory;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,6 +37,8 @@ impl Keeper {
                 return self.answer(&Answer::Done, &[]);
             }
             Ask::Open { path } => return self.open(&path),
+            Ask::InForce { digest } => return self.in_force(digest),
+            Ask::LastGood => return self.last_good(),
             Ask::Ready => self.ready(),
             Ask::Reloading => self.systemd.reloading(),
             Ask::Stopping { within } => self.systemd.stopping(Some(Duration::from_millis(within))),
@@ -63,7 +66,9 @@ impl Keeper {
         let heartbeat = heartbeat.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
         let stored = self.systemd.stores();
         let crashes = self.crashes;
-        self.answer(&Answer::Hello { version: VERSION, stored, heartbeat, crashes }, &[])
+        let last_good = self.start_failed && self.listed.has_changed();
+        let hello = Answer::Hello { version: VERSION, stored, heartbeat, crashes, last_good };
+        self.answer(&hello, &[])
     }
 
     fn claim(&mut self, address: SocketAddr) -> Answer {
@@ -107,8 +112,31 @@ impl Keeper {
         }
     }
 
+    fn in_force(&mut self, digest: u64) -> io::Result<()> {
+        if !self.listed.confirm(digest) {
+            let message = "the file has changed since the engine read it: should it be broken when the \
+                           engine crashes, an earlier configuration goes on";
+            self.tell(Line::new("warning", message));
+        }
+        self.answer(&Answer::Done, &[])
+    }
+
+    /// The file is refused, says the engine; what was in force before goes on.
+    fn last_good(&mut self) -> io::Result<()> {
+        let sealed = self.listed.in_force().map(|text| memory::sealed("config", text.as_bytes()));
+        match sealed {
+            Some(Ok(file)) => self.answer(&Answer::File, &[file.as_fd()]),
+            Some(Err(error)) => self.answer(&failed(&error), &[]),
+            None => {
+                let message = "no configuration was in force so far".to_owned();
+                self.answer(&Answer::Refused { message }, &[])
+            }
+        }
+    }
+
     fn ready(&mut self) {
         self.was_ready = true;
+        self.start_failed = false;
         if let Some(engine) = &mut self.engine {
             engine.ready.get_or_insert_with(Instant::now);
         }

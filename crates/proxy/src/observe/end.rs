@@ -65,6 +65,8 @@ enum Manner {
     Shortage,
     /// The endpoint was found dead.
     EndpointDown,
+    /// We closed it so that its client connects to another endpoint; metrics count it as broken off.
+    Rebalance,
 }
 
 /// The manners of an end, as metrics name them.
@@ -101,6 +103,21 @@ impl End {
         Self { who: Who::Proxy, step: Step::Data, manner: Manner::EndpointDown, reason }
     }
 
+    /// We closed it at rest, so that its client connects to an endpoint with fewer sessions.
+    pub(crate) fn rebalance() -> Self {
+        Self {
+            who: Who::Proxy,
+            step: Step::Data,
+            manner: Manner::Rebalance,
+            reason: "rebalanced".into(),
+        }
+    }
+
+    /// Whether it was [`Self::rebalance`].
+    pub(crate) fn is_rebalance(&self) -> bool {
+        self.manner == Manner::Rebalance
+    }
+
     /// This host lacked something.
     pub(crate) fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
@@ -108,7 +125,11 @@ impl End {
 
     /// Where it stands in [`Who::ALL`], [`Step::ALL`] and [`HOWS`].
     pub(crate) fn indices(&self) -> (usize, usize, usize) {
-        (self.who as usize, self.step as usize, self.manner as usize)
+        let how = match self.manner {
+            Manner::Rebalance => Manner::Abort,
+            other => other,
+        };
+        (self.who as usize, self.step as usize, how as usize)
     }
 
     /// Whether the preamble was read to its end.
@@ -130,6 +151,7 @@ impl End {
             (Manner::Timeout, _) => b's',
             (Manner::Shortage, _) => b'R',
             (Manner::EndpointDown, _) => b'D',
+            (Manner::Rebalance, _) => b'P',
             (Manner::Abort, Who::Client) => b'C',
             (Manner::Abort, Who::Endpoint) => b'S',
             // So HAProxy counts a full queue: as an error of the endpoints.

@@ -41,6 +41,7 @@ impl Severity {
             "panic" | "correlated" if holds(event.kind) => Self::Critical,
             "verdict" if !is("verdict", "up") => Self::Warning,
             "resets" if holds("resetting") => Self::Warning,
+            "last_good_config" => Self::Error,
             "warning" | "limit" | "certificate" => Self::Warning,
             _ => Self::Notice,
         }

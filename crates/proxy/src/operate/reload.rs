@@ -17,6 +17,7 @@ impl Operator {
         let reply = self.read_and_take(force);
         if let Some(keeper) = &self.keeper {
             keeper.ready();
+            keeper.status(&self.engine.in_one_line());
         }
         let succeeded = reply.outcome == Outcome::Done;
         let message = reply.messages.first().cloned().unwrap_or_default();
@@ -34,12 +35,15 @@ impl Operator {
             return Reply::not_done(Outcome::Failed, message);
         };
         let loaded = eclusa_config::load_with(self.program, config, Mode::Start, files::open);
-        let Loaded { plan, warnings } = match loaded {
+        let Loaded { plan, warnings, digest } = match loaded {
             Ok(loaded) => loaded,
             Err(diagnostics) => {
                 let text = diagnostics.to_string();
                 self.engine.refuse_reload(&text);
-                return Reply::not_done(Outcome::Failed, text.trim_end());
+                // A line for people each: a diagnostic shows the file's own.
+                let mut lines = text.trim_end().lines();
+                let first = Reply::not_done(Outcome::Failed, lines.next().unwrap_or_default());
+                return lines.fold(first, Reply::line);
             }
         };
         let warnings = warnings.lines();
@@ -47,7 +51,12 @@ impl Operator {
             self.engine.warn(warning);
         }
         match self.engine.reload(&plan, force) {
-            Ok(reloaded) => self.reloaded(&plan, &reloaded, warnings),
+            Ok(reloaded) => {
+                if let Some(keeper) = &self.keeper {
+                    keeper.in_force(digest);
+                }
+                self.reloaded(&plan, &reloaded, warnings)
+            }
             Err(error @ ReloadError::Shrink(_)) => {
                 Reply::not_done(Outcome::Refused, error.to_string())
             }

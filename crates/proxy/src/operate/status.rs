@@ -35,9 +35,10 @@ impl Operator {
             uptime_seconds: self.engine.uptime().as_secs(),
             stopping: self.engine.metrics().is_stopping(),
             last_reload: self.last_reload.borrow().clone(),
+            file_refused: self.engine.refused_file().map(|why| (*why).clone()),
             workers: status.sessions.iter().enumerate().map(worker).collect(),
             listeners: self.listeners(),
-            certificates: pools.iter().flat_map(|pool| certificates(pool)).collect(),
+            certificates: certificates(&pools),
             pools: pools.iter().map(|pool| self.pool(pool)).collect(),
             overrides: self.state.borrow().report(),
         };
@@ -113,15 +114,24 @@ pub(super) fn endpoint_status(
     }
 }
 
-/// The certificates that probes saw.
-fn certificates(pool: &Pool) -> Vec<CertificateStatus> {
-    let endpoints = pool.endpoints();
-    let seen =
-        endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.certificate_end()?)));
-    let status = |(endpoint, end): (&Arc<Endpoint>, i64)| CertificateStatus {
-        path: format!("{}/{}", pool.name(), endpoint.name()),
-        names: Vec::new(),
-        not_after: Moment::from_unix(u64::try_from(end).unwrap_or(0)),
-    };
-    seen.map(status).collect()
+/// The certificates that probes use, each once, and those that they saw.
+fn certificates(pools: &[&Arc<Pool>]) -> Vec<CertificateStatus> {
+    let end = |seconds: i64| Moment::from_unix(u64::try_from(seconds).unwrap_or(0));
+    let mut all: Vec<CertificateStatus> = Vec::new();
+    for used in pools.iter().flat_map(|pool| pool.certificates().to_vec()) {
+        let path = used.path.display().to_string();
+        let (names, not_after) = (used.names, end(used.not_after));
+        let status = CertificateStatus { path, names, not_after };
+        if !all.contains(&status) {
+            all.push(status);
+        }
+    }
+    for pool in pools {
+        for endpoint in pool.endpoints().iter() {
+            let Some(seen) = endpoint.certificate_end() else { continue };
+            let path = format!("{}/{}", pool.name(), endpoint.name());
+            all.push(CertificateStatus { path, names: Vec::new(), not_after: end(seen) });
+        }
+    }
+    all
 }

@@ -1,7 +1,7 @@
 //! Dialling: bounded tries on endpoints of a pool, before the first byte.
 
 use super::pick::Unpicked;
-use super::queue::{NoPlace, Patience};
+use super::queue::{NoPlace, Patience, Queued};
 use super::{Endpoint, Lease, Pool, Wanted};
 use crate::engine::Worker;
 use eclusa_policy::verdict::{DialFault, Evidence};
@@ -294,12 +294,11 @@ impl Dialler<'_> {
 
     /// Nothing is under way, and every endpoint worth waiting for is at its limit.
     async fn wait_for_a_place(&mut self) -> Result<(), DialFailure> {
-        let (Some(patience), Some(line)) = (self.patience, self.pool.line()) else {
-            return Err(self.nobody_left());
-        };
+        let Some(patience) = self.patience else { return Err(self.nobody_left()) };
         let began = Instant::now();
-        let placed = patience.place(line, &self.excluded).await;
+        let placed = patience.place(self.pool.line(), &self.excluded).await;
         self.deadline += began.elapsed();
+        self.pool.cells().queued(self.worker.index(), Queued::of(&placed));
         let kind = match placed.and_then(|grant| self.worker.pickers().lease(grant)) {
             Ok(lease) => {
                 self.start_or_next(lease);

@@ -1,6 +1,6 @@
 //! An endpoint at run time, and the lease on it.
 
-use super::queue::{Grant, Places};
+use super::queue::{Grant, Place, Places};
 use crate::admin::AdminState;
 use arc_swap::ArcSwap;
 use eclusa_config::plan;
@@ -33,10 +33,17 @@ pub struct Endpoint {
     doubted: AtomicBool,
     /// Its sessions are being reset; which order, 0: none.
     reset_order: AtomicU64,
-    /// Where it takes no more than so many sessions at once.
-    places: Option<Arc<Places>>,
+    /// Sessions that it takes at once; [`NO_LIMIT`]: as many as come.
+    limit: AtomicU32,
+    /// Counts them exactly while there is a limit.
+    places: Arc<Places>,
     cells: Box<[Cell]>,
+    /// One for each worker, as the cells.
+    waits: Box<[Wait]>,
 }
+
+/// More sessions than there can be.
+const NO_LIMIT: u32 = u32::MAX;
 
 /// What the configuration says of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +84,11 @@ impl From<&plan::Endpoint> for Written {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Cell {
-    sessions: AtomicU32,
+    /// Sessions with a place that counts.
+    counted: AtomicU32,
+    /// Sessions from a time without a limit: they fill it up, and no number that workers share has
+    /// them.
+    uncounted: AtomicU32,
     picks: AtomicU64,
     failures: AtomicU64,
     /// When a byte last came from it, in milliseconds since the start.
@@ -86,13 +97,37 @@ struct Cell {
     heard_lasting: AtomicU64,
 }
 
+/// Whether sessions of one worker wait for a word of an endpoint: odd while they do, another number
+/// each time. On a cache line of its own, which nobody reads who picks.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Wait(AtomicU64);
+
+impl Wait {
+    /// Bytes went to the endpoint.
+    fn begin(&self) {
+        let now = self.0.load(Ordering::Relaxed);
+        if now & 1 == 0 {
+            self.0.store(now + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// A byte came from it.
+    fn end(&self) {
+        let now = self.0.load(Ordering::Relaxed);
+        if now & 1 == 1 {
+            self.0.store(now + 1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Endpoint {
     pub(super) fn new(
         written: &plan::Endpoint,
         address: SocketAddr,
         workers: usize,
         probed: bool,
-        places: Option<Arc<Places>>,
+        places: Arc<Places>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -105,8 +140,10 @@ impl Endpoint {
             results: ArcSwap::default(),
             doubted: AtomicBool::new(false),
             reset_order: AtomicU64::new(0),
+            limit: AtomicU32::new(written.sessions_max.unwrap_or(NO_LIMIT)),
             places,
             cells: (0..workers).map(|_| Cell::default()).collect(),
+            waits: (0..workers).map(|_| Wait::default()).collect(),
         }
     }
 
@@ -129,9 +166,8 @@ impl Endpoint {
     }
 
     pub(super) fn set_written(&self, written: &plan::Endpoint) {
-        if let (Some(places), Some(limit)) = (self.places(), written.sessions_max) {
-            places.set_limit(limit);
-        }
+        // Above it nobody is sent away; nobody new comes.
+        self.limit.store(written.sessions_max.unwrap_or(NO_LIMIT), Ordering::SeqCst);
         let written = Written::from(written);
         if **self.written.load() != written {
             self.written.store(Arc::new(written));
@@ -198,7 +234,7 @@ impl Endpoint {
             priority: u8::from(written.backup),
             identity: identity_of(self.address),
             ramp: report.risen.map(|from| Ramp { from, length: slow_start }),
-            limit: self.places().map(Places::limit),
+            limit: self.limit(),
         }
     }
 
@@ -206,36 +242,48 @@ impl Endpoint {
         self.written.load().backup
     }
 
-    /// Whether it can go on under what is written now. Not when a limit comes or goes: sessions that
-    /// nobody counted could not be given back. Then there is a new endpoint beside this one, which
-    /// ends with its sessions.
-    pub(super) fn adopts(&self, written: &plan::Endpoint) -> bool {
-        self.places.is_some() == written.sessions_max.is_some()
+    /// Sessions that it takes at once; `None`: as many as come.
+    fn limit(&self) -> Option<u32> {
+        Some(self.limit.load(Ordering::SeqCst)).filter(|limit| *limit != NO_LIMIT)
     }
 
-    pub(super) fn places(&self) -> Option<&Places> {
-        self.places.as_deref()
-    }
-
-    /// How many of its places are taken; 0 where nobody counts them.
+    /// How many of its places are taken; 0 where there is no limit.
     #[must_use]
     pub fn places_taken(&self) -> u32 {
-        self.places().map_or(0, Places::taken)
+        self.limit().map_or(0, |_| self.places.taken().saturating_add(self.uncounted()))
     }
 
     pub(super) fn has_place(&self) -> bool {
-        self.places().is_none_or(|places| places.taken() < places.limit())
+        self.limit().is_none_or(|limit| self.places_taken() < limit)
     }
 
-    /// Takes one of its places, if there is one.
-    pub(super) fn take_place(&self) -> bool {
-        self.places().is_none_or(Places::take)
+    /// Takes one of its places, if there is one. At the moment when a limit appears a worker that did
+    /// not see it yet can take one too many.
+    pub(super) fn take_place(&self) -> Option<Place> {
+        let Some(limit) = self.limit() else { return Some(Place::Uncounted) };
+        let left = limit.saturating_sub(self.uncounted());
+        self.places.take(left).then_some(Place::Counted)
     }
 
-    pub(super) fn give_place_back(&self) {
-        if let Some(places) = self.places() {
-            places.give_back();
+    /// Gives a place back, to whoever waits for it. One that is not counted must be free by now.
+    pub(super) fn give_place_back(&self, place: Place) {
+        match place {
+            Place::Counted => self.places.give_back(),
+            Place::Uncounted if self.limit().is_some() => self.places.tell_free(),
+            Place::Uncounted => {}
         }
+    }
+
+    /// Gives a place back without a look at who waits.
+    pub(super) fn put_place_down(&self, place: Place) {
+        if place == Place::Counted {
+            self.places.put_down();
+        }
+    }
+
+    /// In sequential consistency with the limit and with who begins to wait: as the places are.
+    fn uncounted(&self) -> u32 {
+        self.cells.iter().map(|cell| cell.uncounted.load(Ordering::SeqCst)).sum()
     }
 
     /// Sessions for its weight, in 1/256.
@@ -256,7 +304,11 @@ impl Endpoint {
     /// Sessions on it at this moment, dials under way included.
     #[must_use]
     pub fn sessions(&self) -> u32 {
-        self.cells.iter().map(|cell| cell.sessions.load(Ordering::Relaxed)).sum()
+        let of = |cell: &Cell| {
+            let counted = cell.counted.load(Ordering::Relaxed);
+            counted.saturating_add(cell.uncounted.load(Ordering::Relaxed))
+        };
+        self.cells.iter().map(of).sum()
     }
 
     /// How often it was picked.
@@ -282,6 +334,13 @@ impl Endpoint {
     #[must_use]
     pub fn heard_lasting(&self) -> Option<Time> {
         latest(self.cells.iter().map(|cell| &cell.heard_lasting))
+    }
+
+    /// For each worker whether its sessions wait for a word of it: the wait's number, which the next
+    /// wait has not.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = Option<u64>> {
+        let numbers = self.waits.iter().map(|wait| wait.0.load(Ordering::Relaxed));
+        numbers.map(|number| (number & 1 == 1).then_some(number))
     }
 
     /// Begins (a number) or ends (0) the reset of its sessions.
@@ -324,23 +383,26 @@ pub(crate) fn first_report(probed: bool) -> Report {
 #[derive(Debug)]
 pub(crate) struct Lease {
     endpoint: Arc<Endpoint>,
-    worker: usize,
+    worker: u32,
+    place: Place,
 }
 
 impl Lease {
     /// `None` where the endpoint has no place left.
     pub(super) fn take(endpoint: Arc<Endpoint>, worker: usize) -> Option<Self> {
-        endpoint.take_place().then(|| Self::counted(endpoint, worker))
+        let place = endpoint.take_place()?;
+        Some(Self::counted(endpoint, worker, place))
     }
 
     /// A lease for a place that was waited for.
     pub(super) fn of(grant: Grant, worker: usize) -> Option<Self> {
-        grant.into_endpoint().map(|endpoint| Self::counted(endpoint, worker))
+        grant.into_place().map(|(endpoint, place)| Self::counted(endpoint, worker, place))
     }
 
-    fn counted(endpoint: Arc<Endpoint>, worker: usize) -> Self {
-        let lease = Self { endpoint, worker };
-        lease.cell().sessions.fetch_add(1, Ordering::Relaxed);
+    fn counted(endpoint: Arc<Endpoint>, worker: usize, place: Place) -> Self {
+        // There are as many workers as processors, at most.
+        let lease = Self { endpoint, worker: u32::try_from(worker).unwrap_or(0), place };
+        lease.sessions().fetch_add(1, Ordering::SeqCst);
         lease.cell().picks.fetch_add(1, Ordering::Relaxed);
         lease
     }
@@ -353,10 +415,20 @@ impl Lease {
         self.cell().failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Notes that bytes went to the endpoint.
+    pub(crate) fn asked(&self) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+            wait.begin();
+        }
+    }
+
     /// Notes that a byte came from the endpoint: `tick` is the worker's coarse time; `now` is asked
     /// only while something speaks against the endpoint. `lasting`: on a session that has stood for
     /// [`LASTING`] or more.
     pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time, lasting: bool) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+            wait.end();
+        }
         let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
         let millis = u64::try_from(at.since_start().as_millis()).unwrap_or(u64::MAX);
         let note = |moment: &AtomicU64| {
@@ -372,13 +444,21 @@ impl Lease {
     }
 
     fn cell(&self) -> &Cell {
-        &self.endpoint.cells[self.worker]
+        &self.endpoint.cells[self.worker as usize]
+    }
+
+    /// Where it is counted.
+    fn sessions(&self) -> &AtomicU32 {
+        match self.place {
+            Place::Counted => &self.cell().counted,
+            Place::Uncounted => &self.cell().uncounted,
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.cell().sessions.fetch_sub(1, Ordering::Relaxed);
-        self.endpoint.give_place_back();
+        self.sessions().fetch_sub(1, Ordering::SeqCst);
+        self.endpoint.give_place_back(self.place);
     }
 }

@@ -10,10 +10,11 @@ pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for}
 pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Lease, Ordered, first_report};
 pub(crate) use pick::{Pickers, Wanted};
-pub(crate) use queue::{Patience, QueueTime};
+pub(crate) use queue::{Patience, QueueTime, Queued};
 pub(crate) use rebalance::level;
 
 use crate::observe::metrics::{Metrics, PoolCells};
+use crate::probe::FileCertificate;
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use eclusa_config::plan;
 use eclusa_policy::verdict::Report;
@@ -52,6 +53,8 @@ pub struct Pool {
     /// An endpoint has a limit.
     limited: AtomicBool,
     rebalancer: ArcSwapOption<Rebalancer>,
+    /// What its probes use.
+    certificates: ArcSwap<Vec<FileCertificate>>,
 }
 
 impl Pool {
@@ -73,6 +76,7 @@ impl Pool {
             workers: metrics.workers(),
             limited: AtomicBool::new(false),
             rebalancer: ArcSwapOption::empty(),
+            certificates: ArcSwap::default(),
         };
         pool.adopt_settings();
         pool.rebuild(|_| None);
@@ -118,6 +122,15 @@ impl Pool {
         within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
+    /// The certificates that its probes use, from files.
+    pub(crate) fn certificates(&self) -> Arc<Vec<FileCertificate>> {
+        self.certificates.load_full()
+    }
+
+    pub(crate) fn set_certificates(&self, certificates: Vec<FileCertificate>) {
+        self.certificates.store(Arc::new(certificates));
+    }
+
     pub(crate) fn cells(&self) -> &PoolCells {
         &self.cells
     }
@@ -125,7 +138,7 @@ impl Pool {
     /// Sessions that wait for a place on an endpoint.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.line().map_or(0, |line| line.waiting())
+        self.line.waiting()
     }
 
     /// What moves sessions at rest away from an endpoint that has too many, where that is wanted.
@@ -133,9 +146,23 @@ impl Pool {
         self.rebalancer.load_full()
     }
 
-    /// Where sessions wait; only where an endpoint has a limit.
-    fn line(&self) -> Option<&Arc<Line>> {
-        self.limited.load(Ordering::Acquire).then_some(&self.line)
+    /// Where sessions wait.
+    fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    /// Whether somebody who comes now would overtake those who wait. Asked at each pick: a pool without
+    /// limits does not look at what other workers write.
+    fn somebody_waits(&self) -> bool {
+        self.limited.load(Ordering::Acquire) && self.line.somebody_waits()
+    }
+
+    /// A verdict, a limit or the set of endpoints has changed.
+    fn review_who_waits(&self) {
+        // With a limit the queue's lock orders this with whoever is about to wait.
+        if self.limited.load(Ordering::Acquire) || self.line.somebody_waits() {
+            self.line.review();
+        }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -152,9 +179,7 @@ impl Pool {
         self.cells.probing.verdict(endpoint.report().verdict, report.verdict);
         endpoint.publish(report);
         self.epoch.fetch_add(1, Ordering::Release);
-        if let Some(line) = self.line() {
-            line.review();
-        }
+        self.review_who_waits();
     }
 
     /// Takes a new plan of the same name. Endpoints whose address stays keep counters and verdict.
@@ -200,9 +225,7 @@ impl Pool {
 
     fn tell_change(&self) {
         self.epoch.fetch_add(1, Ordering::Release);
-        if let Some(line) = self.line() {
-            line.review();
-        }
+        self.review_who_waits();
         self.changed.send_replace(());
     }
 
@@ -242,15 +265,13 @@ impl Pool {
                 if !taken.insert(address) {
                     continue;
                 }
-                let same = by_address.get(&address).filter(|known| known.adopts(written));
-                next.push(match same {
+                next.push(match by_address.get(&address) {
                     Some(endpoint) => {
                         endpoint.set_written(written);
                         Arc::clone(endpoint)
                     }
                     None => {
-                        let limit = written.sessions_max;
-                        let places = limit.map(|limit| self.line.places(address, limit));
+                        let places = self.line.places(address);
                         Arc::new(Endpoint::new(written, address, self.workers, probed, places))
                     }
                 });

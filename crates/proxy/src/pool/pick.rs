@@ -64,7 +64,7 @@ impl Pickers {
     /// # Errors
     /// [`Unpicked`]
     pub(crate) fn pick(&self, pool: &Pool, wanted: Wanted<'_>) -> Result<Lease, Unpicked> {
-        if !wanted.any && pool.line().is_some_and(|line| line.somebody_waits()) {
+        if !wanted.any && pool.somebody_waits() {
             return Err(Unpicked::Full);
         }
         let mut pickers = self.pickers.borrow_mut();

@@ -1,9 +1,10 @@
 //! Limits of endpoints, and the queue of sessions that wait for a place. Whose turn it is:
 //! `eclusa_policy::queue`.
 //!
-//! A limited endpoint counts its places exactly, in one number that all workers share; only such
-//! endpoints have it. Every way to an endpoint goes through a lease, and no lease is made without a
-//! place: rivals of a slow dial and of a first flight count as well.
+//! A limited endpoint counts its places exactly, in one number that all workers share; without a limit
+//! nobody touches it. Every way to an endpoint goes through a lease, and no lease is made without a
+//! place: rivals of a slow dial and of a first flight count as well. Sessions that stood when a reload
+//! brought the limit fill it up, too, and whoever waits hears when one of them ends.
 //!
 //! While every endpoint worth waiting for is at its limit, a session waits in the queue of its pool.
 //! How it is woken, whichever worker it is on:
@@ -28,6 +29,7 @@ use crate::admin::AdminState;
 use eclusa_policy::queue::{Full, Queue, Ticket, Turn};
 use eclusa_policy::verdict::Tier;
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -45,37 +47,41 @@ pub(super) fn is_worth_waiting_for(tier: Tier) -> bool {
     tier < Tier::Draining
 }
 
-/// The places of a limited endpoint.
+/// A place on an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One of as many as the endpoint's limit.
+    Counted,
+    /// There was no limit when it was taken.
+    Uncounted,
+}
+
+/// The places of an endpoint, where it has a limit.
 #[derive(Debug)]
 pub(super) struct Places {
-    limit: AtomicU32,
     taken: AtomicU32,
     line: Weak<Line>,
 }
 
 impl Places {
-    pub(super) fn limit(&self) -> u32 {
-        self.limit.load(Ordering::SeqCst)
-    }
-
-    /// Another limit. Above it nobody is sent away; nobody new comes.
-    pub(super) fn set_limit(&self, limit: u32) {
-        self.limit.store(limit, Ordering::SeqCst);
-    }
-
     pub(super) fn taken(&self) -> u32 {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Takes a place, if there is one.
-    pub(super) fn take(&self) -> bool {
-        let one_more = |taken| (taken < self.limit()).then_some(taken + 1);
+    /// Takes a place, if fewer than `limit` are taken.
+    pub(super) fn take(&self, limit: u32) -> bool {
+        let one_more = |taken| (taken < limit).then_some(taken + 1);
         self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
     /// Gives a place back, to whoever waits for it.
     pub(super) fn give_back(&self) {
         self.put_down();
+        self.tell_free();
+    }
+
+    /// There may be a place: tells whoever waits.
+    pub(super) fn tell_free(&self) {
         if let Some(line) = self.line.upgrade()
             && line.somebody_waits()
         {
@@ -83,32 +89,32 @@ impl Places {
         }
     }
 
-    fn put_down(&self) {
+    pub(super) fn put_down(&self) {
         self.taken.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// A place that was taken for somebody; dropped = given back.
-pub(crate) struct Grant(Option<Arc<Endpoint>>);
+pub(crate) struct Grant(Option<(Arc<Endpoint>, Place)>);
 
 impl Grant {
-    /// The endpoint; whoever has it now owes the place.
-    pub(super) fn into_endpoint(mut self) -> Option<Arc<Endpoint>> {
+    /// The endpoint and the place, which whoever has it now owes.
+    pub(super) fn into_place(mut self) -> Option<(Arc<Endpoint>, Place)> {
         self.0.take()
     }
 
     /// Gives the place back without a look at who waits.
     fn put_down(mut self) {
-        if let Some(places) = self.0.take().as_deref().and_then(Endpoint::places) {
-            places.put_down();
+        if let Some((endpoint, place)) = self.0.take() {
+            endpoint.put_place_down(place);
         }
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        if let Some(endpoint) = self.0.take() {
-            endpoint.give_place_back();
+        if let Some((endpoint, place)) = self.0.take() {
+            endpoint.give_place_back(place);
         }
     }
 }
@@ -141,9 +147,9 @@ pub(crate) struct Line {
 struct State {
     queue: Queue<Waiter>,
     endpoints: Arc<Vec<Arc<Endpoint>>>,
-    /// The places of every limited endpoint that still has sessions: an address that left the pool
+    /// The places of every endpoint that is there or still has sessions: an address that left the pool
     /// and comes back goes on counting.
-    known: Vec<(SocketAddr, Weak<Places>)>,
+    known: HashMap<SocketAddr, Weak<Places>>,
 }
 
 impl fmt::Debug for Line {
@@ -155,7 +161,7 @@ impl fmt::Debug for Line {
 impl Line {
     pub(super) fn new(length: usize, timeout: Duration) -> Arc<Self> {
         let (queue, endpoints) = (Queue::new(length), Arc::default());
-        let state = Mutex::new(State { queue, endpoints, known: Vec::new() });
+        let state = Mutex::new(State { queue, endpoints, known: HashMap::new() });
         let line = Self { timeout: AtomicU64::new(0), waiting: AtomicUsize::new(0), state };
         line.set_bounds(length, timeout);
         Arc::new(line)
@@ -173,23 +179,20 @@ impl Line {
     }
 
     /// The places of an endpoint, by its address.
-    pub(super) fn places(self: &Arc<Self>, address: SocketAddr, limit: u32) -> Arc<Places> {
+    pub(super) fn places(self: &Arc<Self>, address: SocketAddr) -> Arc<Places> {
         let mut state = self.lock();
-        state.known.retain(|(_, places)| places.strong_count() > 0);
-        let same = state.known.iter().find(|(known, _)| *known == address);
-        if let Some(places) = same.and_then(|(_, places)| places.upgrade()) {
-            places.set_limit(limit);
+        if let Some(places) = state.known.get(&address).and_then(Weak::upgrade) {
             return places;
         }
-        let line = Arc::downgrade(self);
-        let limit = AtomicU32::new(limit);
-        let places = Arc::new(Places { limit, taken: AtomicU32::new(0), line });
-        state.known.push((address, Arc::downgrade(&places)));
+        let places = Arc::new(Places { taken: AtomicU32::new(0), line: Arc::downgrade(self) });
+        state.known.insert(address, Arc::downgrade(&places));
         places
     }
 
     pub(super) fn set_endpoints(&self, endpoints: Arc<Vec<Arc<Endpoint>>>) {
-        self.lock().endpoints = endpoints;
+        let mut state = self.lock();
+        state.known.retain(|_, places| places.strong_count() > 0);
+        state.endpoints = endpoints;
     }
 
     /// A verdict or the set of endpoints has changed: looks at everybody who waits.
@@ -318,8 +321,8 @@ fn turn(open: &[(Tier, Arc<Endpoint>)], excluded: &[SocketAddr]) -> Turn<Answer>
         let best = free.min_by_key(|(tier, e)| (*tier, e.is_backup(), e.relative_load()));
         let Some((_, endpoint)) = best else { return Turn::Wait };
         // Fails where somebody who came when the queue was empty took it meanwhile.
-        if endpoint.take_place() {
-            return Turn::Leave(Answer::Go(Grant(Some(endpoint.clone()))));
+        if let Some(place) = endpoint.take_place() {
+            return Turn::Leave(Answer::Go(Grant(Some((endpoint.clone(), place)))));
         }
     }
 }
@@ -350,6 +353,34 @@ pub(super) enum NoPlace {
     QueueFull,
     TooLong,
     ClientLeft,
+}
+
+/// What came of it that a session had to wait for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    Placed,
+    TimedOut,
+    /// Nobody more may wait.
+    Full,
+    ClientLeft,
+    /// No endpoint was left to wait for.
+    NoEndpoint,
+}
+
+impl Queued {
+    /// As metrics name them, in their order.
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["placed", "timed_out", "full", "client_left", "no_endpoint"];
+
+    pub(super) fn of(placed: &Result<Grant, NoPlace>) -> Self {
+        match placed {
+            Ok(_) => Self::Placed,
+            Err(NoPlace::TooLong) => Self::TimedOut,
+            Err(NoPlace::QueueFull) => Self::Full,
+            Err(NoPlace::ClientLeft) => Self::ClientLeft,
+            Err(NoPlace::Nobody) => Self::NoEndpoint,
+        }
+    }
 }
 
 /// The time that one session spends in the queue.
@@ -443,10 +474,10 @@ mod tests {
 
     #[test]
     fn no_two_take_the_last_place() {
-        let places = line().places(([10, 0, 0, 11], 6443).into(), 3);
+        let places = line().places(([10, 0, 0, 11], 6443).into());
         let (inside, most) = (AtomicU32::new(0), AtomicU32::new(0));
         let turn = || {
-            if places.take() {
+            if places.take(3) {
                 most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 thread::yield_now();
                 inside.fetch_sub(1, Ordering::SeqCst);
@@ -464,15 +495,12 @@ mod tests {
     #[test]
     fn an_address_that_comes_back_goes_on_counting() {
         let (line, address) = (line(), SocketAddr::from(([10, 0, 0, 11], 6443)));
-        let before = line.places(address, 2);
-        assert!(before.take());
-        let again = line.places(address, 2);
-        assert!(again.take() && !again.take() && !before.take());
-        assert!(
-            line.places(([10, 0, 0, 12], 6443).into(), 2).take(),
-            "another endpoint of the pool"
-        );
+        let before = line.places(address);
+        assert!(before.take(2));
+        let again = line.places(address);
+        assert!(again.take(2) && !again.take(2) && !before.take(2));
+        assert!(line.places(([10, 0, 0, 12], 6443).into()).take(2), "another endpoint of the pool");
         drop((before, again));
-        assert_eq!(line.places(address, 2).taken(), 0);
+        assert_eq!(line.places(address).taken(), 0);
     }
 }

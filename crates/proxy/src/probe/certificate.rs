@@ -1,9 +1,10 @@
 //! What the certificate of an endpoint tells: until when it is valid, and whether the balancer's
 //! own addresses stand in its names (clients that reach the endpoint through the balancer verify
-//! the balancer's address against it).
+//! the balancer's address against it). And what there is to tell of certificates in files.
 
 use eclusa_policy::verdict::HandshakeFacts;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -36,6 +37,39 @@ fn addresses(certificate: &X509Certificate<'_>) -> Vec<IpAddr> {
         _ => None,
     };
     names.value.general_names.iter().filter_map(address).collect()
+}
+
+/// A certificate that a probe uses, as it was read from its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FileCertificate {
+    pub(crate) path: PathBuf,
+    /// Its subject, and the names that it is for.
+    pub(crate) names: Vec<String>,
+    /// The end of its life, in seconds since 1970.
+    pub(crate) not_after: i64,
+}
+
+/// Names of a certificate that are told.
+const NAMES_MAX: usize = 20;
+
+impl FileCertificate {
+    /// Reads it (DER); what is none was refused before.
+    pub(super) fn read(path: &Path, der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let alternatives = certificate.subject_alternative_name().ok().flatten();
+        let hosts = alternatives.iter().flat_map(|names| &names.value.general_names);
+        let hosts = hosts.filter_map(|name| match name {
+            GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).to_owned()),
+            _ => None,
+        });
+        let subject = Some(certificate.subject().to_string()).filter(|name| !name.is_empty());
+        let addresses = addresses(&certificate).into_iter().map(|address| address.to_string());
+        Some(Self {
+            path: path.to_owned(),
+            names: subject.into_iter().chain(hosts).chain(addresses).take(NAMES_MAX).collect(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
 }
 
 /// What is wrong with a certificate, as far as it is worth telling.
@@ -90,6 +124,21 @@ mod tests {
         let concern = |valid| Concern::of(facts(&der(&["kubernetes"], valid), &[]), now);
         assert_eq!(concern(SOON + Duration::from_secs(60)), Concern::default());
         assert!(concern(SOON - Duration::from_secs(60)).ends.is_some());
+    }
+
+    #[test]
+    fn a_certificate_of_a_file_has_its_names_and_its_end() {
+        let certificate = der(&["probe.test", "10.0.0.10"], SOON);
+        let read = FileCertificate::read(Path::new("/etc/probe.crt"), &certificate).unwrap();
+        assert_eq!(read.path, Path::new("/etc/probe.crt"));
+        for name in ["probe.test", "10.0.0.10"] {
+            assert!(read.names.iter().any(|known| known == name), "{name} in {:?}", read.names);
+        }
+        let left = read.not_after
+            - i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())
+                .unwrap();
+        assert!((left - 30 * 86_400).abs() < 86_400, "{left} s");
+        assert_eq!(FileCertificate::read(Path::new("/x"), b"none"), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod unasked;
 mod watch;
 
 pub(crate) use allowance::Allowance;
+pub(crate) use certificate::FileCertificate;
 
 use crate::engine::{Order, Shared, reactor};
 use crate::observe::Event;
@@ -53,6 +54,16 @@ struct Prober {
 
 /// The pools of a configuration, for the probes' thread.
 pub(crate) struct Change(Vec<Prober>);
+
+impl Change {
+    /// The pools are in force: what their probes use is theirs.
+    pub(crate) fn tell_pools(&self) {
+        for Prober { pool, kind, .. } in &self.0 {
+            let tls = kind.as_ref().and_then(Kind::tls);
+            pool.set_certificates(tls.map_or_else(Vec::new, |tls| tls.certificates().to_vec()));
+        }
+    }
+}
 
 /// What is asked; a kind is a file with its code, and a line in [`Kind::prepare`].
 enum Kind {

@@ -1,5 +1,6 @@
 //! The TLS of probes: which CA is believed, which certificate is shown, which name is sent.
 
+use super::certificate::FileCertificate;
 use super::first_byte::Noted;
 use crate::files;
 use crate::pool::Endpoint;
@@ -31,6 +32,8 @@ pub(super) struct Tls {
     name: Option<ServerName<'static>>,
     /// Whether the probe has a certificate to show.
     shows: bool,
+    /// What it shows and whom it believes, from their files.
+    certificates: Vec<FileCertificate>,
 }
 
 /// How long an endpoint may take to say what it thinks of the certificate that it was shown. Most
@@ -44,14 +47,19 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("TLS of the probes: {error}"))?;
+        let mut certificates = Vec::new();
         let builder = match &plan.ca {
-            Some(path) => builder.with_root_certificates(roots(path)?),
+            Some(path) => builder.with_root_certificates(roots(path, &mut certificates)?),
             None => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
         };
         let mut config = match &plan.client {
-            Some((certificate, key)) => client_certificate(builder, certificate, key)?,
+            Some((certificate, key)) => {
+                let (config, leaf) = client_certificate(builder, certificate, key)?;
+                certificates.splice(0..0, leaf);
+                config
+            }
             None => builder.with_no_client_auth(),
         };
         // Each probe asks for the whole handshake; a resumed one would prove less.
@@ -62,7 +70,12 @@ impl Tls {
                 .map_err(|error| format!("server name {name} of a probe: {error}"))
         });
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Self { connector, name: name.transpose()?, shows: plan.client.is_some() })
+        Ok(Self { connector, name: name.transpose()?, shows: plan.client.is_some(), certificates })
+    }
+
+    /// The certificates of the probe: the one that it shows first, then those that it believes.
+    pub(super) fn certificates(&self) -> &[FileCertificate] {
+        &self.certificates
     }
 
     /// A handshake with `endpoint` over `stream`.
@@ -129,12 +142,12 @@ pub(super) fn fault_of(error: &io::Error) -> Option<TlsFault> {
     })
 }
 
-/// The certificate that the probe shows, with its key.
+/// The certificate that the probe shows, with its key; and what there is to tell of it.
 fn client_certificate(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
     certificate: &Path,
     key: &Path,
-) -> Result<ClientConfig, String> {
+) -> Result<(ClientConfig, Option<FileCertificate>), String> {
     let of_certificate = |error: &dyn Display| {
         let path = certificate.display();
         format!("client certificate {path} of a probe: {error} (it must be PEM, readable by us)")
@@ -151,10 +164,15 @@ fn client_certificate(
     }
     let file = files::open(key).map_err(|error| of_key(&error))?;
     let private = PrivateKeyDer::from_pem_reader(file).map_err(|error| of_key(&error))?;
-    builder.with_client_auth_cert(chain, private).map_err(|error| of_key(&error))
+    let leaf = chain.first().and_then(|leaf| FileCertificate::read(certificate, leaf));
+    let config = builder.with_client_auth_cert(chain, private).map_err(|error| of_key(&error))?;
+    Ok((config, leaf))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
+/// CA certificates of a bundle that are told of.
+const TOLD_MAX: usize = 16;
+
+fn roots(path: &Path, told: &mut Vec<FileCertificate>) -> Result<RootCertStore, String> {
     let failed = |error: &dyn Display| {
         format!("CA bundle {}: {error} (it must be PEM, readable by us)", path.display())
     };
@@ -162,6 +180,9 @@ fn roots(path: &Path) -> Result<RootCertStore, String> {
     let file = files::open(path).map_err(|error| failed(&error))?;
     for certificate in CertificateDer::pem_reader_iter(file) {
         let certificate = certificate.map_err(|error| failed(&error))?;
+        if told.len() < TOLD_MAX {
+            told.extend(FileCertificate::read(path, &certificate));
+        }
         roots.add(certificate).map_err(|error| failed(&error))?;
     }
     if roots.is_empty() {

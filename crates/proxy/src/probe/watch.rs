@@ -26,8 +26,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// Between two turns at least: a deadline that has passed must not make us spin.
 const TURN_AT_LEAST: Duration = Duration::from_millis(20);
-/// The judge hears of traffic at least this often.
-const LISTEN: Duration = Duration::from_millis(250);
+/// The judge hears of traffic at least this often, and an endpoint that leaves standing sessions without a
+/// word for as long is looked at.
+const LISTEN: Duration = Duration::from_millis(200);
 
 /// One pool that is probed.
 pub(super) struct Watch {
@@ -64,6 +65,8 @@ pub(super) struct Member {
     pub(super) told: Cell<Concern>,
     /// Lines about it.
     pub(super) allowance: RefCell<Allowance>,
+    /// Which workers' sessions waited for a word of it at the last turn, and when that was.
+    waits: RefCell<(Vec<Option<u64>>, Time)>,
 }
 
 impl Watch {
@@ -183,6 +186,7 @@ impl Watch {
             under_way: drive::UnderWay::default(),
             told: Cell::default(),
             allowance: RefCell::default(),
+            waits: RefCell::new((Vec::new(), Time::START)),
         });
         self.members.borrow_mut().push(member.clone());
         self.judge.borrow_mut().add(endpoint.key(), self.shared.time());
@@ -275,6 +279,24 @@ impl Watch {
         }
     }
 
+    /// Has a look taken at endpoints that left a word of standing sessions unanswered since the last
+    /// turn: new sessions may all go elsewhere. Only where they are asked for answers: elsewhere
+    /// sessions may well talk in one direction.
+    fn tell_slow(&self) {
+        if !matches!(*self.kind(), Kind::Tls(_) | Kind::Http(_)) {
+            return;
+        }
+        let (now, members) = (self.shared.time(), self.members.borrow().clone());
+        for member in members {
+            let waits: Vec<_> = member.endpoint.waits().collect();
+            let (before, since) = member.waits.replace((waits.clone(), now));
+            let still = |(a, b): (&Option<u64>, &Option<u64>)| a.is_some() && a == b;
+            if before.iter().zip(&waits).any(still) {
+                self.observe(member.endpoint.key(), &Evidence::Slow { since });
+            }
+        }
+    }
+
     /// Lets time pass for the judge: holds expire, resets become due, and while sessions are being
     /// reset one byte from the endpoint stops that.
     pub(super) async fn turns(self: Rc<Self>) {
@@ -287,6 +309,7 @@ impl Watch {
                 () = sleep_until(next.unwrap_or(last)), if next.is_some() => {
                     last = Instant::now();
                     self.tell_heard(|_| true);
+                    self.tell_slow();
                     self.judge.borrow_mut().tick(self.shared.time());
                     self.resets.retry();
                     self.settle(None);

@@ -182,6 +182,8 @@ impl Relay {
                 let clock = self.buffers.clock();
                 let lasting = clock.now().elapsed_since(self.began) >= LASTING;
                 self.lease.heard(clock.tick_time(), || clock.time(), lasting);
+            } else {
+                self.lease.asked();
             }
         }
         match flow {
@@ -275,8 +277,7 @@ impl Relay {
         let rests = self.entry.watch().active.get() == rested_since && !self.entry.is_owed();
         let whole = self.first.is_none() && self.lost.is_none();
         if rests && whole {
-            let end = End::abort(Who::Proxy, Step::Data, "rebalanced");
-            return Poll::Ready(Finished { end, after: After::Close });
+            return Poll::Ready(Finished { end: End::rebalance(), after: After::Close });
         }
         Poll::Pending
     }
@@ -364,7 +365,8 @@ impl Future for Relay {
         let relay = self.get_mut();
         relay.entry.watch().wake_by(context.waker());
         match relay.entry.watch().take_order() {
-            Order::None => {}
+            // The latter is for sessions that are being set up.
+            Order::None | Order::Say => {}
             Order::Check => {
                 if let Some(finished) = relay.check() {
                     return Poll::Ready(finished);

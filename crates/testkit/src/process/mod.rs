@@ -1,6 +1,5 @@
-//! Starts a program as its systemd unit would (there is no systemd as PID 1 where tests run):
-//! the unit's user, capabilities, limits, environment and directories, in the network namespace
-//! of a host when one is given.
+//! Starts a program as its systemd unit would, without systemd: the unit's user, capabilities,
+//! limits, environment and directories, in the network namespace of a host when one is given.
 //!
 //! ```no_run
 //! # use eclusa_testkit::process::{Runner, Unit, binary};
@@ -14,9 +13,11 @@
 //!
 //! What of the unit is *not* brought about: `SystemCallFilter=`, the `Protect…=` family (mount
 //! namespaces) and restarts. What a service says to systemd, and its store of descriptors, are there
-//! with a [`Manager`].
+//! with a [`Manager`]. All of it is there with a [`Booted`] systemd, in a container.
 
+mod analyze;
 mod binary;
+mod booted;
 mod manager;
 mod meter;
 mod peer;
@@ -26,7 +27,9 @@ mod scratch;
 mod spawner;
 mod unit;
 
+pub use analyze::Analysis;
 pub use binary::binary;
+pub use booted::{Booted, Said};
 pub use manager::{Manager, Notification};
 pub use meter::Memory;
 pub use peer::{Peer, PeerError};

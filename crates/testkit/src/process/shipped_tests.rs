@@ -1,8 +1,6 @@
 //! The units under `systemd/`.
 
-use super::{Scratch, Unit};
-use std::io::Write;
-use std::process::Command;
+use super::{Analysis, Unit};
 
 const PROGRAMS: [&str; 2] = ["eclusa-apiserver", "eclusa-edge"];
 
@@ -31,43 +29,23 @@ fn the_shipped_units_say_the_same_but_for_name_and_capabilities() {
     assert_eq!(without_description(plain(&apiserver)), without_description(plain(&edge)));
 }
 
-/// A copy of the unit whose program exists, for tools that look.
-fn with_a_program(scratch: &Scratch, program: &str) -> std::path::PathBuf {
-    let text = std::fs::read_to_string(Unit::shipped(program).unwrap().path()).unwrap();
-    let text = text.replace(&format!("/usr/bin/{program} "), "/bin/true ");
-    scratch.write(&format!("{program}.service"), &text).unwrap()
-}
-
-/// What `systemd-analyze` says, and whether it is content; `None` where it is not installed.
-fn systemd_analyze(arguments: &[&str], unit: &std::path::Path) -> Option<(bool, String)> {
-    let mut command = Command::new("systemd-analyze");
-    let Ok(output) = command.args(arguments).arg(unit).output() else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: systemd-analyze is not installed");
-        return None;
-    };
-    let both = [output.stdout, output.stderr].concat();
-    Some((output.status.success(), String::from_utf8_lossy(&both).into_owned()))
+/// Each shipped unit, and what systemd-analyze says of it.
+fn analyzed(arguments: &[&str]) -> Vec<(&'static str, Analysis)> {
+    let analyze = |program| Unit::shipped(program).unwrap().analyze(arguments).unwrap();
+    PROGRAMS.into_iter().filter_map(|program| Some((program, analyze(program)?))).collect()
 }
 
 #[test]
 fn systemd_has_nothing_to_say_against_the_units() {
-    let scratch = Scratch::new("units").unwrap();
-    for program in PROGRAMS {
-        let unit = with_a_program(&scratch, program);
-        if let Some((content, said)) = systemd_analyze(&["verify", "--man=no"], &unit) {
-            assert!(content && said.is_empty(), "{program}: {said}");
-        }
+    for (program, analysis) in analyzed(&["verify", "--man=no"]) {
+        assert!(analysis.content && analysis.said.is_empty(), "{program}: {analysis:?}");
     }
 }
 
 #[test]
 fn the_units_are_exposed_to_at_most_2_5_of_10() {
-    let scratch = Scratch::new("units").unwrap();
-    for program in PROGRAMS {
-        let unit = with_a_program(&scratch, program);
-        let arguments = ["security", "--offline=true", "--threshold=25", "--no-pager"];
-        if let Some((content, said)) = systemd_analyze(&arguments, &unit) {
-            assert!(content && said.contains("Overall exposure level"), "{program}: {said}");
-        }
+    let arguments = ["security", "--offline=true", "--threshold=25", "--no-pager"];
+    for (program, Analysis { content, said }) in analyzed(&arguments) {
+        assert!(content && said.contains("Overall exposure level"), "{program}: {said}");
     }
 }

@@ -58,7 +58,8 @@ pub static STOP_DEADLINE: Key = Key {
     name: "stop_deadline",
     kind: duration(seconds(0), seconds(DAY)),
     default: Default::Value("\"25s\""),
-    help: "How long sessions may go on after SIGTERM before they are closed.",
+    help: "How long sessions may go on after SIGTERM. Those that are left are reset one after the other \
+           in the last 5 s of it; if it is shorter than 25 s, in its last fifth.",
 };
 
 /// Lame duck.

@@ -24,7 +24,12 @@ pub enum AdminCommand {
         /// Which program.
         #[command(flatten)]
         target: Target,
-        /// Even if the file has lost half of its endpoints, or all of a pool's
+        /// Pass the shrink guard by, and nothing else
+        ///
+        /// It refuses a file that takes from a pool the last endpoint that is up, or more than half of
+        /// those that are up, or that takes away more than half of the pools with an endpoint that is
+        /// up. All else that is wrong with a file is refused with --force as well. `allow_shrink =
+        /// true` in the file is the same for every reload.
         #[arg(long)]
         force: bool,
     },

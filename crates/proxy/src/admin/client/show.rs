@@ -44,6 +44,12 @@ fn head(page: &mut Page, report: &StatusReport) {
         let text = Cell::new("no new connections; sessions may end by themselves", Style::Doubtful);
         rows.push(vec!["stopping".into(), text]);
     }
+    if let Some(why) = &report.file_refused {
+        let why = why.lines().next().unwrap_or_default();
+        let text =
+            format!("NOT the file's, which is refused; the one before a crash goes on: {why}");
+        rows.push(vec!["configuration".into(), Cell::new(text, Style::Bad)]);
+    }
     if let Some(reload) = &report.last_reload {
         let ago = in_words(report.at.since(reload.at));
         let style = if reload.succeeded { Style::Plain } else { Style::Bad };

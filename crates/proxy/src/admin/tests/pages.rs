@@ -44,6 +44,7 @@ pub(super) fn report() -> StatusReport {
         uptime_seconds: 273_600,
         stopping: false,
         last_reload: None,
+        file_refused: None,
         workers: vec![
             WorkerStatus { alive: true, sessions: 140 },
             WorkerStatus { alive: true, sessions: 134 },
@@ -80,6 +81,7 @@ fn trouble() -> StatusReport {
         succeeded: false,
         message: "/etc/eclusa/apiserver.toml:3:11: `10.0.0.300` is no address; 2 errors".to_owned(),
     });
+    report.file_refused = Some("edge.toml:1:1: unknown key `nonsense`\nand more".to_owned());
     report.workers[1].alive = false;
     let pool = &mut report.pools[0];
     pool.availability = "panic".to_owned();

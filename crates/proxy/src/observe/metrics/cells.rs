@@ -4,6 +4,7 @@
 
 use super::histogram::{ANSWERS, Counter, Histogram, ROUND_TRIPS, SESSIONS};
 use crate::observe::{End, HOWS, Record, Step, TcpSide, Who};
+use crate::pool::Queued;
 use std::sync::OnceLock;
 
 /// A block per worker, each there from its worker's first use on: ten thousand pools of which few
@@ -82,6 +83,10 @@ pub(crate) struct PoolCell {
     pub(crate) bytes: [Counter; 2],
     pub(crate) dial: Histogram,
     pub(crate) redials: Counter,
+    /// By [`Queued`].
+    pub(crate) queued: [Counter; Queued::NAMES.len()],
+    pub(crate) queue: Histogram,
+    pub(crate) moved: Counter,
     pub(crate) first_byte: Histogram,
     pub(crate) replays: Counter,
     /// Won by the first endpoint, by the second.
@@ -149,6 +154,12 @@ impl PoolCells {
         if end.is_after_dial() {
             cell.dial.record(&ANSWERS, record.dial);
         }
+        if !record.queue.is_zero() {
+            cell.queue.record(&ANSWERS, record.queue);
+        }
+        if end.is_rebalance() {
+            cell.moved.add(1);
+        }
         if let Some(first_byte) = record.first_byte {
             cell.first_byte.record(&ANSWERS, first_byte.saturating_sub(record.preamble));
         }
@@ -156,6 +167,13 @@ impl PoolCells {
             let Some(TcpSide { rtt_us, retransmits }) = *side else { continue };
             cell.retransmits[index].add(retransmits.into());
             cell.rtt[index].record(&ROUND_TRIPS, std::time::Duration::from_micros(rtt_us.into()));
+        }
+    }
+
+    /// A session had to wait for a place, or would have.
+    pub(crate) fn queued(&self, worker: usize, outcome: Queued) {
+        if let Some(cell) = self.workers.of(worker) {
+            cell.queued[outcome as usize].add(1);
         }
     }
 

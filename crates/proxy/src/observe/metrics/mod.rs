@@ -48,6 +48,8 @@ pub struct Metrics {
     process: Process,
     began: SystemTime,
     stopping: AtomicBool,
+    /// The last reload was refused.
+    refused: AtomicBool,
     /// What [`super::http`] last found: see `table::REACH`.
     reach: AtomicI8,
     vip: AtomicBool,
@@ -65,6 +67,7 @@ impl Metrics {
             process: Process::open(),
             began: SystemTime::now(),
             stopping: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             reach: AtomicI8::new(-1),
             vip: AtomicBool::new(true),
         };
@@ -94,8 +97,10 @@ impl Metrics {
 
     /// The configuration in force was taken now.
     fn taken(&self) {
+        self.refused.store(false, Ordering::Relaxed);
         with_local_recorder(&self.control, || {
             gauge!("eclusa_last_reload_successful").set(1.0);
+            gauge!("eclusa_config_last_good").set(0.0);
             gauge!("eclusa_last_reload_success_timestamp_seconds").set(seconds(SystemTime::now()));
         });
     }
@@ -114,6 +119,20 @@ impl Metrics {
         with_local_recorder(&self.control, || {
             counter!("eclusa_reloads_total", "outcome" => "refused").increment(1);
             gauge!("eclusa_last_reload_successful").set(0.0);
+        });
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the last reload was refused.
+    pub(crate) fn is_reload_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The file was refused at the start: what was in force before goes on.
+    pub(crate) fn set_file_refused(&self) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_last_reload_successful").set(0.0);
+            gauge!("eclusa_config_last_good").set(1.0);
         });
     }
 

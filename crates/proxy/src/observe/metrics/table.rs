@@ -105,11 +105,13 @@ table! {
     RELOADS: Counter Things "eclusa_reloads_total" ["outcome"]
         "Reloads: `done` or `refused`.";
     RELOAD_SUCCESSFUL: Gauge Things "eclusa_last_reload_successful" []
-        "1 unless the last reload was refused.";
+        "1 unless the file was refused: by the last reload, or when a crashed engine started again.";
     RELOAD_TIME: Gauge Seconds "eclusa_last_reload_success_timestamp_seconds" []
         "When the configuration in force was taken.";
     GENERATION: Gauge Things "eclusa_config_generation" []
         "Which configuration of this engine is in force, from 1.";
+    LAST_GOOD: Gauge Things "eclusa_config_last_good" []
+        "1 while not the file is in force but what was so before an engine crashed: the file is broken.";
 }
 "Workers" {
     HEARTBEAT_AGE: Gauge Seconds "eclusa_worker_heartbeat_age_seconds" ["worker"]
@@ -174,6 +176,16 @@ table! {
         "From the first dial of a session until a connection to an endpoint stood.";
     REDIALS: Counter Things "eclusa_pool_redials_total" ["pool"]
         "Dials beyond the first of a session: another endpoint after a failure, or beside a slow one.";
+    WAITING: Gauge Things "eclusa_pool_waiting" ["pool"]
+        "Sessions that wait at this moment: every endpoint that is well is at its limit.";
+    WAITING_MAX: Gauge Things "eclusa_pool_waiting_max" ["pool"]
+        "Sessions that may wait; who comes then is refused (`queue`).";
+    QUEUED: Counter Things "eclusa_pool_queued_total" ["pool", "outcome"]
+        "Waits for a place, by what came of them: `placed`, `timed_out`, `client_left`, `no_endpoint` (none was left), or `full`: it might not wait.";
+    QUEUE_TIME: Histogram Seconds "eclusa_pool_queue_seconds" ["pool"]
+        "How long a session waited that had to; counted when it ends.";
+    MOVED: Counter Things "eclusa_pool_rebalanced_total" ["pool"]
+        "Sessions at rest that were closed so that their clients connect to an endpoint with fewer.";
     FIRST_BYTE: Histogram Seconds "eclusa_pool_first_byte_seconds" ["pool"]
         "From the end of the preamble until the endpoint's first byte, the dial included.";
     REPLAYS: Counter Things "eclusa_pool_replays_total" ["pool"]

@@ -8,7 +8,7 @@ use crate::observe::metrics::histogram::{ANSWERS, Counter, Histogram, ROUND_TRIP
 use crate::observe::metrics::probing::{CAUSES, KINDS, ProbingCell, WAYS};
 use crate::observe::metrics::table::{self, Metric};
 use crate::observe::view::Standing;
-use crate::pool::Pool;
+use crate::pool::{Pool, Queued};
 use eclusa_policy::verdict::Verdict;
 use std::sync::Arc;
 
@@ -28,6 +28,17 @@ pub(super) fn write(page: &mut Page, view: &View) {
     words(page, pools, &table::POOL_BYTES, DIRECTIONS, |cell| &cell.bytes);
     histograms(page, pools, &table::DIAL, |cell| &cell.dial);
     single(page, pools, &table::REDIALS, |cell| &cell.redials);
+    page.family(&table::WAITING);
+    for pool in pools.iter() {
+        page.sample(&table::WAITING, &[name_of(pool)], pool.waiting());
+    }
+    page.family(&table::WAITING_MAX);
+    for pool in pools.iter() {
+        page.sample(&table::WAITING_MAX, &[name_of(pool)], pool.plan().queue.length);
+    }
+    words(page, pools, &table::QUEUED, Queued::NAMES, |cell| &cell.queued);
+    histograms(page, pools, &table::QUEUE_TIME, |cell| &cell.queue);
+    single(page, pools, &table::MOVED, |cell| &cell.moved);
     histograms(page, pools, &table::FIRST_BYTE, |cell| &cell.first_byte);
     single(page, pools, &table::REPLAYS, |cell| &cell.replays);
     words(page, pools, &table::REPLAYS_WON, ["first", "second"], |cell| &cell.replays_won);

@@ -9,12 +9,13 @@ use crate::relay::PIPES;
 use std::sync::atomic::Ordering;
 
 /// What this part tells of the control side.
-static CONTROL: [&Metric; 5] = [
+static CONTROL: [&Metric; 6] = [
     &table::ENGINE_RESTARTS,
     &table::RELOADS,
     &table::RELOAD_SUCCESSFUL,
     &table::RELOAD_TIME,
     &table::GENERATION,
+    &table::LAST_GOOD,
 ];
 
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {

@@ -1,6 +1,6 @@
 //! The cluster with `eclusa-edge` in it, and the connections of a test.
 
-use e2e::product::{Product, Program};
+use crate::product::{Product, Program};
 use eclusa_testkit::endpoint::{Endpoint, Kind};
 use eclusa_testkit::netns::{Cluster, Host, Shape, skipped};
 use eclusa_testkit::stream::Stream;
@@ -32,6 +32,7 @@ pub fn carry_all(ports: &[u16]) -> String {
 pub struct Bed {
     /// Before the cluster: a namespace lives as long as a process is in it.
     pub edge: Product,
+    /// Its hosts.
     pub cluster: Cluster,
 }
 

@@ -1,7 +1,7 @@
 //! Keeper and engine: what ends, and who notices. A crash of the engine and a restart of the whole
 //! service refuse no connection; an engine without its keeper stops in order.
 
-use crate::bed::{Bed, VIP, carry_all};
+use e2e::bed::{Bed, VIP, carry_all};
 use e2e::plain::{connect, echoes, hear, try_connect};
 use e2e::product::{ConfigFile, PATIENCE, Product, Program};
 use e2e::proof::{Item, median, size};

@@ -1,0 +1,15 @@
+//! How the programs live as services: started, reloaded, killed, restarted, told what to do, and what
+//! they tell.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod cost;
+mod haproxys_log;
+mod keeper;
+mod large;
+mod logs;
+mod operate;
+mod reload;
+mod stuck;
+mod systemd;
+mod units;
