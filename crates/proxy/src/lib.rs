@@ -11,6 +11,7 @@ mod control;
 pub mod engine;
 mod files;
 pub mod keeper;
+pub mod layer7;
 mod listener;
 pub mod observe;
 mod operate;

@@ -294,6 +294,15 @@ impl Registry {
         }
     }
 
+    /// Lets every session look at what has changed around it.
+    pub(crate) fn wake_all(&self) {
+        for (_, watch) in &*self.sessions.borrow() {
+            if let Some(waker) = &*watch.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// One tick has passed: visits the sessions whose turn it is.
     pub(crate) fn tick(&self) {
         let now = Tick(self.now.get().0.saturating_add(1));

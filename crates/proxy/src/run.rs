@@ -3,6 +3,7 @@
 use crate::confine::confine;
 use crate::engine::{Care, Engine, LOOK};
 use crate::files;
+use crate::layer7::Layer;
 use crate::keeper::{Client, Sockets};
 use crate::observe::metrics::STUCK;
 use crate::operate::{EXPIRE, Operator};
@@ -29,15 +30,24 @@ const AFTER_DEADLINE: Duration = Duration::from_secs(5);
 /// Runs the plan without a keeper until SIGTERM (sessions may end by themselves until the deadline)
 /// or SIGINT (at once). `warnings` are told in the log; `config` is the file that the plan came from.
 #[must_use]
-pub fn run(plan: &Plan, warnings: &[String], config: Option<&Path>) -> ExitCode {
-    ended(plan.program, serve(plan, warnings, config, None))
+pub fn run(
+    plan: &Plan,
+    warnings: &[String],
+    config: Option<&Path>,
+    layer: Option<Arc<dyn Layer>>,
+) -> ExitCode {
+    ended(plan.program, serve(plan, warnings, config, None, layer))
 }
 
 /// Runs as the engine of the keeper at the other end of standard input.
 ///
 /// # Errors
 /// Everything that is wrong with the configuration file.
-pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> {
+pub fn engine(
+    program: Program,
+    config: &Path,
+    layer: Option<Arc<dyn Layer>>,
+) -> Result<ExitCode, Diagnostics> {
     // In place of `exe`, which the keeper has started: for those who look at processes.
     if let Ok(name) = std::ffi::CString::new(program.name()) {
         let _ = rustix::thread::set_name(&name);
@@ -49,7 +59,7 @@ pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> 
     files::ask(keeper.clone());
     let loaded = eclusa_config::load_with(program, config, Mode::Start, files::open)?;
     let Loaded { plan, warnings } = loaded;
-    Ok(ended(program, serve(&plan, &warnings.lines(), Some(config), Some(keeper))))
+    Ok(ended(program, serve(&plan, &warnings.lines(), Some(config), Some(keeper), layer)))
 }
 
 fn ended(program: Program, end: Result<(), String>) -> ExitCode {
@@ -67,6 +77,7 @@ fn serve(
     warnings: &[String],
     config: Option<&Path>,
     keeper: Option<Arc<Client>>,
+    layer: Option<Arc<dyn Layer>>,
 ) -> Result<(), String> {
     // Before any other thread: it holds for those that this one starts.
     let in_force = confine(plan, config, keeper.is_some());
@@ -80,7 +91,7 @@ fn serve(
         Some(keeper) => Sockets::of_keeper(keeper.clone()),
         None => Sockets::own(plan.program, plan.run_directory.clone()),
     };
-    let engine = Engine::start_on(plan, sockets).map_err(|error| error.to_string())?;
+    let engine = Engine::start_on(plan, sockets, layer).map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
     engine.tell("confined", in_force.words);
     for warning in warnings.iter().chain(&in_force.warnings) {

@@ -322,7 +322,7 @@ pub(crate) fn first_report(probed: bool) -> Report {
 
 /// The right to use one endpoint once, taken by a worker; dropped = released.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     endpoint: Arc<Endpoint>,
     worker: usize,
 }
@@ -345,7 +345,9 @@ impl Lease {
         lease
     }
 
-    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+    /// The endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
     }
 
