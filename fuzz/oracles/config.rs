@@ -63,7 +63,7 @@ fn plan_is_sane(plan: &Plan) {
         assert!(!listener.addresses.is_empty() && !listener.routes.is_empty());
         assert!(listener.backlog > 0 && !listener.preamble_timeout.is_zero());
         for route in &listener.routes {
-            assert!(route.pool < plan.pools.len());
+            assert!(route.target.pools().all(|pool| pool < plan.pools.len()));
             // Ends, and soon.
             let _ = route.when.needs_hello();
         }
@@ -82,7 +82,8 @@ fn plan_is_sane(plan: &Plan) {
         pool_is_judged(pool);
     }
     for listener in &plan.listeners {
-        let replays = listener.routes.iter().any(|route| plan.pools[route.pool].replay.is_some());
+        let pools = listener.routes.iter().flat_map(|route| route.target.pools());
+        let replays = pools.into_iter().any(|pool| plan.pools[pool].replay.is_some());
         assert!(!replays || listener.peek == Peek::Tls);
     }
 }

@@ -74,20 +74,20 @@ Files:
 fn main() -> ExitCode {
     command::main(|cli: Cli| match cli.command {
         Command::Run(wanted) => run(wanted),
-        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments),
-        Command::Check(wanted) => command::check(PROGRAM, &wanted),
+        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments, None),
+        Command::Check(wanted) => command::check(PROGRAM, &wanted, None),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }
 
 fn run(wanted: Run) -> ExitCode {
     if wanted.master.is_empty() {
-        return command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper);
+        return command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper, None);
     }
     let options = [
         CommandOption { key: "listen", option: "--listen", values: wanted.listen },
         CommandOption { key: "masters", option: "--master", values: wanted.master },
     ];
     let typed = format!("{} run", PROGRAM.name());
-    command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start), None)
+    command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start), None, None)
 }

@@ -1,6 +1,8 @@
 //! What differs between two plans: what a reload tells the operator, and what it acts on.
 
-use crate::plan::{Endpoint, Listener, Plan, Pool};
+use crate::plan::{Endpoint, Http, Listener, Plan, Pool};
+use eclusa_policy::route::Target;
+use eclusa_policy::rules::Rule;
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,6 +70,9 @@ impl Diff {
             let what = format!("{:?} -> {:?}", old.stop_deadline, new.stop_deadline);
             self.change("stop_deadline".to_owned(), what);
         }
+        if old.errors != new.errors {
+            self.change("errors".to_owned(), "pages changed");
+        }
         let mut later = |of: &str, differs: bool| {
             if differs {
                 let what = "changed; takes effect at the next restart".to_owned();
@@ -101,6 +106,18 @@ impl Diff {
         if old.access != new.access {
             self.change(of(), "access changed");
         }
+        if old.tls != new.tls {
+            self.change(of(), "TLS changed");
+        }
+        let rules = |listener: &'_ Listener| -> Vec<Rule> {
+            listener.http.as_ref().map_or_else(Vec::new, |http| http.rules.clone())
+        };
+        if rules(old) != rules(new) {
+            self.change(of(), "rules changed");
+        }
+        if without_rules(old) != without_rules(new) {
+            self.change(of(), "HTTP changed");
+        }
         if settings_of(old) != settings_of(new) {
             self.change(of(), "settings changed");
         }
@@ -126,6 +143,12 @@ impl Diff {
         if old.probe != new.probe {
             self.change(of(), "probe changed");
         }
+        if old.tls != new.tls {
+            self.change(of(), "TLS changed");
+        }
+        if old.http != new.http {
+            self.change(of(), "HTTP changed");
+        }
         if without_parts(old) != without_parts(new) {
             self.change(of(), "settings changed");
         }
@@ -145,13 +168,27 @@ impl Diff {
     }
 }
 
-/// Routes name pools by index; what counts is which pool that is.
+/// Routes name pools by index; what counts is which pools those are, and their shares.
 fn same_routes((old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) -> bool {
-    let name = |plan: &Plan, index: usize| plan.pools.get(index).map(|pool| pool.name.clone());
+    let target = |plan: &Plan, target: &Target| -> Vec<(u32, Option<Arc<str>>)> {
+        let name = |index: usize| plan.pools.get(index).map(|pool| pool.name.clone());
+        match target {
+            Target::Pool(pool) => vec![(1, name(*pool))],
+            Target::Split(split) => {
+                split.shares().iter().map(|(share, pool)| (*share, name(*pool))).collect()
+            }
+        }
+    };
     old.routes.len() == new.routes.len()
         && old.routes.iter().zip(&new.routes).all(|(before, after)| {
-            name(old_plan, before.pool) == name(plan, after.pool) && before.when == after.when
+            before.when == after.when
+                && target(old_plan, &before.target) == target(plan, &after.target)
         })
+}
+
+/// HTTP without what has a line of its own.
+fn without_rules(listener: &Listener) -> Option<Http> {
+    listener.http.clone().map(|http| Http { rules: Vec::new(), ..http })
 }
 
 /// Everything of a listener that has no line of its own.
@@ -164,8 +201,8 @@ fn settings_of(listener: &Listener) -> impl PartialEq + '_ {
 
 /// The pool without what has lines of its own.
 fn without_parts(pool: &Pool) -> Pool {
-    let probe = crate::plan::Probe::None;
-    Pool { endpoints: Vec::new(), probe, ..pool.clone() }
+    let (probe, http) = (crate::plan::Probe::None, crate::plan::PoolHttp::default());
+    Pool { endpoints: Vec::new(), probe, tls: None, http, ..pool.clone() }
 }
 
 fn named(endpoint: &Endpoint) -> String {

@@ -14,6 +14,7 @@ pub mod plan;
 mod reader;
 pub mod reference;
 mod values;
+mod web;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use document::CommandOption;

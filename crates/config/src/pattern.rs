@@ -1,15 +1,17 @@
-//! Regular expressions for the bodies of answers: of bytes, without Unicode's tables, bounded in
-//! size, so that a probe never takes long to match one.
+//! Regular expressions, for the bodies of answers and for what requests say: of bytes, without
+//! Unicode's tables, bounded in size, so that none takes long to match.
 
 use crate::diagnostic::quoted;
 use crate::plan::BodyPattern;
 use crate::values::{Mistake, mistake};
-use regex::bytes::RegexBuilder;
+use eclusa_policy::condition::Expression;
+use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 
 /// Bytes that a pattern may have as written.
 const LENGTH_MAX: usize = 1024;
-/// Bytes that it may have compiled: at this size the slowest one takes some milliseconds for a body.
+/// Bytes that it may have compiled: at this size the slowest one takes some milliseconds for a body,
+/// and a twentieth of that for a head.
 const COMPILED_MAX: usize = 64 * 1024;
 /// Bytes that matching may take for its cache.
 const CACHE_MAX: usize = 1024 * 1024;
@@ -19,6 +21,18 @@ pub(crate) fn body(text: &str) -> Result<BodyPattern, Mistake> {
     if text.is_empty() {
         return mistake("an empty pattern matches every body", "write a pattern, such as '^ok'");
     }
+    compiled(text).map(BodyPattern::new)
+}
+
+/// What a part of a request must match.
+pub(crate) fn expression(text: &str) -> Result<Expression, Mistake> {
+    if text.is_empty() {
+        return mistake("an empty pattern matches everything", "write a pattern, such as '^/api/'");
+    }
+    compiled(text).map(Expression::new)
+}
+
+fn compiled(text: &str) -> Result<Regex, Mistake> {
     if text.len() > LENGTH_MAX {
         return mistake("the pattern is too long", format!("write at most {LENGTH_MAX} bytes"));
     }
@@ -31,7 +45,7 @@ pub(crate) fn body(text: &str) -> Result<BodyPattern, Mistake> {
         .size_limit(COMPILED_MAX)
         .dfa_size_limit(CACHE_MAX)
         .build();
-    pattern.map(BodyPattern::new).or_else(|_| {
+    pattern.or_else(|_| {
         mistake(
             format!("{} is too large once its repetitions are written out", quoted(text)),
             "write smaller repetitions, or match less",

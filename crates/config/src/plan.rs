@@ -4,18 +4,23 @@
 //! ask whether something "was set".
 
 mod admin;
+mod http;
 mod log;
 mod observe;
+mod tls;
 
 pub use admin::*;
+pub use http::*;
 pub use log::*;
 pub use observe::*;
+pub use tls::*;
 
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
 use eclusa_policy::rebalance;
 use eclusa_policy::replay;
+use eclusa_policy::route::Target;
 use eclusa_policy::verdict::{self, Check};
 use ipnet::IpNet;
 use std::fmt;
@@ -93,24 +98,24 @@ pub struct Plan {
     pub listeners: Vec<Listener>,
     /// The pools; a route names one by its index.
     pub pools: Vec<Arc<Pool>>,
+    /// Pages for answers of our own, each status once.
+    pub errors: Vec<ErrorPage>,
 }
 
 impl Plan {
-    /// The files that the plan names for reading: certificates, keys, tokens. The keeper opens
-    /// these for the engine, and no others.
+    /// The files that the plan names for reading: certificates, keys, tokens, pages, passwords. The
+    /// keeper opens these for the engine, and no others. A listener's certificates may be directories.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let probes = self.pools.iter().map(|pool| &pool.probe);
-        probes.flat_map(|probe| {
-            let (tls, token) = match probe {
-                Probe::None | Probe::Tcp => (None, None),
-                Probe::Tls(tls) => (Some(tls), None),
-                Probe::Http(http) => (http.tls.as_ref(), http.token_file.as_ref()),
-            };
-            let ca = tls.and_then(|tls| tls.ca.as_ref());
-            let client = tls.and_then(|tls| tls.client.as_ref());
-            let client = client.into_iter().flat_map(|(certificate, key)| [certificate, key]);
-            ca.into_iter().chain(client).chain(token).map(PathBuf::as_path)
-        })
+        let probes = self.pools.iter().flat_map(|pool| pool.probe.files());
+        let pools = self.pools.iter().filter_map(|pool| pool.tls.as_ref());
+        let tls = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let http = self.listeners.iter().filter_map(|listener| listener.http.as_ref());
+        let pages = self.errors.iter().flat_map(|page| page.html.iter().chain(&page.json));
+        probes
+            .chain(pools.flat_map(Originate::files))
+            .chain(tls.flat_map(Terminate::files))
+            .chain(http.flat_map(Http::files))
+            .chain(pages.map(PathBuf::as_path))
     }
 
     /// The addresses that the plan listens on.
@@ -160,8 +165,12 @@ pub struct Listener {
     pub proxy_from: Option<Vec<IpNet>>,
     /// Who may connect.
     pub access: Access,
+    /// TLS that is opened here; `None`: connections are carried as they are.
+    pub tls: Option<Terminate>,
+    /// HTTP that is spoken here; `None`: TCP is carried.
+    pub http: Option<Http>,
     /// Conditions and pools, first match wins; a default pool stands last with
-    /// [`Condition::Always`]. No match: the session is closed.
+    /// [`Condition::Always`]. No match: the session is closed, a request is answered by 404 or 421.
     pub routes: Vec<Route>,
     /// Sessions without a byte in either direction for this long end; `None`: never.
     pub idle_timeout: Option<Duration>,
@@ -204,13 +213,13 @@ pub struct DeadPeer {
     pub no_ack: Duration,
 }
 
-/// A condition and the pool that takes what fulfils it.
+/// A condition, and where what fulfils it goes.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// When it applies.
     pub when: Condition,
-    /// Index into [`Plan::pools`].
-    pub pool: usize,
+    /// A pool or several, as indexes into [`Plan::pools`].
+    pub target: Target,
 }
 
 /// A named set of interchangeable endpoints with its policy.
@@ -228,6 +237,10 @@ pub struct Pool {
     pub source: Vec<IpAddr>,
     /// Networks that no endpoint may leave, whatever DNS answers; `None`: no bound.
     pub within: Option<Arc<[IpNet]>>,
+    /// TLS that is spoken to the endpoints; `None`: bytes go to them as they are.
+    pub tls: Option<Originate>,
+    /// How they are asked over HTTP, where a listener speaks it.
+    pub http: PoolHttp,
     /// How endpoints are dialled.
     pub dial: Dial,
     /// What the endpoints are asked.
@@ -349,6 +362,21 @@ pub enum Probe {
     Tls(TlsProbe),
     /// HTTP requests, over TLS or not.
     Http(HttpProbe),
+}
+
+impl Probe {
+    /// The files that it names.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let (tls, token) = match self {
+            Self::None | Self::Tcp => (None, None),
+            Self::Tls(tls) => (Some(tls), None),
+            Self::Http(http) => (http.tls.as_ref(), http.token_file.as_ref()),
+        };
+        let ca = tls.and_then(|tls| tls.ca.as_ref());
+        let client = tls.and_then(|tls| tls.client.as_ref());
+        let client = client.into_iter().flat_map(|(certificate, key)| [certificate, key]);
+        ca.into_iter().chain(client).chain(token).map(PathBuf::as_path)
+    }
 }
 
 /// The TLS of a probe.

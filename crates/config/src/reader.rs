@@ -1,10 +1,12 @@
 //! The typed reader: takes values out of a document by the table of keys, writes down every
 //! mistake, and goes on with the default.
 
+mod tables;
+
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::document::{Data, Document, Span, Table, Value};
 use crate::nearest::nearest;
-use crate::plan::Program;
+use crate::plan::{ByteSize, Program};
 use crate::reference::{self, Default, Key, Kind, Section};
 use crate::values::{self, Mistake};
 use crate::{Mode, Opener};
@@ -251,6 +253,12 @@ impl<'a> Reader<'a> {
                 format!("write it in quotes: \"{number}\"")
             }
             (Kind::TableOrFalse(_), Data::Boolean(_)) => format!("remove `{}`", key.name),
+            (Kind::Switch(_), _) => {
+                format!("write `true`, or a table: `{} = {{ ... }}`", key.name)
+            }
+            (Kind::Size { .. }, Data::Integer(Some(number))) if *number >= 0 => {
+                format!("write a unit: \"{number}B\" for bytes")
+            }
             (Kind::Table(_) | Kind::TableOrFalse(_), _) => {
                 format!("write a table: `{} = {{ ... }}`", key.name)
             }
@@ -373,6 +381,37 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Some of the words of the key's list, each once.
+    pub(crate) fn choices(&self, key: &Key) -> Vec<&'static str> {
+        let Kind::List(Kind::Choice(words)) = key.kind else { return Vec::new() };
+        let found = self.texts(key, |text| {
+            let known = words.iter().find(|word| **word == text).copied();
+            known.ok_or_else(|| Mistake {
+                message: format!("{} is none of the choices", quoted(text)),
+                remedy: match nearest(text, words.iter().copied()) {
+                    Some(hint) => format!("did you mean \"{hint}\"?"),
+                    None => format!("write one of {}", words.join(", ")),
+                },
+            })
+        });
+        let mut words = Vec::new();
+        for got in found.map(|got| got.value).unwrap_or_default() {
+            if words.contains(&got.value) {
+                let message = format!("{} is there twice", quoted(got.value));
+                self.report.warning(got.span, &message, "each word once", "remove one of the two");
+            } else {
+                words.push(got.value);
+            }
+        }
+        words
+    }
+
+    /// A number of bytes.
+    pub(crate) fn size(&self, key: &Key) -> Option<ByteSize> {
+        let Kind::Size { min, max } = key.kind else { return None };
+        self.text(key, |text| crate::web::size(text, min, max)).map(|got| got.value)
+    }
+
     /// A text that `parse` makes something of.
     pub(crate) fn text<T>(
         &self,
@@ -449,98 +488,6 @@ impl<'a> Reader<'a> {
     /// A list of numbers.
     pub(crate) fn integers(&self, key: &Key) -> Option<Got<Vec<Got<u32>>>> {
         self.list(key, |kind, item| self.integer_of(key, kind, item))
-    }
-
-    /// The table below `key`, with defaults if it is not there.
-    pub(crate) fn table(&self, key: &'static Key, section: &'static Section) -> Reader<'a> {
-        let (table, span) = match self.table.and_then(|table| table.get(key.name)) {
-            Some((_, value)) => match &value.data {
-                Data::Table(table) => (Some(table), value.span),
-                _ => {
-                    self.wrong_type(key, &key.kind, value);
-                    (None, value.span)
-                }
-            },
-            None => (None, self.span),
-        };
-        Reader::new(self.report, section, self.below(key.name), table, span)
-    }
-
-    /// `table`, which stands below `key`, as a section.
-    pub(crate) fn open<'t>(
-        &'t self,
-        key: &Key,
-        section: &'static Section,
-        table: &'t Table,
-    ) -> Reader<'t> {
-        Reader::new(self.report, section, self.below(key.name), Some(table), table.span)
-    }
-
-    /// What is written under the key, as it is.
-    pub(crate) fn raw(&self, key: &Key) -> Option<&'a Value> {
-        self.written(key)
-    }
-
-    /// The named tables below `key`.
-    pub(crate) fn named(
-        &self,
-        key: &'static Key,
-        section: &'static Section,
-    ) -> Vec<(Got<Box<str>>, Reader<'a>)> {
-        let Some(value) = self.written(key) else { return Vec::new() };
-        let Data::Table(tables) = &value.data else {
-            self.wrong_type(key, &key.kind, value);
-            return Vec::new();
-        };
-        let mut found = Vec::new();
-        for (name, value) in &tables.entries {
-            let Data::Table(table) = &value.data else {
-                let message = format!("{} is {}", quoted(&name.name), value.kind());
-                let remedy = format!("write `[{}.NAME]` before the keys of NAME", key.name);
-                self.report.error(name.span, &message, "a table with a name", &remedy);
-                continue;
-            };
-            let path = format!("{}.{}", self.below(key.name), name.name);
-            let label = match values::label(&name.name) {
-                Ok(label) => label,
-                Err(mistake) => {
-                    let expected = "a name";
-                    self.report.error(name.span, &mistake.message, expected, &mistake.remedy);
-                    continue;
-                }
-            };
-            let got = Got { value: label, span: name.span, written: true };
-            found.push((got, Reader::new(self.report, section, path, Some(table), value.span)));
-        }
-        found
-    }
-
-    /// The tables of the list below `key`.
-    pub(crate) fn tables(
-        &self,
-        key: &'static Key,
-        section: &'static Section,
-    ) -> Option<Vec<Reader<'a>>> {
-        let value = self.written(key)?;
-        let Data::Array(items) = &value.data else {
-            self.wrong_type(key, &key.kind, value);
-            return None;
-        };
-        if items.is_empty() {
-            let message = format!("`{}` is empty", key.name);
-            let remedy = format!("add a table, or remove `{}`", key.name);
-            self.report.error(value.span, &message, "at least one table", &remedy);
-            return None;
-        }
-        let open = |item: &'a Value| {
-            let Data::Table(table) = &item.data else {
-                self.wrong_type(key, &key.kind, item);
-                return None;
-            };
-            let path = self.below(key.name);
-            Some(Reader::new(self.report, section, path, Some(table), item.span))
-        };
-        Some(items.iter().filter_map(open).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 
 use eclusa_config::plan::{Peek, Plan, Program};
 use eclusa_config::{Mode, reference};
+use eclusa_policy::route::Target;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ fn two_ports_are_two_listeners_and_pools() {
     let names: Vec<_> = listeners.iter().map(|listener| &*listener.name).collect();
     assert_eq!(names, ["apiserver", "apiserver-9345"]);
     for (index, port) in [6443, 9345].into_iter().enumerate() {
-        assert_eq!(listeners[index].routes[0].pool, index);
+        assert_eq!(listeners[index].routes[0].target, Target::Pool(index));
         assert!(listeners[index].addresses.iter().all(|one| one.address.port() == port));
         let optional: Vec<_> = listeners[index].addresses.iter().map(|one| one.optional).collect();
         assert_eq!(optional, [false, true]);

@@ -15,16 +15,14 @@ fn sections(program: Program) -> Vec<(String, &'static Section)> {
 
 /// A document with `key = value` at `path`, in one line.
 fn document(path: &str, key: &str, value: &str) -> String {
-    let Some((above, last)) = path.rsplit_once('.').or((!path.is_empty()).then_some(("", path)))
-    else {
-        return format!("{key} = {value}\n");
-    };
-    let inner = match last {
-        "masters" | "endpoints" | "route" => format!("[{{ {key} = {value} }}]"),
-        _ => format!("{{ {key} = {value} }}"),
-    };
-    let dot = if above.is_empty() { "" } else { "." };
-    format!("{above}{dot}{last} = {inner}\n").replace("NAME", "name")
+    let mut text = format!("{key} = {value}");
+    for name in path.split('.').rev().filter(|name| !name.is_empty()) {
+        text = match name {
+            "masters" | "endpoints" | "route" | "rule" => format!("{name} = [{{ {text} }}]"),
+            _ => format!("{name} = {{ {text} }}"),
+        };
+    }
+    format!("{text}\n").replace("NAME", "name")
 }
 
 /// What is a key's value by no account must be told: a key that nobody reads would be ignored.
@@ -59,7 +57,7 @@ fn every_default_is_right() {
                     Err(diagnostics) => diagnostics,
                 };
                 // Whatever is told of other things stands before.
-                let value = text.find(&format!("= {default}")).unwrap() + 2;
+                let value = text.rfind(&format!("= {default}")).unwrap() + 2;
                 let about = told
                     .items()
                     .iter()

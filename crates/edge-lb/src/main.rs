@@ -3,10 +3,13 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_proxy::admin::client::{self, AdminCommand};
+use eclusa_http::Http;
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::drop_in::{self, DropIn};
+use eclusa_proxy::layer7::Layer;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 const PROGRAM: Program = Program::Edge;
 
@@ -83,13 +86,18 @@ Files:
     )
 }
 
+/// What speaks TLS and HTTP at listeners that ask for it.
+fn layer() -> Arc<dyn Layer> {
+    Arc::new(Http::default())
+}
+
 fn main() -> ExitCode {
     command::main(|cli: Cli| match cli.command {
         Command::Run(wanted) => {
-            command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper)
+            command::run_file(PROGRAM, wanted.config.as_deref(), wanted.no_keeper, Some(layer()))
         }
-        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments),
-        Command::Check(wanted) => command::check(PROGRAM, &wanted),
+        Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments, Some(layer())),
+        Command::Check(wanted) => command::check(PROGRAM, &wanted, Some(layer())),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })

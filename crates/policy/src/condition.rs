@@ -1,4 +1,17 @@
-//! The one expression type over what is known of a connection: routes use it, rules will.
+//! The one expression type over what is known of a connection and of a request: routes and rules use
+//! it.
+
+mod certificate;
+mod fields;
+pub mod path;
+mod request;
+mod text;
+
+pub use certificate::{CertificatePatterns, ClientCertificate, Fingerprint};
+pub use fields::cookie;
+pub use path::PathPattern;
+pub use request::{Asked, Request, Written};
+pub use text::{Expression, TextPattern, Values};
 
 use crate::name::NamePattern;
 use crate::network::NetworkSet;
@@ -7,7 +20,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// What is known of a connection when it is routed.
+/// What is known of a connection when it is routed, and of a request on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// The client's address; with a trusted PROXY header the one that it names.
@@ -16,6 +29,22 @@ pub struct Facts<'a> {
     pub destination: SocketAddr,
     /// Server name of the ClientHello, in lower case; absent without TLS or without the extension.
     pub server_name: Option<&'a str>,
+    /// The certificate that the client has shown, verified.
+    pub client_certificate: Option<&'a ClientCertificate>,
+    /// The request; absent where nobody looks into the connection.
+    pub request: Option<&'a Asked<'a>>,
+}
+
+impl<'a> Facts<'a> {
+    /// What is known of a connection that nobody looks into.
+    #[must_use]
+    pub fn of_connection(
+        source: IpAddr,
+        destination: SocketAddr,
+        server_name: Option<&'a str>,
+    ) -> Self {
+        Self { source, destination, server_name, client_certificate: None, request: None }
+    }
 }
 
 /// A condition over [`Facts`].
@@ -37,6 +66,20 @@ pub enum Condition {
     ServerName(Vec<NamePattern>),
     /// The port that the client connected to is one of these.
     Port(Vec<u16>),
+    /// The client has shown a certificate like this.
+    ClientCertificate(CertificatePatterns),
+    /// The host of the request matches one of the patterns.
+    Host(Vec<NamePattern>),
+    /// The path of the request, in its normal form, matches one of the patterns.
+    Path(Vec<PathPattern>),
+    /// The method of the request is one of these.
+    Method(Vec<Box<str>>),
+    /// A header field of the request, by its name in lower case.
+    Header(Box<str>, Values),
+    /// A parameter of the request's query.
+    Query(Box<str>, Values),
+    /// A cookie of the request.
+    Cookie(Box<str>, Values),
 }
 
 /// A condition that has a name in the configuration.
@@ -88,6 +131,35 @@ impl Condition {
                 .server_name
                 .is_some_and(|name| patterns.iter().any(|pattern| pattern.matches(name))),
             Self::Port(ports) => ports.contains(&facts.destination.port()),
+            Self::ClientCertificate(patterns) => {
+                facts.client_certificate.is_some_and(|certificate| patterns.hold(certificate))
+            }
+            Self::Host(_)
+            | Self::Path(_)
+            | Self::Method(_)
+            | Self::Header(..)
+            | Self::Query(..)
+            | Self::Cookie(..) => facts.request.is_some_and(|asked| self.holds_for(asked)),
+        }
+    }
+
+    fn holds_for(&self, asked: &Asked<'_>) -> bool {
+        let request = asked.request();
+        match self {
+            Self::Host(patterns) => {
+                let host = request.host();
+                patterns.iter().any(|pattern| pattern.matches(host))
+            }
+            Self::Path(patterns) => patterns.iter().any(|pattern| pattern.matches(asked.path())),
+            Self::Method(methods) => methods.iter().any(|method| **method == *request.method()),
+            Self::Header(name, values) => request.header(name, &mut |value| values.hold(value)),
+            Self::Query(name, values) => request
+                .query()
+                .is_some_and(|query| fields::query(query, name, |value| values.hold(value))),
+            Self::Cookie(name, values) => {
+                fields::cookie(request, name, &mut |value| values.hold(value))
+            }
+            _ => false,
         }
     }
 
@@ -95,12 +167,38 @@ impl Condition {
     /// one (`peek = "none"`) cannot answer it.
     #[must_use]
     pub fn needs_hello(&self) -> bool {
+        self.asks(&|part| matches!(part, Self::ServerName(_)))
+    }
+
+    /// Whether it looks at a request anywhere: only a listener that speaks HTTP can answer it.
+    #[must_use]
+    pub fn needs_request(&self) -> bool {
+        self.asks(&|part| {
+            matches!(
+                part,
+                Self::Host(_)
+                    | Self::Path(_)
+                    | Self::Method(_)
+                    | Self::Header(..)
+                    | Self::Query(..)
+                    | Self::Cookie(..)
+            )
+        })
+    }
+
+    /// Whether it looks at the client's certificate anywhere.
+    #[must_use]
+    pub fn needs_client_certificate(&self) -> bool {
+        self.asks(&|part| matches!(part, Self::ClientCertificate(_)))
+    }
+
+    /// Whether one of the conditions in it is one that `wanted` says yes to.
+    fn asks(&self, wanted: &dyn Fn(&Self) -> bool) -> bool {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::needs_hello),
-            Self::Not(inner) => inner.needs_hello(),
-            Self::Named(named) => named.condition.needs_hello(),
-            Self::ServerName(_) => true,
-            Self::Always | Self::Source(_) | Self::Port(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.asks(wanted)),
+            Self::Not(inner) => inner.asks(wanted),
+            Self::Named(named) => named.condition.asks(wanted),
+            leaf => wanted(leaf),
         }
     }
 }
@@ -116,7 +214,35 @@ impl fmt::Display for Condition {
             Self::Source(networks) => list(f, "source", networks.written()),
             Self::ServerName(patterns) => list(f, "sni", patterns),
             Self::Port(ports) => list(f, "port", ports),
+            Self::ClientCertificate(patterns) => certificate(f, patterns),
+            Self::Host(patterns) => list(f, "host", patterns),
+            Self::Path(patterns) => list(f, "path", patterns),
+            Self::Method(methods) => list(f, "method", methods),
+            Self::Header(name, values) => field(f, "header", name, values),
+            Self::Query(name, values) => field(f, "query", name, values),
+            Self::Cookie(name, values) => field(f, "cookie", name, values),
         }
+    }
+}
+
+fn certificate(f: &mut fmt::Formatter<'_>, patterns: &CertificatePatterns) -> fmt::Result {
+    f.write_str("a client certificate")?;
+    if !patterns.common_name.is_empty() {
+        list(f, ", common name", &patterns.common_name)?;
+    }
+    if !patterns.dns_name.is_empty() {
+        list(f, ", DNS name", &patterns.dns_name)?;
+    }
+    if !patterns.fingerprint.is_empty() {
+        list(f, ", SHA-256", &patterns.fingerprint)?;
+    }
+    Ok(())
+}
+
+fn field(f: &mut fmt::Formatter<'_>, what: &str, name: &str, values: &Values) -> fmt::Result {
+    match values {
+        Values::Present => write!(f, "{what} {name}"),
+        Values::OneOf(patterns) => list(f, &format!("{what} {name}"), patterns),
     }
 }
 
@@ -140,50 +266,4 @@ fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, what: &str, items: &[T]) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(source: &str, port: u16, server_name: Option<&'static str>) -> Facts<'static> {
-        Facts {
-            source: source.parse().unwrap(),
-            destination: SocketAddr::new("192.168.1.2".parse().unwrap(), port),
-            server_name,
-        }
-    }
-
-    #[test]
-    fn expressions_combine() {
-        let inside = Arc::new(Named {
-            name: "inside".into(),
-            condition: Condition::Source(Networks::new(vec!["10.0.0.0/22".parse().unwrap()])),
-        });
-        let shop = Condition::ServerName(vec![NamePattern::parse("*.shop.test").unwrap()]);
-        let condition = Condition::All(vec![
-            Condition::Not(Box::new(Condition::Named(inside))),
-            Condition::Any(vec![shop, Condition::Port(vec![8443])]),
-        ]);
-        assert!(condition.holds(&facts("1.2.3.4", 443, Some("a.shop.test"))));
-        assert!(condition.holds(&facts("1.2.3.4", 8443, None)));
-        assert!(!condition.holds(&facts("1.2.3.4", 443, None)));
-        assert!(!condition.holds(&facts("10.0.3.255", 8443, None)));
-        assert!(condition.needs_hello());
-        assert_eq!(
-            condition.to_string(),
-            "(not `inside` and (sni in [*.shop.test] or port in [8443]))"
-        );
-    }
-
-    #[test]
-    fn empty_lists_have_the_usual_meaning() {
-        let any = facts("::1", 1, None);
-        assert!(Condition::All(vec![]).holds(&any));
-        assert!(!Condition::Any(vec![]).holds(&any));
-    }
-
-    #[test]
-    fn a_mapped_address_is_its_v4_self() {
-        let condition = Condition::Source(Networks::new(vec!["10.0.0.0/22".parse().unwrap()]));
-        assert!(condition.holds(&facts("::ffff:10.0.1.1", 1, None)));
-        assert!(!condition.holds(&facts("::ffff:10.0.4.1", 1, None)));
-    }
-}
+mod tests;

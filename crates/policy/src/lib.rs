@@ -7,6 +7,7 @@
 pub mod access;
 pub mod balance;
 pub mod condition;
+pub mod limits;
 pub mod name;
 pub mod network;
 pub mod queue;
@@ -14,6 +15,7 @@ pub mod quorum;
 pub mod rebalance;
 pub mod replay;
 pub mod route;
+pub mod rules;
 pub mod stop;
 pub mod time;
 pub mod verdict;

@@ -1,6 +1,7 @@
 //! What both command lines have in common: the file, `check`, `run`, the exit codes.
 
 use crate::keeper::{KeeperError, keep};
+use crate::layer7::{Layer, unserved};
 use crate::run::{engine, run};
 use clap::{Args, Parser};
 use eclusa_config::diagnostic::counted;
@@ -10,6 +11,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The exit code for a wrong configuration or command line.
 const WRONG: u8 = 2;
@@ -64,12 +66,22 @@ pub fn main<Cli: Parser>(obey: impl FnOnce(Cli) -> ExitCode) -> ExitCode {
 
 /// Checks a file: warnings and `FILE: ok (...)`, or everything that is wrong with it.
 #[must_use]
-pub fn check(program: Program, wanted: &Check) -> ExitCode {
+pub fn check(program: Program, wanted: &Check, layer: Option<Arc<dyn Layer>>) -> ExitCode {
     let file = file_of(program, wanted.config.as_deref());
     let mode = if wanted.offline { Mode::Offline } else { Mode::Host };
     match eclusa_config::load(program, file, mode) {
         Ok(loaded) => {
             tell(&loaded.warnings);
+            // What a start would load; without the host there is nothing to load from.
+            let unserved = match (layer, mode) {
+                (None, _) => unserved(&loaded.plan),
+                (Some(layer), Mode::Host) => layer.prepare(&loaded.plan).err(),
+                (Some(_), _) => None,
+            };
+            if let Some(why) = unserved {
+                eprintln!("{}: error: {why}", file.display());
+                return ExitCode::from(WRONG);
+            }
             let counts = counts(&loaded.plan);
             // As with all of these: a reader that has gone away is no failure of the check.
             let _ = writeln!(std::io::stdout(), "{}: ok ({counts})", file.display());
@@ -81,10 +93,15 @@ pub fn check(program: Program, wanted: &Check) -> ExitCode {
 
 /// Runs what a file says, until a signal ends it: as keeper and engine, or as the engine alone.
 #[must_use]
-pub fn run_file(program: Program, config: Option<&Path>, no_keeper: bool) -> ExitCode {
+pub fn run_file(
+    program: Program,
+    config: Option<&Path>,
+    no_keeper: bool,
+    layer: Option<Arc<dyn Layer>>,
+) -> ExitCode {
     let file = file_of(program, config);
     if no_keeper {
-        return run_loaded(eclusa_config::load(program, file, Mode::Start), Some(file));
+        return run_loaded(eclusa_config::load(program, file, Mode::Start), Some(file), layer);
     }
     match keep(program, file) {
         Ok(code) => ExitCode::from(code),
@@ -98,15 +115,23 @@ pub fn run_file(program: Program, config: Option<&Path>, no_keeper: bool) -> Exi
 
 /// Runs as the engine of a keeper.
 #[must_use]
-pub fn run_engine(program: Program, arguments: &EngineArguments) -> ExitCode {
-    engine(program, &arguments.config).unwrap_or_else(|diagnostics| refuse(&diagnostics))
+pub fn run_engine(
+    program: Program,
+    arguments: &EngineArguments,
+    layer: Option<Arc<dyn Layer>>,
+) -> ExitCode {
+    engine(program, &arguments.config, layer).unwrap_or_else(|diagnostics| refuse(&diagnostics))
 }
 
 /// Runs a plan without a keeper, or tells why there is none.
 #[must_use]
-pub fn run_loaded(loaded: Result<Loaded, Diagnostics>, config: Option<&Path>) -> ExitCode {
+pub fn run_loaded(
+    loaded: Result<Loaded, Diagnostics>,
+    config: Option<&Path>,
+    layer: Option<Arc<dyn Layer>>,
+) -> ExitCode {
     match loaded {
-        Ok(loaded) => run(&loaded, config),
+        Ok(loaded) => run(&loaded, config, layer),
         Err(diagnostics) => refuse(&diagnostics),
     }
 }

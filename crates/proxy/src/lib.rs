@@ -12,6 +12,7 @@ pub mod drop_in;
 pub mod engine;
 mod files;
 pub mod keeper;
+pub mod layer7;
 mod listener;
 pub mod observe;
 mod operate;

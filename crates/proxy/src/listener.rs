@@ -1,6 +1,7 @@
 //! Listeners: what is prepared of them once, and the loop that accepts.
 
 use crate::engine::{Accepted, Worker};
+use crate::layer7::{Service, Services};
 use crate::observe::metrics::{ListenerCells, Metrics};
 use crate::pool::Pool;
 use crate::relay::Limits;
@@ -14,6 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -27,11 +29,22 @@ const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Address {
     address: SocketAddr,
     listener: ArcSwap<Listener>,
+    gone: AtomicBool,
 }
 
 impl Address {
     pub(crate) fn new(listener: Arc<Listener>) -> Arc<Self> {
-        Arc::new(Self { address: listener.address, listener: ArcSwap::new(listener) })
+        let (address, gone) = (listener.address, AtomicBool::new(false));
+        Arc::new(Self { address, listener: ArcSwap::new(listener), gone })
+    }
+
+    /// No listener has it any more.
+    pub(crate) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -59,6 +72,8 @@ pub(crate) struct Listener {
     proxy_from: Arc<NetworkSet>,
     limits: Arc<Limits>,
     cells: Arc<ListenerCells>,
+    /// Who serves its connections, if not this crate.
+    service: Option<Arc<dyn Service>>,
 }
 
 impl Listener {
@@ -67,9 +82,11 @@ impl Listener {
         plan: &plan::Listener,
         pools: &Arc<Vec<Arc<Pool>>>,
         metrics: &Metrics,
+        services: &Services,
     ) -> Vec<Arc<Self>> {
         let cells = metrics.listener(&plan.name);
-        let routes = plan.routes.iter().map(|route| (route.when.clone(), route.pool));
+        let service = services.get(&plan.name).cloned();
+        let routes = plan.routes.iter().map(|route| (route.when.clone(), route.target.clone()));
         let routes = Arc::new(RouteTable::new(routes));
         let proxy_from = plan.proxy_from.iter().flatten().copied();
         let proxy_from: Arc<NetworkSet> = Arc::new(proxy_from.collect());
@@ -88,6 +105,7 @@ impl Listener {
                 proxy_from: proxy_from.clone(),
                 limits: limits.clone(),
                 cells: cells.clone(),
+                service: service.clone(),
             })
         };
         plan.addresses.iter().map(prepare).collect()
@@ -113,6 +131,10 @@ impl Listener {
     /// Where its sessions are counted.
     pub(crate) fn cells(&self) -> Arc<ListenerCells> {
         self.cells.clone()
+    }
+
+    pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
+        self.service.as_ref()
     }
 
     pub(crate) fn limits(&self) -> Arc<Limits> {
@@ -159,7 +181,7 @@ pub(crate) async fn accept_loop(worker: Rc<Worker>, address: Arc<Address>, socke
 
 /// Takes what still waits in the kernel's queue of a socket that is about to be closed: closing it
 /// would reset these clients.
-pub(crate) fn accept_the_rest(worker: &Rc<Worker>, address: &Address, socket: &OwnedFd) {
+pub(crate) fn accept_the_rest(worker: &Rc<Worker>, address: &Arc<Address>, socket: &OwnedFd) {
     while let Some(permit) = worker.permit_now() {
         match accept(socket.as_fd()) {
             Ok(connection) => {
@@ -175,11 +197,11 @@ pub(crate) fn accept_the_rest(worker: &Rc<Worker>, address: &Address, socket: &O
 
 fn taken(
     worker: &Worker,
-    address: &Address,
+    address: &Arc<Address>,
     (socket, peer): (OwnedFd, SocketAddr),
     permit: OwnedSemaphorePermit,
 ) -> Accepted {
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let guards = worker.count(permit);
-    Accepted { socket, peer, listener: address.listener(), at: Instant::now(), guards }
+    Accepted { socket, peer, address: address.clone(), at: Instant::now(), guards }
 }

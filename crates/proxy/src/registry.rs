@@ -354,6 +354,15 @@ impl Registry {
         u32::try_from(told).unwrap_or(u32::MAX)
     }
 
+    /// Lets every session look at what has changed around it.
+    pub(crate) fn wake_all(&self) {
+        for (_, watch) in &*self.sessions.borrow() {
+            if let Some(waker) = &*watch.waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
     /// One tick has passed: visits the sessions whose turn it is.
     pub(crate) fn tick(&self) {
         let now = Tick(self.now.get().0.saturating_add(1));

@@ -285,7 +285,8 @@ impl Race<'_> {
         }
         self.tries += 1;
         let patience = self.is_alone().then_some(flight.patience);
-        let call = Call { source: flight.source, excluded: self.tried.clone(), patience };
+        let excluded = self.tried.clone();
+        let call = Call { source: flight.source, excluded, first: None, patience };
         self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, call)));
         true
     }

@@ -3,6 +3,7 @@
 use crate::confine::confine;
 use crate::engine::{Care, Engine, LOOK};
 use crate::files;
+use crate::layer7::Layer;
 use crate::keeper::{Client, Sockets};
 use crate::observe::metrics::STUCK;
 use crate::operate::{EXPIRE, Operator};
@@ -29,15 +30,19 @@ const AFTER_DEADLINE: Duration = Duration::from_secs(5);
 /// Runs a plan without a keeper until SIGTERM (sessions may end by themselves until the deadline)
 /// or SIGINT (at once). `config` is the file that it came from.
 #[must_use]
-pub fn run(loaded: &Loaded, config: Option<&Path>) -> ExitCode {
-    ended(loaded.plan.program, serve(loaded, None, config, None))
+pub fn run(loaded: &Loaded, config: Option<&Path>, layer: Option<Arc<dyn Layer>>) -> ExitCode {
+    ended(loaded.plan.program, serve(loaded, None, config, None, layer))
 }
 
 /// Runs as the engine of the keeper at the other end of standard input.
 ///
 /// # Errors
 /// Everything that is wrong with the configuration file.
-pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> {
+pub fn engine(
+    program: Program,
+    config: &Path,
+    layer: Option<Arc<dyn Layer>>,
+) -> Result<ExitCode, Diagnostics> {
     // In place of `exe`, which the keeper has started: for those who look at processes.
     if let Ok(name) = std::ffi::CString::new(program.name()) {
         let _ = rustix::thread::set_name(&name);
@@ -48,7 +53,7 @@ pub fn engine(program: Program, config: &Path) -> Result<ExitCode, Diagnostics> 
     };
     files::ask(keeper.clone());
     let (loaded, refused) = load(program, config, &keeper)?;
-    Ok(ended(program, serve(&loaded, refused.as_deref(), Some(config), Some(keeper))))
+    Ok(ended(program, serve(&loaded, refused.as_deref(), Some(config), Some(keeper), layer)))
 }
 
 /// What the file says. Or, rather than nothing, what was in force until the engine before this one
@@ -96,6 +101,7 @@ fn serve(
     refused: Option<&str>,
     config: Option<&Path>,
     keeper: Option<Arc<Client>>,
+    layer: Option<Arc<dyn Layer>>,
 ) -> Result<(), String> {
     let plan = &loaded.plan;
     // Before any other thread: it holds for those that this one starts.
@@ -110,7 +116,7 @@ fn serve(
         Some(keeper) => Sockets::of_keeper(keeper.clone()),
         None => Sockets::own(plan.program, plan.run_directory.clone()),
     };
-    let engine = Engine::start_on(plan, sockets).map_err(|error| error.to_string())?;
+    let engine = Engine::start_on(plan, sockets, layer).map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
     engine.tell("confined", in_force.words);
     for warning in loaded.warnings.lines().iter().chain(&in_force.warnings) {

@@ -2,6 +2,7 @@
 //! relay → one finish record.
 
 use crate::engine::{Accepted, Guards, Worker};
+use crate::layer7::{Arrival, Connection, Service};
 use crate::listener::Listener;
 use crate::observe::{End, Hello, Line, Record, Step, Who};
 use crate::pool::{
@@ -30,12 +31,12 @@ use tokio::net::TcpStream;
 
 /// Carries one connection from accept until it relays, or until it is refused.
 pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
-    let Accepted { socket, peer, listener, at, guards } = accepted;
+    let Accepted { socket, peer, address, at, guards } = accepted;
     let mut client = match TcpStream::from_std(socket.into()) {
         Ok(client) => client,
         Err(error) => return worker.local_trouble(&error),
     };
-    let entry = worker.registry().enter();
+    let (entry, listener) = (worker.registry().enter(), address.listener());
     let mut session = Session::begin(&worker, &listener, &client, peer, at);
     let id = session.record.id;
     let say = || {
@@ -53,10 +54,15 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
         }
     };
     match set_up {
-        Ok(established) => {
+        Ok(SetUp::Established(established)) => {
             let relay = session.into_relay(client, established, entry);
             let (carrier, stage) = (worker.clone(), Stage::Relaying(relay));
             carrier.spawn(Carry { worker, record: None, stage, _guards: guards });
+        }
+        Ok(SetUp::Opened(service, first)) => {
+            let record = session.record;
+            let connection = Connection::new(worker.clone(), address, record, entry, guards);
+            worker.spawn(service.serve(Arrival { client, first, connection }));
         }
         Err(end) => session.refuse(client, end),
     }
@@ -147,7 +153,7 @@ impl Carry {
         if end.who == Who::Endpoint {
             tell_early_end(&self.worker, &record);
         }
-        finish(&self.worker, record, end);
+        finish(&self.worker, record, end, true);
     }
 }
 
@@ -167,11 +173,11 @@ fn tell_early_end(worker: &Worker, record: &Record) {
     }
 }
 
-/// Writes the finish record.
-fn finish(worker: &Worker, mut record: Box<Record>, end: End) {
+/// Counts the end, and writes the finish record if it is `wanted`.
+pub(crate) fn finish(worker: &Worker, mut record: Box<Record>, end: End, wanted: bool) {
     record.total = record.accepted.elapsed();
     worker.metrics().ended(worker.index(), &record, &end);
-    if worker.logger().wants_sessions() {
+    if wanted && worker.logger().wants_sessions() {
         record.end = Some(end);
         worker.logger().line(Line::Session(record));
     }
@@ -190,7 +196,14 @@ struct Session<'a> {
     queued: QueueTime,
 }
 
-/// What setting a session up yields: an endpoint, and what it has not taken yet of the first bytes.
+/// What setting a session up yields.
+enum SetUp {
+    Established(Established),
+    /// Somebody above serves it, and goes on with these first bytes.
+    Opened(Arc<dyn Service>, Vec<u8>),
+}
+
+/// An endpoint, and what it has not taken yet of the first bytes.
 struct Established {
     endpoint: TcpStream,
     lease: Lease,
@@ -252,8 +265,13 @@ impl<'a> Session<'a> {
     }
 
     /// Everything before the relay.
-    async fn set_up(&mut self, client: &mut TcpStream) -> Result<Established, End> {
+    async fn set_up(&mut self, client: &mut TcpStream) -> Result<SetUp, End> {
         let first_flight = self.preamble(client).await?;
+        if let Some(service) = self.listener.service()
+            && !service.passes(self.record.server_name.as_deref())
+        {
+            return Ok(SetUp::Opened(service.clone(), first_flight));
+        }
         let pool = self.route()?;
         let dialled = self.dial(&pool, client, !first_flight.is_empty()).await?;
         let may_replay = self.may_replay(&pool, &first_flight);
@@ -261,9 +279,10 @@ impl<'a> Session<'a> {
         let established = self.first_bytes(&pool, dialled, first_flight);
         if may_replay && established.unsent.is_empty() {
             // Boxed: sessions of pools without replay must not carry its state around.
-            return Box::pin(self.first_byte(&pool, client, established, &hello)).await;
+            let answered = Box::pin(self.first_byte(&pool, client, established, &hello));
+            return answered.await.map(SetUp::Established);
         }
-        Ok(established)
+        Ok(SetUp::Established(established))
     }
 
     /// Reads the PROXY header and the ClientHello, as far as the listener asks for them. The
@@ -312,8 +331,11 @@ impl<'a> Session<'a> {
             // The port that was connected to, whatever a PROXY header says of the outer world.
             destination: self.listener.address(),
             server_name: self.record.server_name.as_deref(),
+            client_certificate: None,
+            request: None,
         };
-        let index = self.listener.routes().choose(&facts, &mut ());
+        let target = self.listener.routes().choose(&facts, &mut ());
+        let index = target.map(|target| target.pool(fastrand::u64(..)));
         let Some(pool) = index.and_then(|index| self.listener.pool(index)) else {
             let reason = match facts.server_name {
                 Some(name) => format!("no route takes server name {name}"),
@@ -337,6 +359,7 @@ impl<'a> Session<'a> {
         let call = Call {
             source: self.record.client.ip(),
             excluded: Vec::new(),
+            first: None,
             patience: Some(Patience { client, may_half_close, time: &self.queued }),
         };
         let dialled = dial(self.worker, pool, call).await;
@@ -367,7 +390,7 @@ impl<'a> Session<'a> {
         hello: &[u8],
     ) -> Result<Established, End> {
         let Established { endpoint, lease, unsent, .. } = established;
-        let header = || pool.plan().send_proxy.map_or_else(Vec::new, |how| self.proxy_header(how));
+        let header = || pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how));
         let flight = Flight {
             worker: self.worker,
             pool,
@@ -395,7 +418,7 @@ impl<'a> Session<'a> {
         let from_client = first_flight.len();
         let mut unsent = first_flight;
         if let Some(send_proxy) = pool.plan().send_proxy {
-            unsent.splice(0..0, self.proxy_header(send_proxy));
+            unsent.splice(0..0, proxy_header(&self.record, send_proxy));
         }
         if !unsent.is_empty()
             && let Ok(written) = endpoint.try_write(&unsent)
@@ -404,29 +427,6 @@ impl<'a> Session<'a> {
         }
         let sent = from_client.saturating_sub(unsent.len()) as u64;
         Established { endpoint, lease, unsent, sent }
-    }
-
-    /// The PROXY header that tells the endpoint who the client is.
-    fn proxy_header(&self, send_proxy: SendProxy) -> Vec<u8> {
-        let record = &self.record;
-        let mut header = Vec::with_capacity(128);
-        if send_proxy.version == 1 {
-            proxy_protocol::encode_v1(&mut header, record.client, record.local);
-            return header;
-        }
-        let tlvs = send_proxy.tlvs;
-        let id = record.id.to_string();
-        let fields = proxy_protocol::V2 {
-            source: record.client,
-            destination: record.local,
-            alpn: record.alpn.as_deref().filter(|_| tlvs.alpn),
-            authority: record.server_name.as_deref().filter(|_| tlvs.authority),
-            unique_id: Some(id.as_bytes()).filter(|_| tlvs.unique_id),
-            crc32c: tlvs.crc32c,
-            align: tlvs.align,
-        };
-        proxy_protocol::encode_v2(&mut header, &fields);
-        header
     }
 
     fn into_relay(mut self, client: TcpStream, established: Established, entry: Entry) -> Relay {
@@ -445,8 +445,30 @@ impl<'a> Session<'a> {
             reset_on_close(client.as_fd());
         }
         drop(client);
-        finish(self.worker, self.record, end);
+        finish(self.worker, self.record, end, true);
     }
+}
+
+/// The PROXY header that tells the endpoint who the client is.
+pub(crate) fn proxy_header(record: &Record, send_proxy: SendProxy) -> Vec<u8> {
+    let mut header = Vec::with_capacity(128);
+    if send_proxy.version == 1 {
+        proxy_protocol::encode_v1(&mut header, record.client, record.local);
+        return header;
+    }
+    let tlvs = send_proxy.tlvs;
+    let id = record.id.to_string();
+    let fields = proxy_protocol::V2 {
+        source: record.client,
+        destination: record.local,
+        alpn: record.alpn.as_deref().filter(|_| tlvs.alpn),
+        authority: record.server_name.as_deref().filter(|_| tlvs.authority),
+        unique_id: Some(id.as_bytes()).filter(|_| tlvs.unique_id),
+        crc32c: tlvs.crc32c,
+        align: tlvs.align,
+    };
+    proxy_protocol::encode_v2(&mut header, &fields);
+    header
 }
 
 /// How a session ends that no endpoint took.

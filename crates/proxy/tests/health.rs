@@ -6,6 +6,7 @@ use common::Balancer;
 use common::ask::{self, get, request};
 use eclusa_config::plan::{EndpointAddress, Plan, Pool, Probe, Route};
 use eclusa_policy::condition::Condition;
+use eclusa_policy::route::Target;
 use eclusa_proxy::engine::Engine;
 use eclusa_testkit::wait_until;
 use std::io::{Read, Write};
@@ -126,7 +127,9 @@ fn every_pool_of_a_route_counts() {
     let (_balancer, asked) = start(&[common::echo_after_eof()], |plan| {
         let empty = Pool { name: "empty".into(), endpoints: vec![], ..(*plan.pools[0]).clone() };
         plan.pools.push(Arc::new(empty));
-        plan.listeners[0].routes.insert(0, Route { when: Condition::Always, pool: 1 });
+        plan.listeners[0]
+            .routes
+            .insert(0, Route { when: Condition::Always, target: Target::Pool(1) });
     });
     let ready = get(asked, "/readyz");
     let line = "pool empty: 0/0 ready, can lose 0, none can take a session\n";

@@ -7,6 +7,7 @@ mod common;
 use common::{Balancer, ask, listener, pool, serve, unused_address};
 use eclusa_config::plan::{self, ListenAddress, Plan, Probe};
 use eclusa_policy::condition::Condition;
+use eclusa_policy::route::Target;
 use eclusa_policy::verdict::Verdict;
 use eclusa_proxy::engine::ReloadError;
 use eclusa_testkit::wait::wait_until;
@@ -86,7 +87,7 @@ fn addresses_and_pools_come_and_go() {
         plan.pools.push(Arc::new(second));
         let mut listener = listener(other);
         listener.name = "other".into();
-        listener.routes[0].pool = 1;
+        listener.routes[0].target = Target::Pool(1);
         plan.listeners.push(listener);
     };
     balancer.reload(add).unwrap();
@@ -97,13 +98,14 @@ fn addresses_and_pools_come_and_go() {
     // The route of the listener that stays goes elsewhere; the other listener goes.
     let change = |plan: &mut Plan| {
         plan.listeners.pop();
-        plan.listeners[0].routes = vec![plan::Route { when: Condition::Always, pool: 1 }];
+        plan.listeners[0].routes =
+            vec![plan::Route { when: Condition::Always, target: Target::Pool(1) }];
     };
     balancer.reload(change).unwrap();
     assert_eq!(ask_name(balancer.address()), "b");
     assert!(TcpStream::connect(other).is_err(), "nobody listens there");
     still_carries(&mut standing);
-    balancer.reload(|plan| plan.listeners[0].routes[0].pool = 0).unwrap();
+    balancer.reload(|plan| plan.listeners[0].routes[0].target = Target::Pool(0)).unwrap();
     let gone = |plan: &mut Plan| drop(plan.pools.pop());
     balancer.reload(gone).unwrap();
     assert_eq!(balancer.engine().status().pools.len(), 1);

@@ -1,9 +1,11 @@
-//! Bytes in, facts out: PROXY protocol, TLS ClientHello. No I/O, no clock, no unsafe.
+//! Bytes in, facts out: PROXY protocol, TLS ClientHello, HTTP/1. No I/O, no clock, no unsafe.
 //!
-//! Both readers take everything received so far and say what it is, what is wrong with it, or
-//! how many bytes are missing. They keep no state between calls: the caller owns the buffer.
+//! The readers of the first two take everything received so far and say what it is, what is wrong
+//! with it, or how many bytes are missing. They keep no state between calls: the caller owns the
+//! buffer. HTTP/1, whose heads come again and again, goes on where it was.
 
 #![forbid(unsafe_code)]
 
 pub mod client_hello;
+pub mod http1;
 pub mod proxy_protocol;

@@ -8,6 +8,8 @@ use std::path::Path;
 #[path = "../../../fuzz/oracles/client_hello.rs"]
 #[allow(dead_code, reason = "the builder serves other tests")]
 mod client_hello;
+#[path = "../../../fuzz/oracles/http1.rs"]
+mod http1;
 #[path = "../../../fuzz/oracles/proxy.rs"]
 mod proxy;
 
@@ -19,6 +21,21 @@ fn proxy_corpus() {
 #[test]
 fn client_hello_corpus() {
     replay("client_hello", client_hello::check);
+}
+
+#[test]
+fn request_corpus() {
+    replay("request", http1::check_request);
+}
+
+#[test]
+fn response_corpus() {
+    replay("response", http1::check_response);
+}
+
+#[test]
+fn chunks_corpus() {
+    replay("chunks", http1::check_chunks);
 }
 
 fn replay(target: &str, check: impl Fn(&[u8])) {

@@ -11,6 +11,7 @@ use crate::reader::{Got, Reader};
 use crate::reference::table as keys;
 use crate::values::{self, Host, ListenHost};
 use eclusa_policy::condition::Condition;
+use eclusa_policy::route::Target;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -65,6 +66,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         observe,
         listeners,
         pools,
+        errors: Vec::new(),
     }
 }
 
@@ -183,7 +185,9 @@ fn listener(name: &str, addresses: Vec<ListenAddress>, manner: &Manner, pool: us
         preamble_timeout: manner.preamble_timeout,
         proxy_from: manner.proxy_from,
         access: manner.access,
-        routes: vec![Route { when: Condition::Always, pool }],
+        tls: None,
+        http: None,
+        routes: vec![Route { when: Condition::Always, target: Target::Pool(pool) }],
         idle_timeout: manner.idle_timeout,
         half_closed_timeout: manner.half_closed_timeout,
         dead_peer: manner.dead_peer,

@@ -1,13 +1,13 @@
 //! Conditions: named ones, and those of routes. They may nest and use each other by name, but not
 //! without end: what a session costs to route is bounded.
 
-use super::listener::{networks, plain};
+use super::leaves::facts;
 use crate::diagnostic::quoted;
 use crate::document::{Data, Span};
 use crate::reader::{Got, Reader, Report};
 use crate::reference::table as keys;
 use crate::values;
-use eclusa_policy::condition::{Condition, Named, Networks};
+use eclusa_policy::condition::{Condition, Named};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -108,13 +108,15 @@ impl<'a> Conditions<'a> {
         if let Some(name) = reader.text(&keys::NAMED, values::label) {
             add(self.named(reader.report, &name));
         }
-        let written = [&keys::SERVER_NAME, &keys::CLIENT, &keys::PORT, &keys::ALL, &keys::ANY];
-        let written = written.iter().any(|key| reader.has(key)) || reader.has(&keys::NAMED);
+        let written = keys::LEAVES.iter().any(|key| reader.has(key));
+        let written =
+            written || [&keys::ALL, &keys::ANY, &keys::NAMED].iter().any(|key| reader.has(key));
         if parts.is_empty() && !failed && !written {
+            let names: Vec<_> = keys::CONDITION.keys.iter().map(|key| key.name).collect();
             reader.report.absent(
                 reader.span,
                 &format!("the condition {} says nothing", reader.place()),
-                "at least one of server_name, source, port, all, any, not, named",
+                &format!("at least one of {}", names.join(", ")),
                 "add one, or remove the condition",
             );
         }
@@ -220,20 +222,4 @@ fn too_large(report: &Report, span: Span) -> Failed {
         "split it into several routes, or list names and networks in one `server_name` or `source`",
     );
     Failed
-}
-
-/// What a table asks of the connection itself.
-pub(super) fn facts(reader: &Reader<'_>) -> Vec<Condition> {
-    let mut parts = Vec::new();
-    if let Some(names) = reader.texts(&keys::SERVER_NAME, values::server_name) {
-        parts.push(Condition::ServerName(plain(names.value)));
-    }
-    if let Some(networks) = networks(reader, &keys::CLIENT) {
-        parts.push(Condition::Source(Networks::new(plain(networks))));
-    }
-    if let Some(ports) = reader.integers(&keys::PORT) {
-        let ports = plain(ports.value).into_iter().filter_map(|port| u16::try_from(port).ok());
-        parts.push(Condition::Port(ports.collect()));
-    }
-    parts
 }

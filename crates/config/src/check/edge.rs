@@ -1,10 +1,11 @@
 //! The document of `eclusa-edge`: pools, conditions, listeners with routes.
 
 use super::condition::Conditions;
+use super::layers::{self, Opened, PoolSpans};
 use super::listener::{manner, networks, plain};
 use super::overlap::Taken;
 use super::route::{Pools, Routed};
-use super::{endpoint, general, observe, pool, route};
+use super::{endpoint, general, http, observe, pool, route, tls};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
     Endpoint, EndpointAddress, HttpProbe, ListenAddress, Listener, Peek, Plan, Pool, Probe,
@@ -27,14 +28,15 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     // Listeners first take their addresses, so that endpoints can be compared with them.
     let readers = top.named(&keys::LISTENERS, &keys::LISTENER);
     let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
-    let (names, pools) = pools(top, within, &taken);
+    let (names, written) = pools(top, within, &taken);
     let names = Pools::new(names);
+    let errors = http::errors(top);
     let listeners: Vec<_> = readers
         .iter()
         .zip(addresses)
         .map(|((name, reader), addresses)| {
             let routes = route::read(reader, &names, &conditions);
-            listener(name, reader, addresses, routes, &pools)
+            listener(name, reader, addresses, routes, (&conditions, &written))
         })
         .collect();
     if listeners.is_empty() && !top.has(&keys::LISTENERS) {
@@ -62,18 +64,25 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         log: general.log,
         observe,
         listeners,
-        pools,
+        pools: written.pools,
+        errors,
     }
+}
+
+/// The pools, and where each has what not every listener can use.
+struct Written {
+    pools: Vec<Arc<Pool>>,
+    spans: Vec<PoolSpans>,
 }
 
 fn pools(
     top: &Reader<'_>,
     within: Option<Vec<Got<IpNet>>>,
     taken: &Taken,
-) -> (Vec<Got<Box<str>>>, Vec<Arc<Pool>>) {
+) -> (Vec<Got<Box<str>>>, Written) {
     let bound: Option<Arc<[IpNet]>> =
         within.as_ref().map(|networks| networks.iter().map(|network| network.value).collect());
-    let (mut names, mut pools) = (Vec::new(), Vec::new());
+    let (mut names, mut pools, mut spans) = (Vec::new(), Vec::new(), Vec::new());
     for (name, reader) in top.named(&keys::POOLS, &keys::POOL_SECTION) {
         let policy = pool::policy(&reader);
         let written = endpoint::read(&reader, &keys::ENDPOINTS, true);
@@ -88,8 +97,9 @@ fn pools(
         }
         pools.push(policy.pool(&name.value, endpoints, bound.clone()));
         names.push(name);
+        spans.push(PoolSpans::of(&reader));
     }
-    (names, pools)
+    (names, Written { pools, spans })
 }
 
 /// A replay needs somebody to replay to.
@@ -120,9 +130,21 @@ fn listener(
     reader: &Reader<'_>,
     addresses: Vec<ListenAddress>,
     routes: Vec<Routed>,
-    pools: &[Arc<Pool>],
+    (conditions, written): (&Conditions<'_>, &Written),
 ) -> Listener {
-    let peek = peek(reader, &routes, pools);
+    let tls = tls::terminate(reader, http::is_spoken(reader));
+    let spoken = http::read(reader, tls.as_ref(), conditions);
+    let http = spoken.as_ref().map(|spoken| &spoken.http);
+    let opened = Opened { tls: tls.as_ref(), http, has_tls: reader.has(&keys::TLS) };
+    let rules = spoken.iter().flat_map(|spoken| spoken.rules.iter().zip(&spoken.http.rules));
+    layers::check(reader, opened, &routes, rules.map(|(span, rule)| (*span, &rule.when)));
+    let pools = &written.pools;
+    layers::check_pools((reader, &name.value), opened, &routes, (pools, &written.spans));
+    let peek = match (opened.has_tls, http) {
+        (true, _) => Peek::Tls,
+        (false, Some(_)) => Peek::None,
+        (false, None) => peek(reader, &routes, pools),
+    };
     check_ports(reader, &addresses, &routes);
     let manner = manner(reader);
     Listener {
@@ -132,7 +154,12 @@ fn listener(
         preamble_timeout: manner.preamble_timeout,
         proxy_from: manner.proxy_from,
         access: manner.access,
-        routes: routes.into_iter().map(|Routed { when, pool, .. }| Route { when, pool }).collect(),
+        tls,
+        http: spoken.map(|spoken| spoken.http),
+        routes: routes
+            .into_iter()
+            .map(|Routed { when, target, .. }| Route { when, target })
+            .collect(),
         idle_timeout: manner.idle_timeout,
         half_closed_timeout: manner.half_closed_timeout,
         dead_peer: manner.dead_peer,
@@ -143,7 +170,12 @@ fn listener(
 /// What the listener waits for. Where nothing is written: the ClientHello, if something asks for
 /// what it says or a pool's endpoints are known to speak TLS.
 fn peek(reader: &Reader<'_>, routes: &[Routed], pools: &[Arc<Pool>]) -> Peek {
-    let used = || routes.iter().filter_map(|routed| Some((routed, pools.get(routed.pool)?)));
+    let used = || {
+        let pools = |routed: &'_ Routed| -> Vec<_> {
+            routed.target.pools().filter_map(|index| pools.get(index)).collect()
+        };
+        routes.iter().flat_map(move |routed| pools(routed).into_iter().map(move |p| (routed, p)))
+    };
     let asks = routes.iter().find(|routed| routed.when.needs_hello());
     let replays = used().find(|(_, pool)| pool.replay.is_some());
     let sends = used().find(|(_, pool)| {

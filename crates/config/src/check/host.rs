@@ -4,6 +4,7 @@ use crate::Mode;
 use crate::diagnostic::quoted;
 use crate::plan::Plan;
 use crate::reader::{Got, Report};
+use eclusa_policy::rules::Users;
 use ipnet::IpNet;
 use rustix::fs::Access;
 use rustls_pki_types::pem::PemObject;
@@ -72,6 +73,34 @@ pub(super) fn token(report: &Report, path: &Got<PathBuf>) {
         },
         "a file with nothing but a bearer token that the service's user can read",
         "write the token there, alone: `kubectl create token NAME` makes one",
+    );
+}
+
+/// A page or the body of an answer can be read.
+pub(super) fn content(report: &Report, path: &Got<PathBuf>) {
+    file(
+        report,
+        path,
+        |_| None,
+        "a file that the service's user can read",
+        "put the file there, or correct the path",
+    );
+}
+
+/// A file of users can be read, and each of its lines is one.
+pub(super) fn users(report: &Report, path: &Got<PathBuf>) {
+    file(
+        report,
+        path,
+        |text| match std::str::from_utf8(text) {
+            Err(_) => Some("is no UTF-8 text".to_owned()),
+            Ok(text) => match Users::parse(text) {
+                Err(error) => Some(format!("is wrong: {error}")),
+                Ok(users) => users.is_empty().then(|| "has no user in it".to_owned()),
+            },
+        },
+        "a file of names and hashes of passwords that the service's user can read",
+        "make it by `htpasswd -cB FILE NAME`",
     );
 }
 

@@ -1,9 +1,12 @@
 //! Pools: balance, PROXY header, source addresses, dialling; the same for both programs.
 
 use super::endpoint::Written;
-use super::{host, judge, probe};
+use super::{host, http, judge, probe, tls};
 use crate::document::Data;
-use crate::plan::{Dial, Endpoint, Pool, Probe, Program, ProxyTlvs, Queue, Rebalance, SendProxy};
+use crate::plan::{
+    Dial, Endpoint, Originate, Pool, PoolHttp, Probe, Program, ProxyTlvs, Queue, Rebalance,
+    SendProxy,
+};
 use crate::reader::Reader;
 use crate::reference::Key;
 use crate::reference::table as keys;
@@ -23,6 +26,8 @@ pub(super) struct Policy {
     pub(super) balance: Algorithm,
     pub(super) send_proxy: Option<SendProxy>,
     pub(super) source: Vec<IpAddr>,
+    tls: Option<Originate>,
+    http: PoolHttp,
     pub(super) dial: Dial,
     pub(super) probe: Probe,
     pub(super) judge: Settings,
@@ -52,6 +57,8 @@ impl Policy {
             send_proxy: self.send_proxy,
             source: self.source.clone(),
             within,
+            tls: self.tls.clone(),
+            http: self.http.clone(),
             dial: self.dial,
             probe: self.probe.clone(),
             judge: self.judge.clone(),
@@ -75,10 +82,13 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
     let judge = judge::read(reader, &probed);
     let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
     let balance = balance.unwrap_or(Algorithm::RoundRobin);
+    let edge = reader.report.program == Program::Edge;
     Policy {
         balance,
         send_proxy: send_proxy(reader),
         source: super::listener::plain(source),
+        tls: edge.then(|| tls::originate(reader)).flatten(),
+        http: if edge { http::pool(reader) } else { PoolHttp::default() },
         dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
         probe: probed.probe,
         judge,

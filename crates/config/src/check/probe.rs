@@ -143,21 +143,24 @@ fn tls(reader: &Reader<'_>, kind: &str) -> TlsProbe {
     TlsProbe {
         server_name: server_name.map(|got| got.value.into()),
         ca: ca.map(|got| got.value),
-        client: client(reader),
+        client: client(reader, &keys::CERTIFICATE, &keys::PRIVATE_KEY),
     }
 }
 
-/// The certificate that the probe shows, and its key.
-fn client(reader: &Reader<'_>) -> Option<(PathBuf, PathBuf)> {
-    let (certificate, key) =
-        (reader.path_of(&keys::CERTIFICATE), reader.path_of(&keys::PRIVATE_KEY));
+/// The certificate that is shown to endpoints, and its key, by their keys.
+pub(super) fn client(
+    reader: &Reader<'_>,
+    certificate_key: &Key,
+    key_key: &Key,
+) -> Option<(PathBuf, PathBuf)> {
+    let (certificate, key) = (reader.path_of(certificate_key), reader.path_of(key_key));
     if let Some(certificate) = &certificate {
         host::certificate(reader.report, certificate);
     }
     if let Some(key) = &key {
         host::private_key(reader.report, key);
     }
-    let pair = [(&keys::CERTIFICATE, &keys::PRIVATE_KEY), (&keys::PRIVATE_KEY, &keys::CERTIFICATE)];
+    let pair = [(certificate_key, key_key), (key_key, certificate_key)];
     for (one, other) in pair {
         if let Some(span) = reader.key_span(one)
             && !reader.has(other)

@@ -1,14 +1,16 @@
 //! Routes of a listener: conditions and pools in order.
 
-use super::condition::{Conditions, facts};
+use super::condition::Conditions;
+use super::leaves::facts;
 use crate::diagnostic::{Diagnostic, quoted};
-use crate::document::Span;
+use crate::document::{Data, Span};
 use crate::reader::{Got, Reader, Report};
 use crate::reference::Key;
 use crate::reference::table as keys;
 use crate::values;
 use eclusa_policy::condition::Condition;
 use eclusa_policy::name::NamePattern;
+use eclusa_policy::route::{Split, Target};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
@@ -28,7 +30,10 @@ impl Pools {
 
     /// The pool that the reader's `key` names.
     fn named(&self, reader: &Reader<'_>, key: &Key) -> Option<Got<usize>> {
-        let name = reader.text(key, values::label)?;
+        self.find(reader, reader.text(key, values::label)?)
+    }
+
+    fn find(&self, reader: &Reader<'_>, name: Got<Box<str>>) -> Option<Got<usize>> {
         let Some(index) = self.by_name.get(&name.value) else {
             let known = self.names.iter().map(|name| &*name.value);
             reader.report.unknown_name(&name, "pool", "pool", known);
@@ -58,7 +63,7 @@ impl Pools {
 /// A route, with its place.
 pub(super) struct Routed {
     pub(super) when: Condition,
-    pub(super) pool: usize,
+    pub(super) target: Target,
     pub(super) span: Span,
 }
 
@@ -77,30 +82,108 @@ pub(super) fn read(
             "add `pool = \"NAME\"`",
         );
     }
-    let mut reach = Reach { report: listener.report, always: None, names: HashMap::new() };
+    let mut reach = Reach {
+        report: listener.report,
+        always: None,
+        names: HashMap::new(),
+        hosts: HashMap::new(),
+    };
     let mut routes = Vec::new();
     for reader in written.unwrap_or_default() {
-        let when = condition(&reader, conditions);
+        let when = condition(&reader, conditions, "route");
         if let Some(when) = &when {
             reach.check(when, reader.span);
         }
-        let pool = pools.named(&reader, &keys::ROUTE_POOL);
-        if let (Some(when), Some(pool)) = (when, pool) {
-            routes.push(Routed { when, pool: pool.value, span: reader.span });
+        let target = target(&reader, pools);
+        if let (Some(when), Some(target)) = (when, target) {
+            routes.push(Routed { when, target, span: reader.span });
         }
     }
     if let Some(pool) = pools.named(listener, &keys::POOL) {
         reach.check(&Condition::Always, pool.span);
-        routes.push(Routed { when: Condition::Always, pool: pool.value, span: pool.span });
+        let target = Target::Pool(pool.value);
+        routes.push(Routed { when: Condition::Always, target, span: pool.span });
     }
     routes
 }
 
-/// `None`: a mistake has been told.
-fn condition(reader: &Reader<'_>, conditions: &Conditions<'_>) -> Option<Condition> {
+/// Where a route leads: `pool`, or `split`.
+fn target(reader: &Reader<'_>, pools: &Pools) -> Option<Target> {
+    let pool = pools.named(reader, &keys::ROUTE_POOL);
+    let shares = split(reader, pools);
+    match (reader.key_span(&keys::ROUTE_POOL), reader.key_span(&keys::SPLIT)) {
+        (None, None) => {
+            reader.report.absent(
+                reader.span,
+                &format!("`pool` is missing {}", reader.place()),
+                "the name of a pool, or `split`",
+                "add `pool = \"web\"`",
+            );
+            None
+        }
+        (Some(pool), Some(split)) => {
+            reader.report.push(
+                Diagnostic::error(
+                    split,
+                    "a route leads to a pool or to several",
+                    "one of `pool` and `split`",
+                    "write all pools with their shares in `split`",
+                )
+                .with_related(pool, "`pool`"),
+            );
+            None
+        }
+        (Some(_), None) => pool.map(|pool| Target::Pool(pool.value)),
+        (None, Some(span)) => {
+            let shares = shares?;
+            let split = Split::new(shares);
+            if split.is_none() {
+                reader.report.error(
+                    span,
+                    "no pool of the split gets anything",
+                    "at least one share above 0",
+                    "write for example `{ blue = 95, green = 5 }`",
+                );
+            }
+            split.map(Target::Split)
+        }
+    }
+}
+
+/// The greatest share.
+const SHARE_MAX: i64 = 1_000_000;
+
+/// Shares and pools; `None`: there is a mistake, or nothing.
+fn split(reader: &Reader<'_>, pools: &Pools) -> Option<Vec<(u32, usize)>> {
+    let shares = reader.entries(&keys::SPLIT, |name, value| {
+        let pool = Got { value: name.name.clone().into(), span: name.span, written: true };
+        let pool = pools.find(reader, pool);
+        let share = match value.data {
+            Data::Integer(Some(share @ 0..=SHARE_MAX)) => u32::try_from(share).ok(),
+            _ => {
+                reader.report.error(
+                    value.span,
+                    &format!("the share of {} is none", quoted(&name.name)),
+                    &format!("a whole number from 0 to {SHARE_MAX}"),
+                    "write 95 and 5 for 95 % and 5 %",
+                );
+                None
+            }
+        };
+        Some(share.zip(pool.map(|got| got.value)))
+    })?;
+    shares.into_iter().collect()
+}
+
+/// The condition of a route or a rule, as `what` says. `None`: a mistake has been told.
+pub(super) fn condition(
+    reader: &Reader<'_>,
+    conditions: &Conditions<'_>,
+    what: &str,
+) -> Option<Condition> {
     let mut parts = facts(reader);
-    let direct = [&keys::SERVER_NAME, &keys::CLIENT, &keys::PORT];
-    let direct = direct.iter().find_map(|key| reader.key_span(key));
+    let mut written = keys::LEAVES.iter().filter_map(|key| reader.key_span(key));
+    let direct = written.next();
     let Some(when) = reader.key_span(&keys::WHEN) else {
         return match parts.len() {
             // What was written has been refused.
@@ -114,7 +197,7 @@ fn condition(reader: &Reader<'_>, conditions: &Conditions<'_>) -> Option<Conditi
         reader.report.push(
             Diagnostic::error(
                 direct,
-                "a route has either conditions of its own or `when`",
+                &format!("a {what} has either conditions of its own or `when`"),
                 "one of the two",
                 "move it into `when`, where all keys must hold, too",
             )
@@ -124,7 +207,7 @@ fn condition(reader: &Reader<'_>, conditions: &Conditions<'_>) -> Option<Conditi
     let table = reader.raw(&keys::WHEN).map(|value| &value.data);
     let inner = reader.table(&keys::WHEN, &keys::CONDITION);
     // Anything but a table has just been told.
-    let Some(crate::document::Data::Table(_)) = table else { return None };
+    let Some(Data::Table(_)) = table else { return None };
     conditions.when(&inner)
 }
 
@@ -133,8 +216,10 @@ struct Reach<'a> {
     report: &'a Report,
     /// The first route that always holds.
     always: Option<Span>,
-    /// Names that an earlier route takes whatever else holds.
+    /// Server names that an earlier route takes whatever else holds.
     names: HashMap<NamePattern, Span>,
+    /// Hosts likewise.
+    hosts: HashMap<NamePattern, Span>,
 }
 
 impl Reach<'_> {
@@ -143,21 +228,23 @@ impl Reach<'_> {
             let message = "this is never reached: an earlier route always holds";
             return self.unreachable(span, message, always);
         }
-        match when {
-            Condition::Always => self.always = Some(span),
-            Condition::ServerName(patterns) => {
-                for pattern in patterns {
-                    if let Some(first) = self.names.get(pattern).copied() {
-                        let message = format!(
-                            "nothing for `{pattern}` gets here: an earlier route takes it all"
-                        );
-                        self.unreachable(span, &message, first);
-                    } else {
-                        self.names.insert(pattern.clone(), span);
-                    }
-                }
+        let (patterns, taken) = match when {
+            Condition::Always => return self.always = Some(span),
+            Condition::ServerName(patterns) => (patterns, &mut self.names),
+            Condition::Host(patterns) => (patterns, &mut self.hosts),
+            _ => return,
+        };
+        let mut lost = Vec::new();
+        for pattern in patterns {
+            match taken.get(pattern) {
+                Some(first) => lost.push((pattern, *first)),
+                None => drop(taken.insert(pattern.clone(), span)),
             }
-            _ => {}
+        }
+        for (pattern, first) in lost {
+            let message =
+                format!("nothing for `{pattern}` gets here: an earlier route takes it all");
+            self.unreachable(span, &message, first);
         }
     }
 

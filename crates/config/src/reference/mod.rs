@@ -7,7 +7,7 @@ pub mod table;
 
 pub use render::render;
 
-use crate::plan::Program;
+use crate::plan::{ByteSize, Program};
 use std::time::Duration;
 
 /// A table of the document and the keys it may have.
@@ -144,12 +144,52 @@ pub enum Kind {
     SendProxy(&'static Section),
     /// A list with at least one item; a single item may be written without brackets.
     List(&'static Kind),
+    /// A host or a wildcard.
+    HostPattern,
+    /// A path in the form in which paths are compared.
+    ComparedPath,
+    /// Any text with something in it, on one line.
+    Text,
+    /// Any text.
+    Body,
+    /// What takes the place of a part of a path.
+    Replacement,
+    /// A method of HTTP.
+    Method,
+    /// A text with variables.
+    Template,
+    /// The name of a header field that a rule may change.
+    HeaderName,
+    /// A word without spaces: the name of a cookie, of a protocol.
+    Token,
+    /// A header field, a cookie or the path.
+    HashBy,
+    /// SHA-256 of a certificate.
+    Fingerprint,
+    /// A name and the hash of its password.
+    User,
+    /// A number of bytes in a range.
+    Size {
+        /// The least.
+        min: u64,
+        /// The greatest.
+        max: u64,
+    },
+    /// A table of header fields with their values.
+    Fields,
+    /// A table of pools with their shares.
+    Shares,
+    /// A table of names, each with what is asked of its value: a text, a list of texts, `true`, or a
+    /// table of this section.
+    Matching(&'static Section),
     /// How a file may be used, in octal.
     FileMode,
     /// A group of users.
     Group,
     /// A table, or `false`.
     TableOrFalse(&'static Section),
+    /// A table, or `true` for its defaults, or `false` for none.
+    Switch(&'static Section),
     /// A table.
     Table(&'static Section),
     /// Tables that have names: `[pool.NAME]`.
@@ -214,9 +254,38 @@ impl Kind {
             Self::FileMode => "a mode in octal, such as \"0660\"".to_owned(),
             Self::Group => "the name or number of a group".to_owned(),
             Self::TableOrFalse(_) => "a table, or `false`".to_owned(),
+            Self::Switch(_) => "`true`, `false`, or a table".to_owned(),
             Self::Table(_) => "a table".to_owned(),
             Self::Named(_) => "tables with names".to_owned(),
             Self::Tables(_) => "a list of tables".to_owned(),
+            of_requests => of_requests.describe_of_requests(),
+        }
+    }
+
+    /// The same, of what concerns requests.
+    fn describe_of_requests(&self) -> String {
+        match self {
+            Self::HostPattern => "a name such as \"shop.example.com\" or \"*.example.com\"".into(),
+            Self::ComparedPath => "a path, such as \"/api\"".to_owned(),
+            Self::Text => "a text on one line".to_owned(),
+            Self::Body => "a text".to_owned(),
+            Self::Replacement => "a path, or a part of one".to_owned(),
+            Self::Method => "a method, such as \"GET\"".to_owned(),
+            Self::Template => "a text, with or without variables: \"www.{host}\"".to_owned(),
+            Self::HeaderName => "the name of a header field, such as \"X-Env\"".to_owned(),
+            Self::Token => "a name of letters, digits and hyphens".to_owned(),
+            Self::HashBy => "\"header:NAME\", \"cookie:NAME\" or \"path\"".to_owned(),
+            Self::Fingerprint => "64 hexadecimal digits, with or without colons".to_owned(),
+            Self::User => "a name, a colon and the hash of its password".to_owned(),
+            Self::Size { min, max } => {
+                format!("a size from \"{}\" to \"{}\"", ByteSize(*min), ByteSize(*max))
+            }
+            Self::Fields => "a table of names and values: `{ X-Env = \"blue\" }`".to_owned(),
+            Self::Shares => "a table of pools and shares: `{ blue = 95, green = 5 }`".to_owned(),
+            Self::Matching(_) => {
+                "a table of names, each with a text, a list of texts, `true` or a table".to_owned()
+            }
+            _ => "a value".to_owned(),
         }
     }
 
@@ -252,9 +321,28 @@ impl Kind {
             Self::Name(_) => "\"web\"",
             Self::SendProxy(_) => "\"v2\"",
             Self::List(item) => return format!("[{}]", item.example()),
+            Self::HostPattern => "\"shop.example.com\"",
+            Self::ComparedPath => "\"/api\"",
+            Self::Text => "\"blue\"",
+            Self::Body => "\"User-agent: *\"",
+            Self::Replacement => "\"/\"",
+            Self::Method => "\"GET\"",
+            Self::Template => "\"www.{host}\"",
+            Self::HeaderName => "\"X-Env\"",
+            Self::Token => "\"session\"",
+            Self::HashBy => "\"cookie:session\"",
+            Self::Fingerprint => return format!("\"{}\"", "5d".repeat(32)),
+            Self::User => "\"alice:$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC\"",
+            Self::Size { min, max } => {
+                return format!("\"{}\"", ByteSize((32 << 10).clamp(*min, *max)));
+            }
+            Self::Fields => "{ X-Env = \"blue\" }",
+            Self::Shares => "{ blue = 95, green = 5 }",
+            Self::Matching(_) => "{ X-Env = \"blue\" }",
             Self::FileMode => "\"0660\"",
             Self::Group => "\"eclusa\"",
             Self::TableOrFalse(_) => "false",
+            Self::Switch(_) => "true",
             Self::Table(_) | Self::Named(_) => "{}",
             Self::Tables(_) => "[{}]",
         };
@@ -269,6 +357,8 @@ impl Kind {
             | Self::Master(section)
             | Self::SendProxy(section)
             | Self::TableOrFalse(section)
+            | Self::Switch(section)
+            | Self::Matching(section)
             | Self::Table(section)
             | Self::Named(section)
             | Self::Tables(section) => Some(section),
@@ -301,32 +391,33 @@ pub fn root(program: Program) -> &'static Section {
     }
 }
 
-/// Calls `see` with every section that a program knows and the path that leads there; a section
-/// that holds itself (a condition) is seen once.
+/// Calls `see` with every section that a program knows and the path that leads there; one that stands
+/// in many places (a condition and its parts) is seen once.
 pub fn walk(program: Program, see: &mut dyn FnMut(&str, &'static Section)) {
     let mut waiting = vec![(String::new(), root(program))];
     let mut seen: Vec<*const Section> = Vec::new();
     while let Some((path, section)) = waiting.pop() {
+        let this: *const Section = section;
+        if is_shared(section) && seen.contains(&this) {
+            continue;
+        }
+        seen.push(this);
         see(&path, section);
         // Last in, first out: in the order of the table.
         for key in section.keys.iter().rev() {
             let Some(below) = key.kind.section() else { continue };
-            let inside: *const Section = below;
-            if std::ptr::eq(below, section) || (is_condition(below) && seen.contains(&inside)) {
-                continue;
-            }
-            seen.push(inside);
             waiting.push((join(&path, key), below));
         }
     }
 }
 
-fn is_condition(section: &'static Section) -> bool {
-    std::ptr::eq(section, &table::CONDITION)
+fn is_shared(section: &'static Section) -> bool {
+    let shared = [&table::CONDITION, &table::VALUES, &table::CERTIFICATE_SECTION];
+    shared.into_iter().any(|shared| std::ptr::eq(section, shared))
 }
 
 fn join(path: &str, key: &Key) -> String {
     let dot = if path.is_empty() { "" } else { "." };
-    let name = if matches!(key.kind, Kind::Named(_)) { ".NAME" } else { "" };
+    let name = if matches!(key.kind, Kind::Named(_) | Kind::Matching(_)) { ".NAME" } else { "" };
     format!("{path}{dot}{}{name}", key.name)
 }

@@ -1,6 +1,7 @@
 //! The sockets of listeners: got once, kept across reloads, a copy for each worker.
 
 use super::{StartError, processors};
+use crate::layer7::Services;
 use crate::keeper::{Sockets, Wanted};
 use crate::listener::{Address, Listener};
 use crate::observe::Event;
@@ -64,8 +65,10 @@ pub(super) fn listeners(
     plan: &Plan,
     pools: &Arc<Vec<Arc<Pool>>>,
     metrics: &Metrics,
+    services: &Services,
 ) -> Vec<Arc<Listener>> {
-    plan.listeners.iter().flat_map(|written| Listener::prepare(written, pools, metrics)).collect()
+    let prepare = |written| Listener::prepare(written, pools, metrics, services);
+    plan.listeners.iter().flat_map(prepare).collect()
 }
 
 /// Gets sockets for listeners: for each worker one, or more.

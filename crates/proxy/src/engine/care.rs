@@ -19,6 +19,9 @@ pub struct Care(Vec<u32>);
 impl Engine {
     /// Looks once; to be called every [`LOOK`].
     pub fn look_after(&self, care: &mut Care) {
+        if let Some(layer) = &self.layer {
+            layer.look_after(&|kind, message| self.shared.logger.event(Event::new(kind, message)));
+        }
         care.0.resize(self.shared.seats.len(), 0);
         for (index, looks) in care.0.iter_mut().enumerate() {
             let age = self.shared.metrics.heartbeats.age(index);

@@ -23,6 +23,7 @@ pub(crate) use sessions::{PATIENCE as SESSIONS_PATIENCE, sort as sort_sessions};
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
 use crate::keeper::{InstanceError, Sockets};
+use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
@@ -59,6 +60,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// A CA bundle cannot be used.
     Ca(String),
+    /// A certificate or another file of a listener cannot be used.
+    Service(String),
     /// The log cannot be opened, or a thread not started.
     Io(&'static str, io::Error),
 }
@@ -81,7 +84,7 @@ impl fmt::Display for StartError {
                 }
                 Ok(())
             }
-            Self::Ca(message) => f.write_str(message),
+            Self::Ca(message) | Self::Service(message) => f.write_str(message),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
         }
     }
@@ -192,6 +195,7 @@ impl Live for Shared {
 pub struct Engine {
     shared: Arc<Shared>,
     sockets: Sockets,
+    layer: Option<Arc<dyn Layer>>,
     orders: watch::Sender<Order>,
     control: Mutex<Control>,
     /// What was wrong with the file when this engine began with the configuration that was in force
@@ -233,17 +237,22 @@ impl Engine {
     /// # Errors
     /// [`StartError`]; then nothing is left running.
     pub fn start(plan: &Plan) -> Result<Self, StartError> {
-        Self::start_on(plan, Sockets::own(plan.program, plan.run_directory.clone()))
+        Self::start_on(plan, Sockets::own(plan.program, plan.run_directory.clone()), None)
     }
 
-    /// The same on sockets that come from somewhere else.
+    /// The same on sockets that come from somewhere else; `layer` makes the services of listeners
+    /// that ask for one.
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running.
-    pub fn start_on(plan: &Plan, sockets: Sockets) -> Result<Self, StartError> {
+    pub fn start_on(
+        plan: &Plan,
+        sockets: Sockets,
+        layer: Option<Arc<dyn Layer>>,
+    ) -> Result<Self, StartError> {
         let (logger, writer) = Logger::start(&plan.log)
             .map_err(|error| StartError::Io("cannot open the log", error))?;
-        match Self::start_logged(plan, logger, sockets) {
+        match Self::start_logged(plan, logger, sockets, layer) {
             Ok(engine) => {
                 engine.control().writer = Some(writer);
                 Ok(engine)
@@ -255,7 +264,12 @@ impl Engine {
         }
     }
 
-    fn start_logged(plan: &Plan, logger: Logger, sockets: Sockets) -> Result<Self, StartError> {
+    fn start_logged(
+        plan: &Plan,
+        logger: Logger,
+        sockets: Sockets,
+        layer: Option<Arc<dyn Layer>>,
+    ) -> Result<Self, StartError> {
         let workers = plan.workers.unwrap_or_else(processors);
         let metrics = Metrics::new(workers, plan.program.name());
         let pools: Vec<_> =
@@ -263,7 +277,8 @@ impl Engine {
         let pools = Arc::new(pools);
         let changes = probe::prepare(&pools, plan).map_err(StartError::Ca)?;
         changes.tell_pools();
-        let listeners = bind::listeners(plan, &pools, &metrics);
+        let services = prepare(layer.as_ref(), plan)?;
+        let listeners = bind::listeners(plan, &pools, &metrics, &services);
         let bound = bind::bind(plan, listeners, workers, &sockets, &logger)?;
         let observing = observe(plan)?;
         let sessions_max = bind::sessions_max(plan, &logger);
@@ -301,6 +316,7 @@ impl Engine {
         let engine = Self {
             shared,
             sockets,
+            layer,
             orders,
             control: Mutex::new(Control {
                 plan: plan.clone(),
@@ -556,10 +572,20 @@ fn observe(plan: &Plan) -> Result<Vec<TcpListener>, StartError> {
     addresses.map(bind).collect()
 }
 
+/// The services of a plan's listeners.
+fn prepare(layer: Option<&Arc<dyn Layer>>, plan: &Plan) -> Result<Services, StartError> {
+    let Some(layer) = layer else {
+        let unserved = crate::layer7::unserved(plan);
+        return unserved.map_or_else(|| Ok(Services::new()), |why| Err(StartError::Service(why)));
+    };
+    layer.prepare(plan).map_err(StartError::Service)
+}
+
 /// The names of the pools that a route uses, in order.
 fn routed(plan: &Plan) -> Vec<Arc<str>> {
     let routes = plan.listeners.iter().flat_map(|listener| &listener.routes);
-    let pools = routes.filter_map(|route| plan.pools.get(route.pool));
+    let indexes = routes.flat_map(|route| route.target.pools());
+    let pools = indexes.filter_map(|index| plan.pools.get(index));
     let names: BTreeSet<Arc<str>> = pools.map(|pool| pool.name.clone()).collect();
     names.into_iter().collect()
 }

@@ -9,7 +9,8 @@
 
 use super::bind::{self, Bound};
 use super::seat::Seat;
-use super::{Control, Engine, Shared, StartError, routed, shrink, wait_until};
+use super::{Control, Engine, Shared, StartError, prepare, routed, shrink, wait_until};
+use crate::layer7::Services;
 use crate::listener::Listener;
 use crate::observe::Event;
 use crate::pool::Pool;
@@ -97,8 +98,10 @@ impl Engine {
         let pools = self.shared.pools_of(plan);
         let changes = probe::prepare(&pools, plan)
             .map_err(|message| ReloadError::Prepare(StartError::Ca(message)))?;
+        let services =
+            prepare(self.layer.as_ref(), plan).map_err(|error| ReloadError::Prepare(error))?;
         let known: HashSet<_> = control.bound.iter().map(Bound::address).collect();
-        let mut new = bind::listeners(plan, &pools, &self.shared.metrics);
+        let mut new = bind::listeners(plan, &pools, &self.shared.metrics, &services);
         new.retain(|listener| !known.contains(&listener.address()));
         let (workers, logger) = (self.shared.seats.len(), &self.shared.logger);
         let added =
@@ -106,7 +109,7 @@ impl Engine {
         // From here on nothing can fail.
         self.shared.swap_pools(&pools, plan);
         changes.tell_pools();
-        let gone = self.shared.swap_listeners(&mut control, plan, &pools, added);
+        let gone = self.shared.swap_listeners(&mut control, plan, (&pools, &services), added);
         let mut left = Some(changes);
         wait_until(Instant::now() + PATIENCE, || {
             let sent = left.take().map(|changes| control.probing.try_send(changes));
@@ -176,11 +179,11 @@ impl Shared {
         &self,
         control: &mut Control,
         plan: &Plan,
-        pools: &Arc<Vec<Arc<Pool>>>,
+        (pools, services): (&Arc<Vec<Arc<Pool>>>, &Services),
         added: Vec<Bound>,
     ) -> Vec<Bound> {
         let mut wanted: HashMap<SocketAddr, Arc<Listener>> = HashMap::new();
-        for listener in bind::listeners(plan, pools, &self.metrics) {
+        for listener in bind::listeners(plan, pools, &self.metrics, services) {
             wanted.insert(listener.address(), listener);
         }
         let (kept, gone): (Vec<_>, Vec<_>) =
@@ -192,6 +195,9 @@ impl Shared {
                 self.logger.event(Event::new("warning", message));
             }
             bound.address.set_listener(listener);
+        }
+        for bound in &gone {
+            bound.address.set_gone();
         }
         for bound in &added {
             self.hand_out(bound);

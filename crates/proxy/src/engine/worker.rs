@@ -6,7 +6,7 @@ use super::Shared;
 use super::listening::Listening;
 use super::seat::Incarnation;
 use super::sessions;
-use crate::listener::{Address, Listener};
+use crate::listener::Address;
 use crate::observe::metrics::Metrics;
 use crate::observe::{Event, Logger, SessionId};
 use crate::pool::{Endpoint, Pickers, Pool, level};
@@ -18,7 +18,8 @@ use crate::signal::Command;
 use eclusa_policy::stop::Spread;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Pacer, Reason};
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, OnceCell};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -54,7 +55,7 @@ pub(crate) enum Order {
 pub(crate) struct Accepted {
     pub(crate) socket: OwnedFd,
     pub(crate) peer: SocketAddr,
-    pub(crate) listener: Arc<Listener>,
+    pub(crate) address: Arc<Address>,
     pub(crate) at: Instant,
     pub(crate) guards: Guards,
 }
@@ -107,6 +108,9 @@ pub(crate) struct Worker {
     registry: Rc<Registry>,
     buffers: Rc<Buffers>,
     sessions: Cell<u64>,
+    /// What the sessions of a service share.
+    extension: OnceCell<Rc<dyn Any>>,
+    draining: Cell<bool>,
 }
 
 /// A single-threaded reactor, for one of the engine's threads.
@@ -145,6 +149,8 @@ async fn work(setup: Setup) {
         registry,
         shared,
         sessions: Cell::new(u64::from(incarnation.number()) << SESSIONS_BITS),
+        extension: OnceCell::new(),
+        draining: Cell::new(false),
     });
     let mut listening = Listening::default();
     for (address, socket) in listeners {
@@ -178,6 +184,8 @@ async fn work(setup: Setup) {
                 match order {
                     Order::Run => {}
                     Order::Drain | Order::Spread(_) => {
+                        worker.draining.set(true);
+                        worker.registry.wake_all();
                         // Nobody who is sent away could come back.
                         leveller.abort();
                         listening.close_all(&worker).await;
@@ -300,6 +308,18 @@ impl Worker {
         self.shared.pools()
     }
 
+    /// What the sessions of a service share on this worker, made by the first that asks. One service
+    /// crate has one type.
+    pub(crate) fn extension<T: Default + 'static>(&self) -> Rc<T> {
+        let made = self.extension.get_or_init(|| Rc::new(T::default()));
+        made.clone().downcast().unwrap_or_default()
+    }
+
+    /// Whether the service stops: nothing new is begun.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
     /// The id of one more session.
     pub(crate) fn next_id(&self) -> SessionId {
         let number = self.sessions.get();
@@ -354,7 +374,10 @@ impl Worker {
     async fn obey(self: &Rc<Self>, command: Command, listening: &mut Listening) {
         match command {
             Command::Listen { address, socket } => listening.open(self, address, socket),
-            Command::Close { address, closed } => listening.close(self, address, closed).await,
+            Command::Close { address, closed } => {
+                listening.close(self, address, closed).await;
+                self.registry.wake_all();
+            }
             Command::Sessions { ask, tell } => {
                 let setting_up = sessions::setting_up(&self.registry, &ask).await;
                 let found = sessions::find(&self.registry, self.index, &ask, &setting_up);

@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 
-/// Who ended a session.
+/// Who ended a session or an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub enum Who {
+    /// The client.
     Client,
+    /// The endpoint.
     Endpoint,
+    /// This program, for a reason of its own.
     Proxy,
+    /// The operator, or the service's stop.
     Operator,
 }
 
@@ -24,29 +28,52 @@ impl Who {
     }
 }
 
-/// The step that a session had reached.
+/// The step that a session or an exchange had reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
+    /// PROXY header and ClientHello.
     Preamble,
+    /// Who may come in.
     Access,
+    /// The client's TLS handshake.
+    Tls,
+    /// The head of a request.
+    Head,
+    /// Which pool takes it.
     Route,
     /// All endpoints are at their limit.
     Queue,
+    /// Connecting to an endpoint.
     Dial,
+    /// Waiting for the head of the response.
+    Answer,
+    /// Bytes move.
     Data,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Preamble, Self::Access, Self::Route, Self::Queue, Self::Dial, Self::Data];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Preamble,
+        Self::Access,
+        Self::Tls,
+        Self::Head,
+        Self::Route,
+        Self::Queue,
+        Self::Dial,
+        Self::Answer,
+        Self::Data,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Preamble => "preamble",
             Self::Access => "access",
+            Self::Tls => "tls",
+            Self::Head => "head",
             Self::Route => "route",
             Self::Queue => "queue",
             Self::Dial => "dial",
+            Self::Answer => "answer",
             Self::Data => "data",
         }
     }
@@ -72,9 +99,9 @@ enum Manner {
 /// The manners of an end, as metrics name them.
 pub(crate) const HOWS: [&str; 5] = ["clean", "abort", "timeout", "shortage", "endpoint_down"];
 
-/// How a session ended.
+/// How a session or an exchange ended.
 #[derive(Clone, Debug)]
-pub(crate) struct End {
+pub struct End {
     pub(crate) who: Who,
     pub(crate) step: Step,
     manner: Manner,
@@ -83,17 +110,20 @@ pub(crate) struct End {
 
 impl End {
     /// Both directions ended in order; `who` ended first.
-    pub(crate) fn clean(who: Who) -> Self {
+    #[must_use]
+    pub fn clean(who: Who) -> Self {
         Self { who, step: Step::Data, manner: Manner::Clean, reason: "closed".into() }
     }
 
     /// `who` broke it off.
-    pub(crate) fn abort(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+    #[must_use]
+    pub fn abort(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who, step, manner: Manner::Abort, reason: reason.into() }
     }
 
     /// `who` kept silent for too long.
-    pub(crate) fn timeout(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+    #[must_use]
+    pub fn timeout(who: Who, step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who, step, manner: Manner::Timeout, reason: reason.into() }
     }
 
@@ -119,7 +149,8 @@ impl End {
     }
 
     /// This host lacked something.
-    pub(crate) fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
+    #[must_use]
+    pub fn shortage(step: Step, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { who: Who::Proxy, step, manner: Manner::Shortage, reason: reason.into() }
     }
 
@@ -134,12 +165,36 @@ impl End {
 
     /// Whether the preamble was read to its end.
     pub(crate) fn is_after_preamble(&self) -> bool {
-        matches!(self.step, Step::Route | Step::Queue | Step::Dial | Step::Data)
+        !matches!(self.step, Step::Preamble | Step::Access)
     }
 
     /// Whether a connection to an endpoint stood.
     pub(crate) fn is_after_dial(&self) -> bool {
-        self.step == Step::Data
+        matches!(self.step, Step::Answer | Step::Data)
+    }
+
+    /// Who ended it.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        self.who
+    }
+
+    /// Whether somebody kept silent for too long.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.manner == Manner::Timeout
+    }
+
+    /// At which step.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// Why, in words.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// HAProxy's termination letters (its configuration manual, "Session state at
@@ -160,12 +215,25 @@ impl End {
             (Manner::Abort, Who::Operator) => b'K',
         };
         let second = match self.step {
-            Step::Preamble | Step::Access | Step::Route => b'R',
+            Step::Preamble | Step::Access | Step::Tls | Step::Head | Step::Route => b'R',
             Step::Queue => b'Q',
             Step::Dial => b'C',
+            Step::Answer => b'H',
             Step::Data => b'D',
         };
         [first, second]
+    }
+
+    /// The same as text.
+    pub(crate) fn letters_as_text(&self) -> &'static str {
+        // Two of a small alphabet; a table keeps them static.
+        const KNOWN: [&str; 32] = [
+            "--", "CR", "CQ", "CC", "CH", "CD", "SR", "SQ", "SC", "SH", "SD", "PR", "PC", "PH",
+            "PD", "KR", "KQ", "KC", "KH", "KD", "cR", "cC", "cH", "cD", "sR", "sQ", "sC", "sH",
+            "sD", "RC", "RH", "DD",
+        ];
+        let letters = self.letters();
+        KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happened: one finish record per session, events, and the writers that never block a worker.
 
 mod end;
+mod exchange;
 pub(crate) mod http;
 mod log;
 pub mod metrics;
@@ -8,7 +9,9 @@ mod record;
 mod severity;
 pub(crate) mod view;
 
-pub(crate) use end::{End, HOWS, Step, Who};
+pub(crate) use end::HOWS;
+pub use end::{End, Step, Who};
+pub use exchange::{Exchange, ExchangeTimes};
 pub(crate) use log::{Line, Live, Logger, Writer};
 pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 pub(crate) use severity::Severity;

@@ -190,13 +190,7 @@ impl Record {
     }
 
     fn letters(&self) -> &'static str {
-        // The letters are two of a small alphabet; a table keeps them static.
-        const KNOWN: [&str; 25] = [
-            "--", "CR", "CQ", "CC", "CD", "SR", "SQ", "SC", "SD", "PR", "PC", "PD", "KR", "KQ",
-            "KC", "KD", "cR", "cC", "cD", "sR", "sQ", "sC", "sD", "RC", "DD",
-        ];
-        let letters = self.end.as_ref().map_or(*b"--", End::letters);
-        KNOWN.into_iter().find(|known| known.as_bytes() == letters).unwrap_or("RD")
+        self.end.as_ref().map_or("--", End::letters_as_text)
     }
 
     fn tcp(&self) -> Option<Tcp> {
@@ -211,6 +205,6 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Milliseconds with three digits behind the point.
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -72,6 +72,8 @@ pub(crate) struct Call<'a> {
     pub(crate) source: IpAddr,
     /// None of these is dialled: a first flight that is sent again goes somewhere else.
     pub(crate) excluded: Vec<SocketAddr>,
+    /// Its endpoint is dialled before all others.
+    pub(crate) first: Option<Lease>,
     /// Without it the session does not wait for endpoints at their limit.
     pub(crate) patience: Option<Patience<'a>>,
 }
@@ -98,7 +100,7 @@ pub(crate) async fn dial(
     pool: &Pool,
     call: Call<'_>,
 ) -> Result<Dialled, DialFailure> {
-    let Call { source, excluded, patience } = call;
+    let Call { source, excluded, first, patience } = call;
     let mut dialler = Dialler {
         worker,
         pool,
@@ -116,7 +118,7 @@ pub(crate) async fn dial(
         shortage: None,
         paused: Duration::ZERO,
     };
-    dialler.run().await
+    dialler.run(first).await
 }
 
 struct Dialler<'a> {
@@ -147,8 +149,11 @@ struct Dialler<'a> {
 }
 
 impl Dialler<'_> {
-    async fn run(&mut self) -> Result<Dialled, DialFailure> {
-        self.start_next();
+    async fn run(&mut self, first: Option<Lease>) -> Result<Dialled, DialFailure> {
+        match first {
+            Some(lease) => self.start_or_next(lease),
+            None => self.start_next(),
+        }
         loop {
             if self.running.iter().all(Option::is_none) {
                 if self.full && self.shortage.is_none() {

@@ -381,7 +381,7 @@ pub(crate) fn first_report(probed: bool) -> Report {
 
 /// The right to use one endpoint once, taken by a worker; dropped = released.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     endpoint: Arc<Endpoint>,
     worker: u32,
     place: Place,
@@ -407,7 +407,9 @@ impl Lease {
         lease
     }
 
-    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+    /// The endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
     }
 

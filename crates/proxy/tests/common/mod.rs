@@ -6,10 +6,11 @@ pub mod probed;
 
 use eclusa_config::plan::{
     Confine, DeadPeer, Dial, Endpoint, EndpointAddress, ListenAddress, Listener, Log, LogTarget,
-    Peek, Plan, Pool, Probe, Program, Queue, Route,
+    Peek, Plan, Pool, PoolHttp, Probe, Program, Queue, Route,
 };
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::condition::Condition;
+use eclusa_policy::route::Target;
 use eclusa_policy::verdict::Settings;
 use eclusa_proxy::engine::{Engine, ReloadError, Reloaded};
 use std::io::{Read, Write};
@@ -168,6 +169,7 @@ fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
         observe: Default::default(),
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],
+        errors: vec![],
     }
 }
 
@@ -180,7 +182,9 @@ pub fn listener(address: SocketAddr) -> Listener {
         preamble_timeout: Duration::from_secs(5),
         proxy_from: None,
         access: Default::default(),
-        routes: vec![Route { when: Condition::Always, pool: 0 }],
+        tls: None,
+        http: None,
+        routes: vec![Route { when: Condition::Always, target: Target::Pool(0) }],
         idle_timeout: None,
         half_closed_timeout: Duration::from_secs(30),
         dead_peer: DeadPeer {
@@ -209,6 +213,8 @@ pub fn pool(endpoints: &[SocketAddr]) -> Pool {
         send_proxy: None,
         source: vec![],
         within: None,
+        tls: None,
+        http: PoolHttp::default(),
         dial: Dial { timeout: Duration::from_secs(5), tries: 3, hedge_after: None },
         probe: Probe::None,
         judge: Settings::edge_tcp(),

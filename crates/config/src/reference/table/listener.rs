@@ -1,6 +1,6 @@
-//! Keys of listeners, routes and conditions.
+//! Keys of listeners and routes.
 
-use super::{CONDITION, DAY, DEAD_PEER_SECTION, ROUTE, duration, milliseconds, seconds};
+use super::{DAY, DEAD_PEER_SECTION, ROUTE, duration, milliseconds, seconds};
 use crate::reference::{Default, Key, Kind};
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ pub static BACKLOG: Key = Key {
 pub static POOL: Key = Key {
     name: "pool",
     kind: Kind::Name("a pool"),
-    default: Default::Words("what no route takes is closed"),
+    default: Default::Words("what no route takes is closed; a request gets 404"),
     help: "The pool for what no route takes.",
 };
 
@@ -106,73 +106,16 @@ pub static ROUTES: Key = Key {
 pub static ROUTE_POOL: Key = Key {
     name: "pool",
     kind: Kind::Name("a pool"),
-    default: Default::Required,
+    default: Default::Words("needed unless there is `split`"),
     help: "The pool for what fulfils the condition.",
 };
 
-/// Condition: server name.
-pub static SERVER_NAME: Key = Key {
-    name: "server_name",
-    kind: Kind::List(&Kind::ServerName),
-    default: Default::Words("any, or none"),
-    help: "The server name of the ClientHello is one of these; `*.example.com` stands for every \
-           name below `example.com`.",
-};
-
-/// Condition: client.
-pub static CLIENT: Key = Key {
-    name: "source",
-    kind: Kind::List(&Kind::Network),
-    default: Default::Words("any"),
-    help: "The client's address lies in one of these networks.",
-};
-
-/// Condition: port.
-pub static PORT: Key = Key {
-    name: "port",
-    kind: Kind::List(&Kind::Integer { min: 1, max: 65_535 }),
-    default: Default::Words("any"),
-    help: "The port that the client connected to is one of these.",
-};
-
-/// Condition of a route.
-pub static WHEN: Key = Key {
-    name: "when",
-    kind: Kind::Table(&CONDITION),
-    default: Default::Words("always"),
-    help: "A condition, as in `[condition.NAME]`.",
-};
-
-/// Conjunction.
-pub static ALL: Key = Key {
-    name: "all",
-    kind: Kind::Tables(&CONDITION),
-    default: Default::Words("not asked"),
-    help: "All of these conditions hold.",
-};
-
-/// Disjunction.
-pub static ANY: Key = Key {
-    name: "any",
-    kind: Kind::Tables(&CONDITION),
-    default: Default::Words("not asked"),
-    help: "One of these conditions holds.",
-};
-
-/// Negation.
-pub static NOT: Key = Key {
-    name: "not",
-    kind: Kind::Table(&CONDITION),
-    default: Default::Words("not asked"),
-    help: "This condition does not hold.",
-};
-
-/// Reference.
-pub static NAMED: Key = Key {
-    name: "named",
-    kind: Kind::Name("a condition"),
-    default: Default::Words("not asked"),
-    help: "The condition `[condition.NAME]` of this name holds.",
+/// Shares of a route.
+pub static SPLIT: Key = Key {
+    name: "split",
+    kind: Kind::Shares,
+    default: Default::Words("all goes to `pool`"),
+    help: "Several pools, each with its share: `{ blue = 95, green = 5 }`.",
 };
 
 /// `[dead_peer]`

@@ -1,18 +1,26 @@
 //! The table itself: sections here, their keys below.
 
+mod condition;
 mod general;
+mod http;
 mod listener;
 mod log;
 mod observe;
 mod pool;
 mod probe;
+mod rule;
+mod tls;
 
+pub use condition::*;
 pub use general::*;
+pub use http::*;
 pub use listener::*;
 pub use log::*;
 pub use observe::*;
 pub use pool::*;
 pub use probe::*;
+pub use rule::*;
+pub use tls::*;
 
 use super::{Kind, Section};
 use std::time::Duration;
@@ -93,6 +101,7 @@ pub static EDGE: Section = Section {
         &CONDITIONS,
         &LISTENERS,
         &POOLS,
+        &ERRORS,
     ],
 };
 
@@ -147,21 +156,213 @@ pub static LISTENER: Section = Section {
         &PREAMBLE_TIMEOUT,
         &BACKLOG,
         &DEAD_PEER,
+        &TLS,
+        &HTTP,
+        &LIMIT,
         &ROUTES,
+        &RULES,
     ],
 };
 
 /// `[[listener.NAME.route]]`
 pub static ROUTE: Section = Section {
-    help: "A condition and the pool for what fulfils it: `server_name`, `source` and `port` (all \
-           that are written must hold) or `when`; with none of them it always holds.",
-    keys: &[&ROUTE_POOL, &SERVER_NAME, &CLIENT, &PORT, &WHEN],
+    help: "A condition and where what fulfils it goes, to a pool or to several: the keys of a \
+           condition (all that are written must hold) or `when`; with none of them it always holds.",
+    keys: &[
+        &ROUTE_POOL,
+        &SPLIT,
+        &SERVER_NAME,
+        &CLIENT,
+        &PORT,
+        &HOST,
+        &PATH,
+        &PATH_PREFIX,
+        &PATH_SUFFIX,
+        &PATH_REGEX,
+        &METHODS,
+        &HEADER,
+        &QUERY,
+        &COOKIE,
+        &CLIENT_CERTIFICATE,
+        &WHEN,
+    ],
 };
 
 /// `[condition.NAME]` and every condition below.
 pub static CONDITION: Section = Section {
     help: "A condition: all keys that are written must hold.",
-    keys: &[&SERVER_NAME, &CLIENT, &PORT, &ALL, &ANY, &NOT, &NAMED],
+    keys: &[
+        &SERVER_NAME,
+        &CLIENT,
+        &PORT,
+        &HOST,
+        &PATH,
+        &PATH_PREFIX,
+        &PATH_SUFFIX,
+        &PATH_REGEX,
+        &METHODS,
+        &HEADER,
+        &QUERY,
+        &COOKIE,
+        &CLIENT_CERTIFICATE,
+        &ALL,
+        &ANY,
+        &NOT,
+        &NAMED,
+    ],
+};
+
+/// `header.NAME`
+pub static VALUES: Section = Section {
+    help: "What is asked of a value, of a header field, a parameter or a cookie: one of what is written must hold. A text or a list of texts alone is `exact`.",
+    keys: &[&EXACT, &PREFIX, &SUFFIX, &REGEX],
+};
+
+/// `client_certificate`
+pub static CERTIFICATE_SECTION: Section = Section {
+    help: "A certificate: of each list that is written one must match.",
+    keys: &[&COMMON_NAME, &DNS_NAME, &SHA256],
+};
+
+/// `[[listener.NAME.rule]]`
+pub static RULE: Section = Section {
+    help: "A condition, as in a route, and exactly one action.",
+    keys: &[
+        &REDIRECT,
+        &DENY_REQUEST,
+        &ANSWER,
+        &BASIC_AUTH,
+        &SET_HEADER,
+        &ADD_HEADER,
+        &REMOVE_HEADER,
+        &SET_RESPONSE_HEADER,
+        &ADD_RESPONSE_HEADER,
+        &REMOVE_RESPONSE_HEADER,
+        &REWRITE_PATH,
+        &REWRITE_HOST,
+        &HSTS,
+        &REQUEST_ID,
+        &SERVER_NAME,
+        &CLIENT,
+        &PORT,
+        &HOST,
+        &PATH,
+        &PATH_PREFIX,
+        &PATH_SUFFIX,
+        &PATH_REGEX,
+        &METHODS,
+        &HEADER,
+        &QUERY,
+        &COOKIE,
+        &CLIENT_CERTIFICATE,
+        &WHEN,
+    ],
+};
+
+/// `redirect`
+pub static REDIRECT_SECTION: Section = Section {
+    help: "Where the client is sent; what is left out stays as it is.",
+    keys: &[&REDIRECT_SCHEME, &REDIRECT_HOST, &REDIRECT_PATH, &REDIRECT_PREFIX, &REDIRECT_CODE],
+};
+
+/// `deny`
+pub static DENY_SECTION: Section =
+    Section { help: "How the request is refused.", keys: &[&DENY_STATUS] };
+
+/// `answer`
+pub static ANSWER_SECTION: Section = Section {
+    help: "A fixed answer.",
+    keys: &[&ANSWER_STATUS, &ANSWER_TYPE, &ANSWER_BODY, &ANSWER_FILE],
+};
+
+/// `basic_auth`
+pub static BASIC_SECTION: Section = Section {
+    help: "Who may pass: those in `users` and `users_file` together.",
+    keys: &[&REALM, &USERS, &USERS_FILE],
+};
+
+/// `rewrite_path`
+pub static REWRITE_SECTION: Section = Section {
+    help: "What of the path is replaced, and by what: `{ prefix = \"/api\", with = \"/\" }`.",
+    keys: &[&REWRITE_PREFIX, &REWRITE_REGEX, &REWRITE_WITH],
+};
+
+/// `hsts`
+pub static HSTS_SECTION: Section = Section {
+    help: "`Strict-Transport-Security` (RFC 6797).",
+    keys: &[&MAX_AGE, &SUBDOMAINS, &PRELOAD],
+};
+
+/// `request_id`
+pub static REQUEST_ID_SECTION: Section =
+    Section { help: "Where the id is written.", keys: &[&ID_HEADER, &ID_ACCEPT, &ID_RESPOND] };
+
+/// `[listener.NAME.tls]`
+pub static TERMINATE_SECTION: Section = Section {
+    help: "TLS that is opened at the listener.",
+    keys: &[
+        &CERTIFICATES,
+        &MIN_VERSION,
+        &TLS_ALPN,
+        &CLIENT_CA,
+        &CLIENT_CERTIFICATES,
+        &TICKETS,
+        &STRICT,
+        &DEFAULT_NAME,
+        &HANDSHAKE_TIMEOUT,
+    ],
+};
+
+/// `[listener.NAME.http]`
+pub static HTTP_SECTION: Section = Section {
+    help: "HTTP/1.1, read as strictly as the standards (RFC 9110, RFC 9112) have it: what two readers could read differently is refused (400) and never sent on.",
+    keys: &[
+        &HTTP_ALLOW,
+        &HEAD_TIMEOUT,
+        &BODY_TIMEOUT,
+        &KEEP_ALIVE_TIMEOUT,
+        &HEAD_MAX,
+        &HEADERS_MAX,
+        &BODY_MAX,
+        &FORWARDED_FOR,
+        &TRUSTED,
+        &UPGRADES,
+        &CONNECT,
+        &PASSTHROUGH,
+    ],
+};
+
+/// `[listener.NAME.limit]`
+pub static LIMIT_SECTION: Section = Section {
+    help: "What each client network, a /32 or with IPv6 a /64, may do; only told unless `enforce`.",
+    keys: &[&ENFORCE, &CONNECTIONS, &REQUESTS_PER_SECOND, &BURST, &CLIENTS, &EXCEPT],
+};
+
+/// `[errors.STATUS]`
+pub static ERROR_PAGE: Section = Section {
+    help: "Pages for answers of this status that no endpoint gave.",
+    keys: &[&PAGE_HTML, &PAGE_JSON],
+};
+
+/// `[pool.NAME.tls]`
+pub static ORIGINATE_SECTION: Section = Section {
+    help: "TLS that is spoken to the endpoints.",
+    keys: &[&ENDPOINT_CA, &ENDPOINT_SERVER_NAME, &VERIFY, &ENDPOINT_CERTIFICATE, &ENDPOINT_KEY],
+};
+
+/// `[pool.NAME.http]`
+pub static POOL_HTTP_SECTION: Section = Section {
+    help: "How endpoints are asked.",
+    keys: &[
+        &POOL_ALLOW,
+        &REUSE,
+        &RETRIES,
+        &RETRY_METHODS,
+        &RESPONSE_TIMEOUT,
+        &IDLE_CONNECTIONS,
+        &HASH,
+        &STICKY,
+    ],
 };
 
 /// `[pool.NAME]`
@@ -184,6 +385,8 @@ pub static POOL_SECTION: Section = Section {
         &PROBE,
         &DIAL,
         &REBALANCE,
+        &POOL_TLS,
+        &POOL_HTTP,
     ],
 };
 

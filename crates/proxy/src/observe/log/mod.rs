@@ -19,7 +19,7 @@ mod writer;
 
 pub(crate) use live::Live;
 
-use super::{Event, Record, Severity};
+use super::{Event, Exchange, Record, Severity};
 use eclusa_config::plan::{ALL_SESSIONS, EventFormat, Log, LogOutput, SessionFormat};
 use eclusa_sys::local_time::LocalTime;
 use format::{Layout, Who};
@@ -37,6 +37,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) enum Line {
     Session(Box<Record>),
+    Exchange(Box<Exchange>),
     Event(Event),
 }
 
@@ -127,9 +128,8 @@ impl Logger {
     }
 
     pub(crate) fn line(&self, line: Line) {
-        if let Line::Session(record) = &line
-            && self.shared.sample < ALL_SESSIONS
-            && ended_well(record)
+        if self.shared.sample < ALL_SESSIONS
+            && ended_well(&line)
             && fastrand::u32(..ALL_SESSIONS) >= self.shared.sample
         {
             return;
@@ -138,8 +138,13 @@ impl Logger {
     }
 }
 
-fn ended_well(record: &Record) -> bool {
-    record.end.as_ref().is_none_or(|end| end.letters() == *b"--")
+/// Whether it is of those of which a sample is enough.
+fn ended_well(line: &Line) -> bool {
+    match line {
+        Line::Session(record) => record.end.as_ref().is_none_or(|end| end.letters() == *b"--"),
+        Line::Exchange(exchange) => exchange.ended_well(),
+        Line::Event(_) => false,
+    }
 }
 
 impl Shared {

@@ -73,7 +73,7 @@ impl Sink {
 
     pub(super) fn wants(&self, line: &Line) -> bool {
         match line {
-            Line::Session(_) => self.sessions,
+            Line::Session(_) | Line::Exchange(_) => self.sessions,
             Line::Event(_) => self.events,
         }
     }

@@ -3,7 +3,7 @@
 
 use super::clean;
 use crate::observe::log::Line;
-use crate::observe::{Event, Record};
+use crate::observe::{Event, Exchange, Record};
 use std::fmt::Display;
 use std::io::Write;
 
@@ -12,6 +12,7 @@ pub(super) fn write(out: &mut Vec<u8>, line: &Line) {
     out.push(b'\n');
     match line {
         Line::Session(record) => session(out, record),
+        Line::Exchange(one) => exchange(out, one),
         Line::Event(event) => self::event(out, event),
     }
 }
@@ -37,6 +38,27 @@ fn session(out: &mut Vec<u8>, record: &Record) {
         add("LETTERS", &String::from_utf8_lossy(&end.letters()));
         add("REASON", &end.reason);
     }
+}
+
+fn exchange(out: &mut Vec<u8>, exchange: &Exchange) {
+    let mut add = |name, value: &dyn Display| field(out, name, &value.to_string());
+    add("EVENT", &"exchange");
+    add("EXCHANGE", &exchange.id);
+    add("LISTENER", &exchange.listener);
+    add("CLIENT", &exchange.client);
+    add("METHOD", &exchange.method);
+    add("HOST", &exchange.host);
+    add("STATUS", &exchange.status);
+    if let Some(pool) = &exchange.pool {
+        add("POOL", &pool.name());
+    }
+    if let Some(endpoint) = &exchange.endpoint {
+        add("ENDPOINT", &endpoint.name());
+    }
+    add("ENDED_BY", &exchange.end.who.name());
+    add("STEP", &exchange.end.step.name());
+    add("LETTERS", &exchange.end.letters_as_text());
+    add("REASON", &exchange.end.reason);
 }
 
 fn event(out: &mut Vec<u8>, event: &Event) {

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `json`, `tcplog`, `words` | one format each: of sessions, of events |
+//! | `json`, `tcplog`, `httplog`, `words` | one format each: of sessions, exchanges, events |
 //! | `head` | what stands before it, by where it goes |
 //! | `fields` | the fields of an entry of the journal |
 //! | `clean` | what no line may hold |
@@ -12,6 +12,7 @@
 mod clean;
 mod fields;
 mod head;
+mod httplog;
 mod json;
 mod tcplog;
 mod words;
@@ -19,7 +20,7 @@ mod words;
 pub(super) use head::{Head, Who};
 
 use super::live::Moment;
-use super::{Event, Line, Record, Severity};
+use super::{Event, Exchange, Line, Record, Severity};
 use eclusa_config::plan::{EventFormat, Facility, SessionFormat};
 use std::time::SystemTime;
 
@@ -61,6 +62,7 @@ impl Layout {
         let begin = out.len();
         match line {
             Line::Session(record) => self.write_session(out, at, record, moment),
+            Line::Exchange(exchange) => self.write_exchange(out, at, exchange, moment),
             Line::Event(event) => self.write_event(out, at, event),
         }
         if out.len() - begin > MESSAGE_MAX {
@@ -79,6 +81,13 @@ impl Layout {
                 at,
                 kind: "session",
                 severity: Severity::of_session(record),
+                facility: self.sessions.1,
+                is_json: self.sessions.0 == SessionFormat::Json,
+            },
+            Line::Exchange(_) => Class {
+                at,
+                kind: "exchange",
+                severity: Severity::Info,
                 facility: self.sessions.1,
                 is_json: self.sessions.0 == SessionFormat::Json,
             },
@@ -102,6 +111,19 @@ impl Layout {
         match self.sessions.0 {
             SessionFormat::Json => json::write(out, at, &record.to_json()),
             SessionFormat::Tcplog => tcplog::write(out, at, record, moment),
+        }
+    }
+
+    fn write_exchange(
+        &self,
+        out: &mut Vec<u8>,
+        at: SystemTime,
+        exchange: &Exchange,
+        moment: &mut Moment,
+    ) {
+        match self.sessions.0 {
+            SessionFormat::Json => json::write(out, at, &exchange.to_json()),
+            SessionFormat::Tcplog => httplog::write(out, at, exchange, moment),
         }
     }
 

@@ -55,14 +55,14 @@ fn try_write(
 fn timers(record: &Record) -> (i64, i64) {
     let milliseconds = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     match record.end.as_ref().map_or(Step::Data, |end| end.step) {
-        Step::Preamble | Step::Access | Step::Route => (-1, -1),
+        Step::Preamble | Step::Access | Step::Tls | Step::Head | Step::Route => (-1, -1),
         Step::Queue | Step::Dial => (milliseconds(record.queue), -1),
-        Step::Data => (milliseconds(record.queue), milliseconds(record.dial)),
+        Step::Answer | Step::Data => (milliseconds(record.queue), milliseconds(record.dial)),
     }
 }
 
 /// `[06/Feb/2009:12:12:51.443] `
-fn write_accept_date(out: &mut Vec<u8>, at: SystemTime) -> std::io::Result<()> {
+pub(super) fn write_accept_date(out: &mut Vec<u8>, at: SystemTime) -> std::io::Result<()> {
     let LocalTime { year, month, day, hour, minute, second, millisecond } = LocalTime::of(at);
     let month = MONTHS[usize::from(month) % MONTHS.len()];
     write!(out, "[{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02}.{millisecond:03}] ")

@@ -1,0 +1,235 @@
+//! `http`, of listeners and of pools; limits and error pages.
+
+use super::condition::Conditions;
+use super::listener::{networks, plain};
+use super::{host, rule};
+use crate::document::{Data, Span};
+use crate::plan::{ErrorPage, Forwarded, Http, Limit, PoolHttp, Reuse, Terminate};
+use crate::reader::{Got, Reader};
+use crate::reference::Key;
+use crate::reference::table as keys;
+use crate::{values, web};
+use eclusa_policy::limits::Rate;
+use eclusa_policy::name::NamePattern;
+use ipnet::IpNet;
+use std::sync::Arc;
+
+/// HTTP at a listener, and where its rules stand.
+pub(super) struct Spoken {
+    pub(super) http: Http,
+    pub(super) rules: Vec<Span>,
+}
+
+/// Whether the listener speaks HTTP.
+pub(super) fn is_spoken(listener: &Reader<'_>) -> bool {
+    let written = listener.raw(&keys::HTTP).map(|value| &value.data);
+    matches!(written, Some(Data::Boolean(true) | Data::Table(_)))
+}
+
+/// `None`: the listener speaks no HTTP.
+pub(super) fn read(
+    listener: &Reader<'_>,
+    tls: Option<&Terminate>,
+    conditions: &Conditions<'_>,
+) -> Option<Spoken> {
+    // Mistakes in rules and limits are told in any case.
+    let rules = rule::read(listener, conditions, tls.is_some());
+    let limit = limit(listener);
+    let reader = listener.switched(&keys::HTTP, &keys::HTTP_SECTION)?;
+    let (spans, rules) = rules.into_iter().unzip();
+    let (forwarded, trusted) = forwarded(&reader);
+    let size = |key: &Key| reader.size(key);
+    let upgrades = reader.texts(&keys::UPGRADES, web::token).map(|got| plain(got.value));
+    let upgrades = upgrades.unwrap_or_default();
+    let http = Http {
+        allow: reader.choices(&keys::HTTP_ALLOW),
+        head_timeout: reader.duration(&keys::HEAD_TIMEOUT).value,
+        body_timeout: reader.duration(&keys::BODY_TIMEOUT).value,
+        keep_alive_timeout: reader.duration(&keys::KEEP_ALIVE_TIMEOUT).value,
+        head_max: size(&keys::HEAD_MAX).unwrap_or(crate::plan::ByteSize(32 << 10)),
+        headers_max: reader.integer(&keys::HEADERS_MAX).map_or(100, |got| got.value as usize),
+        body_max: size(&keys::BODY_MAX),
+        forwarded,
+        trusted,
+        upgrades: upgrades.iter().map(|name| name.to_ascii_lowercase().into()).collect(),
+        connect: reader.boolean(&keys::CONNECT).is_some_and(|got| got.value),
+        passthrough: passthrough(&reader, tls),
+        rules,
+        limit,
+    };
+    Some(Spoken { http, rules: spans })
+}
+
+fn forwarded(reader: &Reader<'_>) -> (Forwarded, Vec<IpNet>) {
+    let how = reader.choice(&keys::FORWARDED_FOR);
+    let trusted = networks(reader, &keys::TRUSTED);
+    let word = how.as_ref().map_or("set", |got| got.value);
+    let networks = trusted.as_deref().unwrap_or_default();
+    for network in networks.iter().filter(|network| network.value.prefix_len() == 0) {
+        reader.report.warning(
+            network.span,
+            "whoever connects can claim any address as its own",
+            "the networks of the proxies in front",
+            "name those networks, as narrow as possible",
+        );
+    }
+    match (word, how, &trusted) {
+        ("append", Some(how), None) if !reader.has(&keys::TRUSTED) => reader.report.error(
+            how.span,
+            "nobody's `X-Forwarded-For` is trusted, so that none is ever appended to",
+            "`trusted` beside it",
+            "add `trusted = [\"192.168.1.10\"]` with the proxies in front, or write \"set\"",
+        ),
+        ("set" | "off", _, Some(_)) => reader.report.error(
+            reader.key_span(&keys::TRUSTED).unwrap_or(reader.span),
+            &format!("`trusted` says nothing with `forwarded_for = \"{word}\"`"),
+            "`forwarded_for = \"append\"` beside it",
+            "write that, or remove `trusted`",
+        ),
+        _ => {}
+    }
+    let forwarded = match word {
+        "append" => Forwarded::Append,
+        "off" => Forwarded::Off,
+        _ => Forwarded::Set,
+    };
+    (forwarded, plain(trusted.unwrap_or_default()))
+}
+
+fn passthrough(reader: &Reader<'_>, tls: Option<&Terminate>) -> Vec<NamePattern> {
+    let Some(names) = reader.texts(&keys::PASSTHROUGH, values::server_name) else {
+        return Vec::new();
+    };
+    if tls.is_none() {
+        reader.report.error(
+            reader.key_span(&keys::PASSTHROUGH).unwrap_or(names.span),
+            "`passthrough` says nothing: this listener opens no TLS",
+            "`tls` in the listener",
+            "add `tls`, or remove `passthrough`",
+        );
+    }
+    plain(names.value)
+}
+
+fn limit(listener: &Reader<'_>) -> Limit {
+    let reader = listener.table(&keys::LIMIT, &keys::LIMIT_SECTION);
+    let per_second = reader.integer(&keys::REQUESTS_PER_SECOND);
+    let burst = reader.integer(&keys::BURST);
+    if let Some(burst) = &burst
+        && !reader.has(&keys::REQUESTS_PER_SECOND)
+    {
+        reader.report.error(
+            burst.span,
+            "`burst` says nothing without `requests_per_second`",
+            "both, or neither",
+            "add `requests_per_second = 100`, or remove `burst`",
+        );
+    }
+    let rate = per_second.map(|got| {
+        let usual = got.value.saturating_mul(10);
+        Rate { per_second: got.value, burst: burst.map_or(usual, |burst| burst.value) }
+    });
+    Limit {
+        enforce: reader.boolean(&keys::ENFORCE).is_some_and(|got| got.value),
+        connections: reader.integer(&keys::CONNECTIONS).map(|got| got.value),
+        rate,
+        clients: reader.integer(&keys::CLIENTS).map_or(65_536, |got| got.value as usize),
+        except: plain(networks(&reader, &keys::EXCEPT).unwrap_or_default()),
+    }
+}
+
+/// How the endpoints of a pool are asked.
+pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
+    let reader = pool.table(&keys::POOL_HTTP, &keys::POOL_HTTP_SECTION);
+    let default = PoolHttp::default();
+    let retries = reader.integer(&keys::RETRIES).map_or(default.retries, |got| got.value);
+    let retry_methods = reader.choices(&keys::RETRY_METHODS);
+    if let Some(span) = reader.key_span(&keys::RETRY_METHODS).filter(|_| retries == 0) {
+        reader.report.error(
+            span,
+            "`retry_methods` says nothing: with `retries = 0` nothing is sent again",
+            "`retries` of at least 1",
+            "raise `retries`, or remove `retry_methods`",
+        );
+    }
+    let hash = reader.text(&keys::HASH, web::hash_by);
+    if hash.is_some() {
+        check_hash(pool);
+    }
+    let reuse = match reader.choice(&keys::REUSE) {
+        Some(Got { value: "always", .. }) => Reuse::Always,
+        Some(Got { value: "never", .. }) => Reuse::Never,
+        _ => Reuse::Safe,
+    };
+    let idle = reader.integer(&keys::IDLE_CONNECTIONS);
+    if let Some(idle) = idle.as_ref().filter(|idle| idle.written && reuse == Reuse::Never) {
+        reader.report.error(
+            idle.span,
+            "`idle_connections` says nothing: with `reuse = \"never\"` none is kept",
+            "`reuse` of \"safe\" or \"always\"",
+            "remove one of the two",
+        );
+    }
+    let sticky = reader.text(&keys::STICKY, web::token);
+    PoolHttp {
+        allow: reader.choices(&keys::POOL_ALLOW),
+        reuse,
+        retries,
+        retry_methods,
+        response_timeout: reader.duration(&keys::RESPONSE_TIMEOUT).value,
+        idle_connections: idle.map_or(default.idle_connections, |got| got.value as usize),
+        hash: hash.map(|got| got.value),
+        sticky: sticky.map(|got| Arc::from(got.value)),
+    }
+}
+
+fn check_hash(pool: &Reader<'_>) {
+    if let Some(span) = pool.key_span(&keys::BALANCE) {
+        pool.report.error(
+            span,
+            "`balance` says nothing: `hash` in `http` decides on the endpoint",
+            "one of the two",
+            "remove `balance`, or `hash`",
+        );
+    } else if let Some(span) = pool.key_span(&keys::REBALANCE) {
+        pool.report.error(
+            span,
+            "`rebalance` moves nobody: with `hash` clients come back to the same endpoint",
+            "one of the two",
+            "remove `rebalance`, or `hash`",
+        );
+    }
+}
+
+/// The pages of `[errors]`.
+pub(super) fn errors(top: &Reader<'_>) -> Vec<ErrorPage> {
+    let mut pages = Vec::new();
+    for (name, reader) in top.named(&keys::ERRORS, &keys::ERROR_PAGE) {
+        let html = reader.path_of(&keys::PAGE_HTML);
+        let json = reader.path_of(&keys::PAGE_JSON);
+        for path in [&html, &json].into_iter().flatten() {
+            host::content(top.report, path);
+        }
+        if !reader.has(&keys::PAGE_HTML) && !reader.has(&keys::PAGE_JSON) {
+            top.report.absent(
+                reader.span,
+                &format!("there is no page {}", reader.place()),
+                "`html`, `json` or both",
+                "add `html = \"/etc/eclusa/503.html\"`",
+            );
+        }
+        let status = name.value.parse::<u16>().ok().filter(|status| (400..600).contains(status));
+        let Some(status) = status.filter(|_| name.value.len() == 3) else {
+            top.report.error(
+                name.span,
+                &format!("`{}` is none of the statuses that have pages", name.value),
+                "a status from 400 to 599",
+                "write for example `[errors.503]`",
+            );
+            continue;
+        };
+        let (html, json) = (html.map(|got| got.value), json.map(|got| got.value));
+        pages.push(ErrorPage { status, html, json });
+    }
+    pages
+}

@@ -1,0 +1,168 @@
+//! HTTP: how a listener reads requests and what it does to them, how a pool's endpoints are asked.
+
+use eclusa_policy::limits::Rate;
+use eclusa_policy::name::NamePattern;
+use eclusa_policy::rules::{Act, Content, Rule};
+use ipnet::IpNet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let fits = |(shift, _): &&(u32, &str)| self.0 > 0 && self.0.trailing_zeros() >= *shift;
+        match units.iter().find(fits) {
+            Some((shift, unit)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
+/// HTTP at a listener.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// What is odd but not ambiguous and let through: names of `eclusa_wire::http1::Leniency`.
+    pub allow: Vec<&'static str>,
+    /// How long a whole head may take, from its first byte.
+    pub head_timeout: Duration,
+    /// How long a body may rest.
+    pub body_timeout: Duration,
+    /// How long a connection waits for its next request.
+    pub keep_alive_timeout: Duration,
+    /// The longest head.
+    pub head_max: ByteSize,
+    /// Header fields of a head at most.
+    pub headers_max: usize,
+    /// The longest body; `None`: no bound.
+    pub body_max: Option<ByteSize>,
+    /// What becomes of `X-Forwarded-*` and `Forwarded`.
+    pub forwarded: Forwarded,
+    /// Networks whose word on that is taken.
+    pub trusted: Vec<IpNet>,
+    /// Protocols that a connection may be upgraded to, in lower case.
+    pub upgrades: Vec<Arc<str>>,
+    /// Whether `CONNECT` is passed on.
+    pub connect: bool,
+    /// Server names whose connections are not opened.
+    pub passthrough: Vec<NamePattern>,
+    /// Rules, in order.
+    pub rules: Vec<Rule>,
+    /// What each client network may do.
+    pub limit: Limit,
+}
+
+impl Http {
+    /// The files that it names.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.rules.iter().filter_map(|rule| match &rule.act {
+            Act::Authenticate(basic) => basic.file.as_deref(),
+            Act::Answer(answer) => match &answer.content {
+                Content::File(path) => Some(path.as_path()),
+                Content::Text(_) => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+/// What becomes of `X-Forwarded-For`, `-Proto`, `-Host`, `-Port` and of `Forwarded`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarded {
+    /// They say what is seen here, whatever they said before.
+    Set,
+    /// Those from trusted networks are kept, and what is seen here comes behind; others are set.
+    Append,
+    /// They are passed on as they came.
+    Off,
+}
+
+/// What each client network (/32, /64) may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// More is refused; else it is only told.
+    pub enforce: bool,
+    /// Connections at once; `None`: no limit.
+    pub connections: Option<u32>,
+    /// Requests; `None`: no limit.
+    pub rate: Option<Rate>,
+    /// Clients whose requests are counted at once.
+    pub clients: usize,
+    /// Networks without limits.
+    pub except: Vec<IpNet>,
+}
+
+/// How a pool's endpoints are asked over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolHttp {
+    /// As with a listener, for answers.
+    pub allow: Vec<&'static str>,
+    /// Which requests use a connection that has served others.
+    pub reuse: Reuse,
+    /// Other endpoints that a request is sent to at most after the first has failed.
+    pub retries: u32,
+    /// Methods of requests that may be sent again although an endpoint may have begun to do what
+    /// they ask.
+    pub retry_methods: Vec<&'static str>,
+    /// How long the head of an answer may take.
+    pub response_timeout: Duration,
+    /// Idle connections that each worker keeps to each endpoint.
+    pub idle_connections: usize,
+    /// What decides on the endpoint; `None`: the balance of the pool.
+    pub hash: Option<HashBy>,
+    /// Cookie that keeps a client at its endpoint; `None`: there is none.
+    pub sticky: Option<Arc<str>>,
+}
+
+impl Default for PoolHttp {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            reuse: Reuse::Safe,
+            retries: 1,
+            retry_methods: vec!["GET", "HEAD", "OPTIONS"],
+            response_timeout: Duration::from_secs(60),
+            idle_connections: 64,
+            hash: None,
+            sticky: None,
+        }
+    }
+}
+
+/// Which requests use a connection that has served others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Those that can be sent again; others where it was idle for less than a second.
+    Safe,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
+/// What decides on an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashBy {
+    /// A header field of the request, by its name in lower case.
+    Header(Arc<str>),
+    /// A cookie.
+    Cookie(Arc<str>),
+    /// The path.
+    Path,
+}
+
+/// Pages for answers of the proxy's own with a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The status.
+    pub status: u16,
+    /// For those who read HTML, and for those who do not say.
+    pub html: Option<PathBuf>,
+    /// For those who would rather have JSON.
+    pub json: Option<PathBuf>,
+}

@@ -1,0 +1,290 @@
+//! Keys of HTTP: at listeners, towards endpoints, limits, error pages.
+
+use super::{
+    ERROR_PAGE, HTTP_SECTION, LIMIT_SECTION, POOL_HTTP_SECTION, duration, milliseconds, seconds,
+};
+use crate::reference::{Default, Key, Kind};
+
+/// `[listener.NAME.http]`
+pub static HTTP: Key = Key {
+    name: "http",
+    kind: Kind::Switch(&HTTP_SECTION),
+    default: Default::Value("false"),
+    help: "HTTP is spoken here: routes and rules see requests.",
+};
+
+/// Leniency, of requests.
+pub static HTTP_ALLOW: Key = Key {
+    name: "allow",
+    kind: Kind::List(&Kind::Choice(&[
+        "target_non_ascii",
+        "target_odd",
+        "target_percent",
+        "host_empty",
+        "host_reg_name",
+        "empty_lines",
+        "value_control",
+    ])),
+    default: Default::Words("nothing"),
+    help: "Requests that are odd but not ambiguous, let through by name. `target_non_ascii`: bytes \
+           above ASCII in path and query. `target_odd`: other characters there that should be \
+           percent-encoded. `target_percent`: `%` without two digits. `host_empty`: a `Host` without a \
+           value. `host_reg_name`: all that RFC 3986 allows in a name. `empty_lines`: up to eight \
+           before a request. `value_control`: control characters in values.",
+};
+
+/// Head.
+pub static HEAD_TIMEOUT: Key = Key {
+    name: "head_timeout",
+    kind: duration(milliseconds(100), seconds(300)),
+    default: Default::Value("\"10s\""),
+    help: "How long the head of a request may take, from its first byte to its last (408).",
+};
+
+/// Body.
+pub static BODY_TIMEOUT: Key = Key {
+    name: "body_timeout",
+    kind: duration(milliseconds(100), seconds(3_600)),
+    default: Default::Value("\"30s\""),
+    help: "How long a body, of a request or an answer, may rest without a byte.",
+};
+
+/// Keep-alive.
+pub static KEEP_ALIVE_TIMEOUT: Key = Key {
+    name: "keep_alive_timeout",
+    kind: duration(milliseconds(100), seconds(3_600)),
+    default: Default::Value("\"60s\""),
+    help: "How long a connection waits for its next request. One that was upgraded has the \
+           listener's `idle_timeout`.",
+};
+
+/// Length of a head.
+pub static HEAD_MAX: Key = Key {
+    name: "head_max",
+    kind: Kind::Size { min: 1 << 10, max: 1 << 20 },
+    default: Default::Value("\"32KiB\""),
+    help: "The longest head of a request (431).",
+};
+
+/// Fields of a head.
+pub static HEADERS_MAX: Key = Key {
+    name: "headers_max",
+    kind: Kind::Integer { min: 10, max: 1_000 },
+    default: Default::Value("100"),
+    help: "Header fields of a request at most (431).",
+};
+
+/// Length of a body.
+pub static BODY_MAX: Key = Key {
+    name: "body_max",
+    kind: Kind::Size { min: 0, max: 1 << 50 },
+    default: Default::Words("no bound"),
+    help: "The longest body of a request (413).",
+};
+
+/// `X-Forwarded-*`
+pub static FORWARDED_FOR: Key = Key {
+    name: "forwarded_for",
+    kind: Kind::Choice(&["set", "append", "off"]),
+    default: Default::Value("\"set\""),
+    help: "`X-Forwarded-For`, `-Proto`, `-Host`, `-Port`, and `Forwarded` where it came. `set`: they \
+           say what is seen here, whatever they said before. `append`: those from `trusted` networks \
+           are kept, and what is seen here comes behind; others are set. `off`: they pass as they \
+           come, and whoever connects can claim any address.",
+};
+
+/// Whose word is taken.
+pub static TRUSTED: Key = Key {
+    name: "trusted",
+    kind: Kind::List(&Kind::Network),
+    default: Default::Words("nobody"),
+    help: "Networks of proxies in front, whose `X-Forwarded-*` are kept; with `append`.",
+};
+
+/// Upgrades.
+pub static UPGRADES: Key = Key {
+    name: "upgrades",
+    kind: Kind::List(&Kind::Token),
+    default: Default::Value("[\"websocket\"]"),
+    help: "Protocols that a connection may be upgraded to; `Upgrade` to others is left out of the \
+           request.",
+};
+
+/// CONNECT.
+pub static CONNECT: Key = Key {
+    name: "connect",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether `CONNECT` is passed on to the pool; else it is refused (405).",
+};
+
+/// Names that are not opened.
+pub static PASSTHROUGH: Key = Key {
+    name: "passthrough",
+    kind: Kind::List(&Kind::ServerName),
+    default: Default::Words("none"),
+    help: "Server names whose TLS is not opened: their connections are routed by `server_name`, \
+           `source` and `port` and carried as they are.",
+};
+
+/// `[listener.NAME.limit]`
+pub static LIMIT: Key = Key {
+    name: "limit",
+    kind: Kind::Table(&LIMIT_SECTION),
+    default: Default::Words("the defaults of its keys"),
+    help: "HTTP: what each client network may do.",
+};
+
+/// Enforcement.
+pub static ENFORCE: Key = Key {
+    name: "enforce",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether what is over a limit is refused (429, or closed); else it is only logged and \
+           counted. Carriers put thousands of people behind one address.",
+};
+
+/// Connections.
+pub static CONNECTIONS: Key = Key {
+    name: "connections",
+    kind: Kind::Integer { min: 1, max: 1_000_000 },
+    default: Default::Value("1000"),
+    help: "Connections at once of one client network.",
+};
+
+/// Requests.
+pub static REQUESTS_PER_SECOND: Key = Key {
+    name: "requests_per_second",
+    kind: Kind::Integer { min: 1, max: 1_000_000 },
+    default: Default::Words("no limit"),
+    help: "Requests of one client network, in the long run.",
+};
+
+/// Burst.
+pub static BURST: Key = Key {
+    name: "burst",
+    kind: Kind::Integer { min: 1, max: 10_000_000 },
+    default: Default::Words("those of ten seconds"),
+    help: "Requests at once after a rest.",
+};
+
+/// Size of the table.
+pub static CLIENTS: Key = Key {
+    name: "clients",
+    kind: Kind::Integer { min: 1_024, max: 16_777_216 },
+    default: Default::Value("65536"),
+    help: "Client networks whose requests are counted at once, 32 bytes each in each worker; beyond, \
+           those that asked least are forgotten.",
+};
+
+/// Exceptions.
+pub static EXCEPT: Key = Key {
+    name: "except",
+    kind: Kind::List(&Kind::Network),
+    default: Default::Words("none"),
+    help: "Networks without limits.",
+};
+
+/// `[pool.NAME.http]`
+pub static POOL_HTTP: Key = Key {
+    name: "http",
+    kind: Kind::Table(&POOL_HTTP_SECTION),
+    default: Default::Words("the defaults of its keys"),
+    help: "How endpoints are asked, for listeners that speak HTTP.",
+};
+
+/// Leniency, of answers.
+pub static POOL_ALLOW: Key = Key {
+    name: "allow",
+    kind: Kind::List(&Kind::Choice(&["value_control", "status_without_space", "status_above_599"])),
+    default: Default::Words("nothing"),
+    help: "Answers that are odd but not ambiguous, let through by name. `value_control`: control \
+           characters in values. `status_without_space`: a status line that ends after its digits. \
+           `status_above_599`: status 600 to 999.",
+};
+
+/// Reuse.
+pub static REUSE: Key = Key {
+    name: "reuse",
+    kind: Kind::Choice(&["safe", "always", "never"]),
+    default: Default::Value("\"safe\""),
+    help: "Which requests use a connection that has served others. `safe`: those that can be sent \
+           again should the endpoint close it just then; others only where it rested for less than a \
+           second. `always`: all. `never`: none.",
+};
+
+/// Retries.
+pub static RETRIES: Key = Key {
+    name: "retries",
+    kind: Kind::Integer { min: 0, max: 10 },
+    default: Default::Value("1"),
+    help: "Other endpoints that a request is sent to at most after the first has failed. One that no \
+           byte of has been sent may always go to another.",
+};
+
+/// Methods of retries.
+pub static RETRY_METHODS: Key = Key {
+    name: "retry_methods",
+    kind: Kind::List(&Kind::Choice(&["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])),
+    default: Default::Value("[\"GET\", \"HEAD\", \"OPTIONS\"]"),
+    help: "Methods of requests that are sent again although an endpoint may have begun to do what they \
+           ask: as long as no byte of an answer came.",
+};
+
+/// Answers.
+pub static RESPONSE_TIMEOUT: Key = Key {
+    name: "response_timeout",
+    kind: duration(milliseconds(100), seconds(86_400)),
+    default: Default::Value("\"60s\""),
+    help: "How long the head of an answer may take, from the last byte of the request (504).",
+};
+
+/// Idle connections.
+pub static IDLE_CONNECTIONS: Key = Key {
+    name: "idle_connections",
+    kind: Kind::Integer { min: 0, max: 65_536 },
+    default: Default::Value("64"),
+    help: "Idle connections that each worker keeps to each endpoint.",
+};
+
+/// Hash.
+pub static HASH: Key = Key {
+    name: "hash",
+    kind: Kind::HashBy,
+    default: Default::Words("`balance` decides"),
+    help: "What decides on the endpoint instead of `balance`: the same value, the same endpoint, on \
+           every host alike.",
+};
+
+/// Sticky cookie.
+pub static STICKY: Key = Key {
+    name: "sticky",
+    kind: Kind::Token,
+    default: Default::Words("none"),
+    help: "Name of a cookie that is given to clients and brings them back to their endpoint as long as \
+           that is up.",
+};
+
+/// `[errors.STATUS]`
+pub static ERRORS: Key = Key {
+    name: "errors",
+    kind: Kind::Named(&ERROR_PAGE),
+    default: Default::Words("short texts of its own"),
+    help: "Pages for answers that no endpoint gave, by status: `[errors.503]`.",
+};
+
+/// HTML.
+pub static PAGE_HTML: Key = Key {
+    name: "html",
+    kind: Kind::Path("/etc/eclusa/503.html"),
+    default: Default::Words("none"),
+    help: "File for those who read HTML, and those who do not say what they read.",
+};
+
+/// JSON.
+pub static PAGE_JSON: Key = Key {
+    name: "json",
+    kind: Kind::Path("/etc/eclusa/503.json"),
+    default: Default::Words("none"),
+    help: "File for those who would rather have JSON.",
+};

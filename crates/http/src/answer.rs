@@ -1,0 +1,166 @@
+//! Responses of the proxy's own: the only place that turns errors into them.
+
+use crate::site::{Http, Pages};
+use eclusa_policy::rules::{Content, Edit, End as RuleEnd, Operation};
+use eclusa_wire::http1::{Head, Reason};
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// A response of the proxy's own.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// Fields beside those that every response has.
+    pub(crate) fields: Vec<(Cow<'static, str>, String)>,
+    /// What the body is, with its type; `None`: the page for the status.
+    pub(crate) body: Option<(Arc<str>, Arc<[u8]>)>,
+}
+
+impl Answer {
+    /// The page for a status.
+    pub(crate) fn page(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// To a request that could not be read.
+    pub(crate) fn refused(reason: Reason) -> Self {
+        Self::page(reason.status())
+    }
+
+    /// What a rule says; `None` for an end that needs more to be found out.
+    pub(crate) fn of_rule(end: &RuleEnd<'_>, http: &Http) -> Option<Self> {
+        Some(match end {
+            RuleEnd::Redirect { status, location } => Self {
+                status: *status,
+                fields: vec![("Location".into(), location.clone())],
+                body: Some(("text/plain".into(), Arc::default())),
+            },
+            RuleEnd::Deny(status) => Self::page(*status),
+            RuleEnd::Answer(answer) => {
+                let content_type = answer.content_type.clone();
+                let content_type = content_type.unwrap_or_else(|| "text/plain; charset=utf-8".into());
+                let body = match &answer.content {
+                    Content::Text(text) => text.as_bytes().into(),
+                    // Read when the plan was prepared.
+                    Content::File(path) => http.contents.get(path)?.clone(),
+                };
+                Self { status: answer.status, fields: Vec::new(), body: Some((content_type, body)) }
+            }
+            RuleEnd::Challenge(basic) => Self {
+                status: 401,
+                fields: vec![("WWW-Authenticate".into(), basic.challenge())],
+                body: None,
+            },
+            RuleEnd::Verify(..) => return None,
+        })
+    }
+
+    /// The bytes of the response to the request in `head`. `close`: it is the last one.
+    pub(crate) fn to_bytes(
+        &self,
+        head: &Head,
+        pages: &Pages,
+        edits: &[Edit<'_>],
+        close: bool,
+    ) -> Vec<u8> {
+        let (content_type, body) = match &self.body {
+            Some((content_type, body)) => (Cow::Borrowed(&**content_type), Cow::Borrowed(&**body)),
+            None => page(self.status, wants_json(head), pages),
+        };
+        let mut fields = self.fields.clone();
+        if !body.is_empty() && !matches!(self.status, 204 | 304) {
+            fields.push(("Content-Type".into(), content_type.into_owned()));
+        }
+        if self.status >= 400 {
+            fields.push(("Cache-Control".into(), "no-store".into()));
+        }
+        apply(&mut fields, edits);
+        let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, phrase(self.status));
+        for (name, value) in &fields {
+            let _ = write!(text, "{name}: {value}\r\n");
+        }
+        if !matches!(self.status, 204 | 304) {
+            let _ = write!(text, "Content-Length: {}\r\n", body.len());
+        }
+        if close {
+            text.push_str("Connection: close\r\n");
+        }
+        text.push_str("\r\n");
+        let mut bytes = text.into_bytes();
+        if head.method() != b"HEAD" && !matches!(self.status, 204 | 304) {
+            bytes.extend_from_slice(&body);
+        }
+        bytes
+    }
+}
+
+/// Does what rules say of the response's fields, as it is done to those of endpoints.
+fn apply(fields: &mut Vec<(Cow<'static, str>, String)>, edits: &[Edit<'_>]) {
+    for edit in edits {
+        if edit.operation != Operation::Add {
+            fields.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name));
+        }
+        if edit.operation != Operation::Remove {
+            fields.push((edit.name.to_owned().into(), edit.value.to_string()));
+        }
+    }
+}
+
+/// Whether the client would rather have JSON: it names it, and no HTML.
+fn wants_json(head: &Head) -> bool {
+    let accepts = |what: &[u8]| {
+        head.all(b"accept").any(|value| value.windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
+    };
+    accepts(b"json") && !accepts(b"text/html")
+}
+
+fn page(status: u16, json: bool, pages: &Pages) -> (Cow<'static, str>, Cow<'_, [u8]>) {
+    let content_type = if json { "application/json" } else { "text/html; charset=utf-8" };
+    if let Some(page) = pages.get(&status)
+        && let Some(bytes) = &page[usize::from(json)]
+    {
+        return (content_type.into(), Cow::Borrowed(&**bytes));
+    }
+    let phrase = phrase(status);
+    if json {
+        let body = format!("{{\"status\":{status},\"error\":\"{phrase}\"}}\n");
+        return (content_type.into(), body.into_bytes().into());
+    }
+    let body = format!(
+        "<!doctype html>\n<title>{status} {phrase}</title>\n<h1>{status} {phrase}</h1>\n"
+    );
+    (content_type.into(), body.into_bytes().into())
+}
+
+/// The usual words for a status (RFC 9110, section 15).
+pub(crate) fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        421 => "Misdirected Request",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Answer",
+    }
+}

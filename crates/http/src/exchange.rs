@@ -1,0 +1,345 @@
+//! The story of one exchange: head → screen → rules → route → forward → response → one record.
+
+use crate::answer::Answer;
+use crate::carry::Tunnel;
+use crate::connection::{Session, end_by, until_told};
+use crate::edits::edit;
+use crate::forward::{Failed, Forward};
+use crate::forwarded;
+use crate::h1::{FirstByte, HeadError, poll_first_byte, poll_head, write_all};
+use crate::patience::{Mark, while_moving};
+use crate::request::Seen;
+use crate::site::{Http, Site};
+use crate::stream::Stream;
+use eclusa_policy::condition::{Asked, Facts};
+use eclusa_policy::rules::{Context, Decision, Edit, Scheme, decide};
+use eclusa_proxy::layer7::{End, Exchange, ExchangeTimes, Pool, Step, Who, reset_on_close};
+use eclusa_wire::http1::{Body, Head, Parser, Version};
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What a client that still sends is given to read an answer before the connection is closed: to close
+/// while there is something to read resets it, and that may overtake the answer.
+const PARTING: Duration = Duration::from_secs(2);
+/// Bytes of it that are thrown away meanwhile.
+const PARTING_BYTES: u64 = 8 << 20;
+/// How long a connection waits for a last request once our side wants to leave, at least, and how much
+/// longer at most: whoever asks meanwhile is answered, and told that this was the last answer; a request
+/// that meets a closed connection is lost.
+const LINGER: Duration = Duration::from_secs(3);
+const LINGER_SPREAD_MS: u64 = 2_000;
+
+/// What comes after an exchange.
+pub(crate) enum Next {
+    /// The connection is kept.
+    Again,
+    /// It ends.
+    Close(End),
+    /// It speaks another protocol from here on.
+    Upgraded(Box<Tunnel>),
+}
+
+/// How an exchange ended.
+pub(crate) struct Done {
+    pub(crate) end: End,
+    pub(crate) then: Then,
+}
+
+/// What becomes of its connection.
+pub(crate) enum Then {
+    /// It is kept.
+    Again,
+    /// It is closed.
+    Close,
+    /// It is closed once the client had the time to read what it was sent.
+    Part,
+    /// It is reset: the client must not take what it has for the whole.
+    Reset,
+    /// It speaks another protocol from here on.
+    Upgraded(Box<Tunnel>),
+}
+
+/// One exchange under way.
+pub(crate) struct Run<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) site: &'a Site,
+    pub(crate) http: &'a Http,
+    pub(crate) client: &'a mut Stream,
+    pub(crate) record: Box<Exchange>,
+}
+
+/// Runs the next exchange of a connection, of which the first bytes lie in `rest`; there is what comes
+/// after it, too, in the end.
+pub(crate) async fn run(
+    session: &Session,
+    client: &mut Stream,
+    rest: &mut Vec<u8>,
+    number: u64,
+) -> Next {
+    let began = Instant::now();
+    let mut head = Head::new();
+    let head = &mut head;
+    *head.buffer() = std::mem::take(rest);
+    let connection = &session.connection;
+    let snapshot = connection.snapshot();
+    let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
+    let Some((site, http)) = site.and_then(|site| Some((site, site.http.as_ref()?))) else {
+        // A reload has made something else of the listener.
+        return Next::Close(End::clean(Who::Proxy));
+    };
+    let reading = read(http, client, head, began + http.plan.head_timeout);
+    let read = until_told(connection, reading).await;
+    let mut run = Run { session, site, http, client, record: begin(session, head, number) };
+    run.record.times.head = began.elapsed();
+    let done = match read {
+        Ok(Ok(())) => {
+            let serving = run.serve(head, |index| snapshot.pool(index));
+            until_told(connection, serving).await
+        }
+        Ok(Err(Unread::Broken(end))) => Ok(Done { end, then: Then::Close }),
+        Ok(Err(Unread::Refused(answer, end))) => Ok(run.answer(head, &answer, &[], Some(end)).await),
+        Err(told) => Err(told),
+    };
+    let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
+    run.record.end = done.end.clone();
+    run.record.times.total = began.elapsed();
+    connection.exchanged(run.record);
+    if matches!(done.then, Then::Again) && !head.rest().is_empty() {
+        head.recycle();
+        *rest = std::mem::take(head.buffer());
+    }
+    leave(client, done).await
+}
+
+/// Does with the connection what is to be done after an exchange.
+async fn leave(client: &mut Stream, done: Done) -> Next {
+    match done.then {
+        Then::Again => return Next::Again,
+        Then::Upgraded(tunnel) => return Next::Upgraded(tunnel),
+        Then::Close => client.say_goodbye(),
+        Then::Reset => reset_on_close(client.socket()),
+        Then::Part => crate::patience::part(client, PARTING, PARTING_BYTES).await,
+    }
+    Next::Close(done.end)
+}
+
+/// Waits for the first byte of a request: the connection may rest before one.
+pub(crate) async fn wait(
+    session: &Session,
+    http: &Http,
+    client: &mut Stream,
+    inbox: &mut Vec<u8>,
+    number: u64,
+) -> Result<(), End> {
+    let (plan, connection) = (&http.plan, &session.connection);
+    let usual = if number == 1 { plan.head_timeout } else { plan.keep_alive_timeout };
+    let (began, mut patience) = (Instant::now(), usual);
+    let mut lingers = false;
+    let waited = while_moving(|context| match poll_first_byte(context, client, inbox) {
+        Poll::Ready(came) => Ok(came),
+        Poll::Pending => {
+            if !lingers && connection.is_leaving() {
+                lingers = true;
+                let spread = Duration::from_millis(fastrand::u64(..LINGER_SPREAD_MS));
+                patience = usual.min(began.elapsed() + LINGER + spread);
+            }
+            Err(Mark { moved: 0, patience })
+        }
+    });
+    match waited.await {
+        Some(Ok(FirstByte::Came)) => Ok(()),
+        Some(Ok(FirstByte::Ended)) => Err(End::clean(Who::Client)),
+        // Between messages nothing can be cut short: TLS need not be ended in form.
+        Some(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+            Err(End::clean(Who::Client))
+        }
+        Some(Err(error)) => Err(End::abort(Who::Client, Step::Head, error.to_string())),
+        None if number > 1 || connection.is_leaving() => Err(End::clean(Who::Proxy)),
+        None => {
+            Err(End::timeout(Who::Client, Step::Head, format!("no request within {usual:?}")))
+        }
+    }
+}
+
+/// Why there is no request.
+enum Unread {
+    /// The connection ended or broke within it.
+    Broken(End),
+    /// It is answered, and the connection closed.
+    Refused(Answer, End),
+}
+
+async fn read(
+    http: &Http,
+    client: &mut Stream,
+    head: &mut Head,
+    deadline: Instant,
+) -> Result<(), Unread> {
+    let mut parser = Parser::request(http.limits, http.lenient);
+    let reading = poll_fn(|context| poll_head(context, client, &mut parser, head));
+    let broken = |why: String| Unread::Broken(End::abort(Who::Client, Step::Head, why));
+    match timeout_at(deadline, reading).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(HeadError::Closed { .. })) => {
+            Err(broken("closed before its request was complete".into()))
+        }
+        Ok(Err(HeadError::Broken(error))) => Err(broken(error.to_string())),
+        Ok(Err(HeadError::Refused(reason))) => {
+            let end = End::abort(Who::Client, Step::Head, reason.text());
+            Err(Unread::Refused(Answer::refused(reason), end))
+        }
+        Err(_) => {
+            let why = format!("head not complete within {:?}", http.plan.head_timeout);
+            Err(Unread::Refused(Answer::page(408), End::timeout(Who::Client, Step::Head, why)))
+        }
+    }
+}
+
+/// The record of an exchange, as far as the head tells.
+fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
+    let connection = &session.connection;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Box::new(Exchange {
+        id: format!("{}-{number}", connection.id()),
+        listener: Arc::clone(connection.listener()),
+        client: connection.client(),
+        peer: connection.peer(),
+        local: connection.local(),
+        server_name: session.tls.as_ref().and_then(|tls| tls.server_name.clone()),
+        tls: session.tls.as_ref().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
+        version: if head.version() == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" },
+        method: text(head.method()),
+        host: text(head.authority()),
+        target: text(head.target()),
+        status: 0,
+        pool: None,
+        endpoint: None,
+        tries: 0,
+        reused: false,
+        number,
+        times: ExchangeTimes::default(),
+        bytes: (0, 0),
+        end: End::clean(Who::Client),
+    })
+}
+
+impl Run<'_> {
+    /// Serves a request whose head was read.
+    async fn serve(
+        &mut self,
+        head: &mut Head,
+        pool: impl Fn(usize) -> Option<Arc<Pool>>,
+    ) -> Done {
+        if let Some((answer, end)) = self.screen(head) {
+            return self.answer(head, &answer, &[], Some(end)).await;
+        }
+        let (http, site, connection) = (self.http, self.site, &self.session.connection);
+        let asked_head = head.compact();
+        let seen = Seen::new(&asked_head);
+        let asked = Asked::new(&seen);
+        let facts = Facts {
+            source: connection.client().ip(),
+            destination: connection.destination(),
+            server_name: connection.server_name(),
+            client_certificate: self.session.tls.as_ref().and_then(|tls| tls.certificate.as_ref()),
+            request: Some(&asked),
+        };
+        let scheme = if self.session.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let id = self.record.id.clone();
+        let context = Context { facts, client_port: connection.client().port(), scheme, id: &id };
+        // Passwords are found out by a thread of their own; until then nobody is let in.
+        let decision = decide(&http.plan.rules, &context, &mut |_, _| Some(false));
+        if let Some(end) = &decision.end {
+            let answer = Answer::of_rule(end, http).unwrap_or_else(|| Answer::page(500));
+            return self.answer(head, &answer, &decision.response, None).await;
+        }
+        let target = site.routes.choose(&facts, &mut ());
+        let chosen = target.map(|target| target.pool(fastrand::u64(..)));
+        let Some((index, pool)) = chosen.and_then(|index| Some((index, pool(index)?))) else {
+            let end = End::abort(Who::Proxy, Step::Route, "no route takes this request");
+            return self.answer(head, &Answer::page(404), &decision.response, Some(end)).await;
+        };
+        self.forward(head, (&pool, index), &decision).await
+    }
+
+    /// What is refused whatever rules and routes say.
+    fn screen(&self, head: &Head) -> Option<(Answer, End)> {
+        let refuse = |status, why: &'static str| {
+            Some((Answer::page(status), End::abort(Who::Client, Step::Head, why)))
+        };
+        if head.method() == b"CONNECT" && !self.http.plan.connect {
+            return refuse(405, "CONNECT is not allowed");
+        }
+        if head.host().is_empty() {
+            return refuse(400, "a request without a host");
+        }
+        if let (Some(shaken), Some(tls)) = (&self.session.tls, &self.site.tls) {
+            let host = String::from_utf8_lossy(head.host()).to_ascii_lowercase();
+            if tls.strict && !shaken.handshake.fits(&host) {
+                return refuse(421, "the connection's certificate is for another host");
+            }
+        }
+        let declared = if let Body::Length(length) = head.body() { length } else { 0 };
+        if self.http.plan.body_max.is_some_and(|most| declared > most.0) {
+            return refuse(413, "the body is longer than `body_max`");
+        }
+        None
+    }
+
+    async fn forward(
+        &mut self,
+        head: &mut Head,
+        (pool, index): (&Arc<Pool>, usize),
+        decision: &Decision<'_>,
+    ) -> Done {
+        self.record.pool = Some(Arc::clone(pool));
+        edit(head, decision);
+        forwarded::tell(head, self.session, self.http);
+        let answered = Forward::new(self, pool, index).run(head).await;
+        match answered {
+            Ok(answered) => self.respond(head, pool, answered, &decision.response).await,
+            Err(Failed::Client(end)) => Done { end, then: Then::Close },
+            Err(Failed::Answer(status, end)) => {
+                self.answer(head, &Answer::page(status), &decision.response, Some(end)).await
+            }
+        }
+    }
+
+    /// Answers without an endpoint. `end`: why, where that is somebody's fault.
+    async fn answer(
+        &mut self,
+        head: &Head,
+        answer: &Answer,
+        edits: &[Edit<'_>],
+        end: Option<End>,
+    ) -> Done {
+        let has_body = !matches!(head.body(), Body::None | Body::Length(0));
+        // What comes after CONNECT may be of another protocol.
+        let keeps = head.is_kept_alive()
+            && !has_body
+            && head.method() != b"CONNECT"
+            && !self.session.connection.is_leaving()
+            && !matches!(answer.status, 400 | 408);
+        let bytes = answer.to_bytes(head, &self.site.pages, edits, !keeps);
+        self.record.status = answer.status;
+        let end = end.unwrap_or_else(|| End::clean(Who::Proxy));
+        let written = timeout(self.http.plan.body_timeout, write_all(self.client, &bytes)).await;
+        self.record.bytes.1 = bytes.len() as u64;
+        match written {
+            Ok(Ok(())) if keeps => Done { end, then: Then::Again },
+            Ok(Ok(())) => Done { end, then: Then::Part },
+            Ok(Err(error)) => {
+                let end = End::abort(Who::Client, Step::Data, error.to_string());
+                Done { end, then: Then::Close }
+            }
+            Err(_) => {
+                let end = End::timeout(Who::Client, Step::Data, "did not take the answer");
+                Done { end, then: Then::Reset }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Makes the services of a plan: loads certificates, CAs and pages, and says in words what is wrong
+//! with them before anything has changed.
+
+use crate::origin::Origin;
+use crate::site::{Http as HttpSite, Pages, PoolSite, Site, Tls};
+use crate::tls::files::{Entry, Files, Kind, Stamp};
+use crate::tls::originate::{self, Originator, Trust};
+use crate::tls::store::{self, Live, Store};
+use crate::tls::terminate::{self, Clients, MinVersion, Terminator};
+use crate::tls::tickets::Tickets;
+use crate::tls::watch::Watcher;
+use eclusa_config::plan::{self, Plan};
+use eclusa_policy::rules::{Act, Content};
+use eclusa_proxy::layer7::{Layer, Service, Services, open};
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Instant, SystemTime};
+
+/// The longest file of a page.
+const PAGE_MAX: u64 = 256 << 10;
+
+/// TLS and HTTP for the listeners that ask for them.
+#[derive(Debug)]
+pub struct Http {
+    tickets: Arc<Tickets>,
+    made: Mutex<Made>,
+}
+
+/// What was made so far and may still be in use.
+#[derive(Debug, Default)]
+struct Made {
+    sites: Vec<Weak<Site>>,
+    /// The certificates of each listener, by its name.
+    stores: HashMap<Arc<str>, Live>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { tickets: Tickets::random(Instant::now()), made: Mutex::default() }
+    }
+}
+
+/// Files as the engine may read them: what it may not open itself, its keeper does.
+#[derive(Debug)]
+struct KeptFiles;
+
+impl Files for KeptFiles {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let most = crate::tls::files::FILE_MAX;
+        open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than 1 MiB"));
+        }
+        Ok(bytes)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
+        crate::tls::files::HostFiles.list(directory)
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Kind> {
+        match crate::tls::files::HostFiles.look(path) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let metadata = open(path)?.metadata()?;
+                Ok(Kind::File(Stamp::from(&metadata)))
+            }
+            looked => looked,
+        }
+    }
+}
+
+impl Layer for Http {
+    fn prepare(&self, plan: &Plan) -> Result<Services, String> {
+        let pools = plan.pools.iter().map(|pool| pool_site(pool)).collect::<Result<_, _>>()?;
+        let (pools, pages) = (Arc::new(pools), Arc::new(pages(plan)?));
+        let mut services = Services::new();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stores = HashMap::new();
+        let wanted = plan.listeners.iter().filter(|it| it.tls.is_some() || it.http.is_some());
+        for listener in wanted {
+            let tls = match &listener.tls {
+                None => None,
+                Some(tls) => {
+                    let known = made.stores.get(&listener.name);
+                    let (tls, live) = self.terminate(listener, tls, known)?;
+                    stores.insert(listener.name.clone(), live);
+                    Some(tls)
+                }
+            };
+            let routes = listener.routes.iter();
+            let routes = routes.map(|route| (route.when.clone(), route.target.clone()));
+            let site = Arc::new(Site {
+                tls,
+                http: listener.http.as_ref().map(http_site).transpose()?,
+                routes: eclusa_policy::route::RouteTable::new(routes),
+                pools: Arc::clone(&pools),
+                pages: Arc::clone(&pages),
+            });
+            made.sites.push(Arc::downgrade(&site));
+            let service: Arc<dyn Service> = site;
+            services.insert(listener.name.clone(), service);
+        }
+        made.stores.extend(stores);
+        made.sites.retain(|site| site.strong_count() > 0);
+        Ok(services)
+    }
+
+    fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
+        let sites: Vec<_> = {
+            let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.sites.iter().filter_map(Weak::upgrade).collect()
+        };
+        for site in sites {
+            site.look_after(tell);
+        }
+        if let Err(mistake) = self.tickets.tend(&KeptFiles, Instant::now()) {
+            tell("certificate", mistake.to_string());
+        }
+    }
+}
+
+impl Http {
+    fn terminate(
+        &self,
+        listener: &plan::Listener,
+        plan: &plan::Terminate,
+        known: Option<&Live>,
+    ) -> Result<(Tls, Live), String> {
+        let in_words = |mistake: &dyn std::fmt::Display| {
+            format!("listener {}: {mistake}", listener.name)
+        };
+        let settings = store::Settings {
+            certificates: plan.certificates.clone(),
+            default: plan.default.as_deref().map(str::to_owned),
+            strict: plan.strict,
+        };
+        let previous = known.map(|live| live.load_full());
+        let loaded = Store::load(&KeptFiles, &settings, previous.as_deref(), SystemTime::now());
+        let loaded = loaded.map_err(|mistakes| {
+            mistakes.iter().map(|mistake| in_words(mistake)).collect::<Vec<_>>().join("\n")
+        })?;
+        let live = loaded.store.live();
+        let clients = match &plan.client {
+            plan::ClientCertificates::Off => Clients::Unasked,
+            plan::ClientCertificates::Optional(ca) => Clients::Optional { ca: ca.clone() },
+            plan::ClientCertificates::Required(ca) => Clients::Required { ca: ca.clone() },
+        };
+        let offered = terminate::Settings {
+            min_version: min_version(plan.min_version),
+            alpn: plan.alpn.iter().map(|name| name.to_string()).collect(),
+            clients,
+        };
+        let tickets = match &plan.tickets {
+            None => Arc::clone(&self.tickets),
+            Some(path) => Tickets::from_file(&KeptFiles, path.clone(), Instant::now())
+                .map_err(|mistake| in_words(&mistake))?,
+        };
+        let terminator = Terminator::new(&KeptFiles, &offered, Arc::clone(&live), &tickets)
+            .map_err(|mistake| in_words(&mistake))?;
+        let watcher =
+            Watcher::new(Arc::new(KeptFiles), settings, Arc::clone(&live), Instant::now());
+        Ok((Tls::new(plan, terminator, watcher), live))
+    }
+}
+
+fn min_version(version: plan::TlsVersion) -> MinVersion {
+    match version {
+        plan::TlsVersion::V12 => MinVersion::Tls12,
+        plan::TlsVersion::V13 => MinVersion::Tls13,
+    }
+}
+
+fn pool_site(pool: &plan::Pool) -> Result<PoolSite, String> {
+    let tls = pool.tls.as_ref().map(|tls| {
+        let settings = originate::Settings {
+            trust: tls.ca.clone().map_or(Trust::Anybody, Trust::Bundle),
+            server_name: tls.server_name.as_deref().map(str::to_owned),
+            client: tls.client.clone(),
+            alpn: vec!["http/1.1".to_owned()],
+            min_version: MinVersion::Tls12,
+        };
+        Originator::new(&KeptFiles, &settings)
+            .map(|originator| Origin::new(originator, tls.server_name.is_some()))
+            .map_err(|mistake| format!("pool {}: {mistake}", pool.name))
+    });
+    Ok(PoolSite::new(pool, tls.transpose()?))
+}
+
+/// The HTTP of a listener, with the files of its fixed answers.
+fn http_site(http: &plan::Http) -> Result<HttpSite, String> {
+    let mut contents = HashMap::new();
+    for rule in &http.rules {
+        if let Act::Answer(answer) = &rule.act
+            && let Content::File(path) = &answer.content
+        {
+            contents.insert(path.clone(), page(path)?);
+        }
+    }
+    Ok(HttpSite::new(http, contents))
+}
+
+fn pages(plan: &Plan) -> Result<Pages, String> {
+    let mut pages = Pages::new();
+    for written in &plan.errors {
+        let html = written.html.as_deref().map(page).transpose()?;
+        let json = written.json.as_deref().map(page).transpose()?;
+        pages.insert(written.status, [html, json]);
+    }
+    Ok(pages)
+}
+
+fn page(path: &Path) -> Result<Arc<[u8]>, String> {
+    let mut bytes = Vec::new();
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let file = open(path).map_err(told)?;
+    file.take(PAGE_MAX + 1).read_to_end(&mut bytes).map_err(told)?;
+    if bytes.len() as u64 > PAGE_MAX {
+        return Err(format!("{}: it is longer than 256 KiB; write a shorter page", path.display()));
+    }
+    Ok(bytes.into())
+}

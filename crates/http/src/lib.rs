@@ -1,0 +1,30 @@
+//! The L7 data path: what the edge does with a connection that it does not merely carry.
+//!
+//! Start reading at `exchange`: the story of one request. `connection` is what stands around it,
+//! `forward` finds an endpoint that answers, `h1` moves heads and bodies, `answer` is the only place
+//! that turns errors into responses. [`tls`] stands at both ends: it is where clients' TLS ends, and
+//! where ours to the endpoints begins. `eclusa-apiserver` does not link this crate: it never decrypts.
+
+#![forbid(unsafe_code)]
+
+mod answer;
+mod carry;
+mod connection;
+mod duplex;
+mod edits;
+mod exchange;
+mod forward;
+mod forwarded;
+mod h1;
+mod layer;
+mod origin;
+mod patience;
+mod request;
+mod respond;
+mod reuse;
+mod scratch;
+mod site;
+mod stream;
+pub mod tls;
+
+pub use layer::Http;

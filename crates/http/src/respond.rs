@@ -1,0 +1,177 @@
+//! Passes a response on, or changes over to another protocol.
+
+use crate::carry::Tunnel;
+use crate::edits::apply;
+use crate::exchange::{Done, Run, Then};
+use crate::forward::{Answered, Upload, Upstream};
+use crate::h1::{Fault, Pump, Side, Way, write_all};
+use crate::patience::{Mark, while_moving};
+use crate::stream::Presence;
+use eclusa_policy::rules::Edit;
+use eclusa_policy::verdict::Evidence;
+use eclusa_proxy::layer7::{End, Pool, Step, Who};
+use eclusa_wire::http1::{Body, Framing, Head, Persist, Version, write_response};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
+
+impl Run<'_> {
+    /// Passes a response on.
+    pub(crate) async fn respond(
+        &mut self,
+        head: &mut Head,
+        pool: &Pool,
+        answered: Answered,
+        edits: &[Edit<'_>],
+    ) -> Done {
+        let Answered { mut response, mut upstream, mut upload } = answered;
+        self.record.status = response.status();
+        let connects = head.method() == b"CONNECT" && matches!(response.status(), 200..300);
+        if response.status() == 101 || connects {
+            return self.change_over(head, response, upstream).await;
+        }
+        for edit in edits {
+            apply(&mut response, edit);
+        }
+        let uploaded = matches!(upload, Upload::Whole);
+        let (mut down, keeps) = self.begin_down(head, &response, upstream.index, uploaded);
+        let moved = self.move_down(head, &mut response, &mut upstream, &mut down, &mut upload).await;
+        self.record.bytes.1 = down.sent();
+        let fault = match moved {
+            Some(Ok(())) => {
+                if response.rest().is_empty() && response.is_kept_alive() && uploaded {
+                    upstream.give_back(self.session);
+                }
+                let then = if keeps { Then::Again } else { Then::Part };
+                return Done { end: End::clean(Who::Endpoint), then };
+            }
+            Some(Err(Fault::Broken(Side::To, error))) => {
+                let end = End::abort(Who::Client, Step::Data, error.to_string());
+                return Done { end, then: Then::Close };
+            }
+            Some(Err(fault)) => End::abort(Who::Endpoint, Step::Data, in_words(&fault)),
+            None if down.waits_for() == Side::To => {
+                let end = End::timeout(Who::Client, Step::Data, "took no byte of the response");
+                return Done { end, then: Then::Reset };
+            }
+            None => End::timeout(Who::Endpoint, Step::Data, "no byte of the response came"),
+        };
+        // Cut midway: the client must be able to tell, and the endpoint is to blame.
+        let evidence = Evidence::EndedEarly { answered: true };
+        self.session.connection.saw(pool, upstream.lease.endpoint(), evidence);
+        Done { end: fault, then: Then::Reset }
+    }
+
+    /// The response on its way down, and whether the client's connection is kept after it.
+    fn begin_down(
+        &self,
+        head: &Head,
+        response: &Head,
+        index: usize,
+        uploaded: bool,
+    ) -> (Pump, bool) {
+        let old = head.version() == Version::Http10;
+        let (body, way) = match response.body() {
+            Body::Chunked | Body::UntilClose if old => (Body::UntilClose, Way::Plain),
+            Body::Chunked | Body::UntilClose => (Body::Chunked, Way::Chunks),
+            body => (body, Way::Plain),
+        };
+        let keeps = head.is_kept_alive()
+            && uploaded
+            && body != Body::UntilClose
+            && !self.session.connection.is_leaving();
+        let persist = match (keeps, old) {
+            (false, _) => Persist::Close,
+            (true, true) => Persist::KeepAlive,
+            (true, false) => Persist::Implied,
+        };
+        let mut first = Vec::with_capacity(512);
+        let framing = Framing { body, persist, upgrade: None, te_trailers: false };
+        write_response(response, &framing, &mut first);
+        let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
+        (Pump::new(response.body(), way, first, (self.http.limits, lenient), None), keeps)
+    }
+
+    /// Moves the response down; what is left of the request goes up meanwhile.
+    async fn move_down(
+        &mut self,
+        head: &mut Head,
+        response: &mut Head,
+        upstream: &mut Upstream,
+        down: &mut Pump,
+        upload: &mut Upload,
+    ) -> Option<Result<(), Fault>> {
+        let connection = &self.session.connection;
+        let patience = self.patience_with(response);
+        let half_closed = connection.half_closed_timeout();
+        let (client, endpoint) = (&mut *self.client, &mut upstream.stream);
+        let mut seen = 0;
+        while_moving(|context| {
+            let mut mark = Mark { moved: 0, patience };
+            if let Upload::Running(up) = upload {
+                let pumped = up.poll(context, (client, head), endpoint);
+                mark.moved = up.progress();
+                // Whatever became of it: the response is on its way.
+                if pumped.is_ready() {
+                    *upload = Upload::Refused;
+                }
+            } else {
+                match client.presence(context) {
+                    Presence::Here => {}
+                    Presence::Ended => mark.patience = patience.min(half_closed),
+                    Presence::Gone => {
+                        let error = std::io::ErrorKind::ConnectionReset.into();
+                        return Ok(Err(Fault::Broken(Side::To, error)));
+                    }
+                }
+            }
+            if let Poll::Ready(moved) = down.poll(context, (endpoint, response), client) {
+                return Ok(moved);
+            }
+            mark.moved = mark.moved.saturating_add(down.progress());
+            if mark.moved != seen {
+                seen = mark.moved;
+                connection.carried((0, down.sent()));
+            }
+            Err(mark)
+        })
+        .await
+    }
+
+    /// How long the body of this response may rest: a stream of events as long as a connection that was
+    /// upgraded.
+    fn patience_with(&self, response: &Head) -> Duration {
+        let media = response.first(b"content-type").unwrap_or_default();
+        let media = media.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if !media.eq_ignore_ascii_case(b"text/event-stream") {
+            return self.http.plan.body_timeout;
+        }
+        self.session.connection.idle_timeout().unwrap_or(Duration::from_secs(u32::MAX.into()))
+    }
+
+    /// Both sides speak another protocol from here on.
+    async fn change_over(&mut self, head: &Head, response: Head, upstream: Upstream) -> Done {
+        let protocol = response.first(b"upgrade").map(<[u8]>::to_vec);
+        let mut bytes = Vec::new();
+        let upgrade = protocol.as_deref().filter(|_| response.status() == 101);
+        write_response(&response, &Framing { upgrade, ..Framing::default() }, &mut bytes);
+        let written = timeout(self.http.plan.body_timeout, write_all(self.client, &bytes)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            let end = End::abort(Who::Client, Step::Data, "did not take the answer");
+            return Done { end, then: Then::Close };
+        }
+        self.record.bytes.1 = bytes.len() as u64;
+        let (up, down) = (head.rest().to_vec(), response.rest().to_vec());
+        let tunnel = Box::new(Tunnel { upstream, up, down });
+        Done { end: End::clean(Who::Endpoint), then: Then::Upgraded(tunnel) }
+    }
+}
+
+fn in_words(fault: &Fault) -> String {
+    match fault {
+        Fault::Broken(_, error) => error.to_string(),
+        Fault::Early => "closed before its body was complete".into(),
+        Fault::Refused(reason) => reason.text().into(),
+        Fault::TooLong => "the body is longer than may be".into(),
+    }
+}

@@ -1,0 +1,142 @@
+//! One side of an exchange: a TCP connection, with TLS or without.
+
+use crate::tls::{accept, originate};
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A connection to a client or to an endpoint.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Plain.
+    Plain(TcpStream),
+    /// TLS with a client.
+    Client(Box<accept::TlsStream<TcpStream>>),
+    /// TLS with an endpoint.
+    Endpoint(Box<originate::TlsStream<TcpStream>>),
+}
+
+/// Whether a peer is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// As far as anybody can tell.
+    Here,
+    /// It says nothing more; whether it still listens nobody can tell.
+    Ended,
+    /// It has reset the connection.
+    Gone,
+}
+
+impl Stream {
+    /// Whether the peer is there; nothing is read. `context` is woken when it goes, unless it has said
+    /// something that waits to be read.
+    pub(crate) fn presence(&self, context: &mut Context<'_>) -> Presence {
+        let socket = self.socket();
+        if socket.poll_read_ready(context).is_pending() {
+            return Presence::Here;
+        }
+        let any = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+        let ready = pin!(socket.ready(any));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error() => Presence::Gone,
+            Poll::Ready(Ok(ready)) if ready.is_read_closed() => Presence::Ended,
+            _ => Presence::Here,
+        }
+    }
+
+    /// Says that nothing more comes, as far as that can be said at once.
+    pub(crate) fn say_goodbye(&mut self) {
+        // Whether it is heard or not: the connection ends.
+        let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// The TCP connection.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Client(stream) => stream.get_ref().0,
+            Self::Endpoint(stream) => stream.get_ref().0,
+        }
+    }
+
+    /// Reads once into `buffer`; 0 at the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = match self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
+        };
+        read.map_ok(|()| buffer.filled().len())
+    }
+
+    /// Writes what it takes of `bytes`.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+        }
+    }
+
+    /// Until TLS has given all to the socket.
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_flush(context),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_flush(context),
+        }
+    }
+
+    /// Says that nothing more comes from us.
+    pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_shutdown(context),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_shutdown(context),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Stream::poll_write(self.get_mut(), context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Stream::poll_flush(self.get_mut(), context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Stream::poll_shutdown(self.get_mut(), context)
+    }
+}

@@ -1,0 +1,373 @@
+//! The way up. A listener whose plan asks for more than TCP has a [`Service`]: it gets each of its
+//! connections after the preamble, when the client may come in, and what it needs of the core to
+//! serve them: pools, leases, dials, the log. The core knows nothing of what it does.
+
+pub use crate::observe::{End, Exchange, ExchangeTimes, Step, Who};
+pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
+
+use crate::engine::{Guards, Worker};
+use crate::listener::{Address, Listener};
+use crate::observe::{Line, Record};
+use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
+use crate::registry::{Entry, Order, SettingUp};
+use crate::session::{end_of, finish, proxy_header};
+use eclusa_config::plan::Plan;
+use eclusa_policy::time::Time;
+use eclusa_policy::verdict::Evidence;
+use std::any::Any;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// The services of a plan, by the names of their listeners.
+pub type Services = HashMap<Arc<str>, Arc<dyn Service>>;
+
+/// Why a plan cannot be served without a [`Layer`]: one of its listeners asks for more than TCP.
+#[must_use]
+pub fn unserved(plan: &Plan) -> Option<String> {
+    let listener = plan.listeners.iter().find(|it| it.tls.is_some() || it.http.is_some())?;
+    let name = &listener.name;
+    Some(format!("the listener `{name}` has `tls` or `http`, and this program carries TCP alone"))
+}
+
+/// Makes services.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// Prepares the services of all listeners of a plan that ask for one: at the start, and in every
+    /// reload before anything has changed.
+    ///
+    /// # Errors
+    /// What cannot be had, in words: the file, the mistake and the remedy.
+    fn prepare(&self, plan: &Plan) -> Result<Services, String>;
+
+    /// Looks after what it has made; called some times a second, on no worker. `tell` writes an event
+    /// of a kind to the log.
+    fn look_after(&self, tell: &dyn Fn(&'static str, String));
+}
+
+/// Opens a file that the configuration names; where this process may not, through the keeper.
+///
+/// # Errors
+/// What the system says, or the keeper's reason.
+pub fn open(path: &Path) -> io::Result<File> {
+    crate::files::open(path)
+}
+
+/// Makes the end of a connection a reset, so that its peer does not take it for one in good order.
+pub fn reset_on_close(stream: &TcpStream) {
+    eclusa_sys::socket::reset_on_close(stream.as_fd());
+}
+
+/// Serves the connections of a listener.
+pub trait Service: fmt::Debug + Send + Sync {
+    /// Whether a connection with this server name is carried unopened, as by a listener without a
+    /// service.
+    fn passes(&self, server_name: Option<&str>) -> bool;
+
+    /// Serves a connection to its end, on the thread of its worker.
+    fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>>;
+
+    /// For those who know which it is.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A connection that has arrived: its preamble is read, its client may come in.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The client's side.
+    pub client: TcpStream,
+    /// What was read of it after the PROXY header: nothing, or a ClientHello.
+    pub first: Vec<u8>,
+    /// Everything else.
+    pub connection: Connection,
+}
+
+/// The core's side of a connection; dropped = counted as gone.
+pub struct Connection {
+    worker: Rc<Worker>,
+    address: Arc<Address>,
+    record: Box<Record>,
+    entry: Entry,
+    queued: QueueTime,
+    _guards: Guards,
+}
+
+/// What is in force at the connection's address at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot(Arc<Listener>);
+
+impl Snapshot {
+    /// The service; `None` where a reload has made a listener of it that carries TCP.
+    #[must_use]
+    pub fn service(&self) -> Option<&Arc<dyn Service>> {
+        self.0.service()
+    }
+
+    /// The pool of this index in the plan that made the service.
+    #[must_use]
+    pub fn pool(&self, index: usize) -> Option<Arc<Pool>> {
+        self.0.pool(index)
+    }
+}
+
+/// An endpoint that was reached.
+#[derive(Debug)]
+pub struct Reached {
+    /// The connection to it.
+    pub stream: TcpStream,
+    /// The right to use it.
+    pub lease: Lease,
+    /// Endpoints that were dialled for it.
+    pub tries: u32,
+}
+
+/// Why no endpoint was reached.
+#[derive(Debug)]
+pub struct Unreached {
+    /// The end in the words of the log.
+    pub end: End,
+    /// The last endpoint that was tried.
+    pub endpoint: Option<Arc<Endpoint>>,
+    /// Endpoints that were dialled.
+    pub tries: u32,
+}
+
+/// What a connection is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// End now: the operator closes it.
+    Close,
+    /// End now: the service stops.
+    Stop,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        worker: Rc<Worker>,
+        address: Arc<Address>,
+        record: Box<Record>,
+        entry: Entry,
+        guards: Guards,
+    ) -> Self {
+        let queued = QueueTime::default();
+        Self { worker, address, record, entry, queued, _guards: guards }
+    }
+
+    /// The client, as the PROXY header names it where one came.
+    #[must_use]
+    pub fn client(&self) -> SocketAddr {
+        self.record.client
+    }
+
+    /// Who really connected, where a PROXY header named another.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.record.peer
+    }
+
+    /// The address that the client connected to, as the PROXY header names it where one came.
+    #[must_use]
+    pub fn local(&self) -> SocketAddr {
+        self.record.local
+    }
+
+    /// The address of the listener.
+    #[must_use]
+    pub fn destination(&self) -> SocketAddr {
+        self.address.address()
+    }
+
+    /// The listener's name.
+    #[must_use]
+    pub fn listener(&self) -> &Arc<str> {
+        &self.record.listener
+    }
+
+    /// The server name of the ClientHello, in lower case.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.record.server_name.as_deref()
+    }
+
+    /// The connection's id, as the log has it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.record.id.to_string()
+    }
+
+    /// When it was accepted.
+    #[must_use]
+    pub fn accepted(&self) -> Instant {
+        self.record.accepted
+    }
+
+    /// The worker that carries it.
+    #[must_use]
+    pub fn worker(&self) -> usize {
+        self.worker.index()
+    }
+
+    /// Something that the connections of this worker share, made by the first that asks.
+    pub fn shared<T: Default + 'static>(&self) -> Rc<T> {
+        self.worker.extension()
+    }
+
+    /// What is in force now: a reload may have brought something else.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.address.listener())
+    }
+
+    /// How long a connection that carries bytes both ways may rest; `None`: as long as it wants.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.address.listener().limits().idle
+    }
+
+    /// How long the other direction may rest once one is ended.
+    #[must_use]
+    pub fn half_closed_timeout(&self) -> Duration {
+        self.address.listener().limits().half_closed
+    }
+
+    /// Whether the service stops, or its address is gone: what is under way is finished, and
+    /// nothing new begun.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.worker.is_draining() || self.address.is_gone()
+    }
+
+    /// What it is told to do, if anything; else `context` is woken when it is.
+    pub fn poll_told(&self, context: &mut Context<'_>) -> Option<Told> {
+        let watch = self.entry.watch();
+        watch.wake_by(context.waker());
+        match watch.take_order() {
+            Order::Close => Some(Told::Close),
+            Order::Stop => Some(Told::Stop),
+            Order::Say => {
+                self.say();
+                None
+            }
+            Order::None | Order::Check | Order::MoveOn | Order::Reset(_) => None,
+        }
+    }
+
+    /// Notes that bytes moved, and how many were delivered so far, up and down.
+    pub fn carried(&self, bytes: (u64, u64)) {
+        self.entry.carried(bytes);
+    }
+
+    /// A lease on an endpoint of `pool` that is not in `excluded`; `None`: none can take traffic now,
+    /// or each is at its limit.
+    #[must_use]
+    pub fn lease(&self, pool: &Pool, excluded: &[SocketAddr]) -> Option<Lease> {
+        let (source, now) = (self.source(), self.worker.time());
+        let wanted = Wanted { source, excluded, now, any: false };
+        self.worker.pickers().pick(pool, wanted).ok()
+    }
+
+    /// Connects to an endpoint of `pool`, within its budget; `first` is tried before all others.
+    ///
+    /// # Errors
+    /// [`Unreached`]
+    pub async fn reach(
+        &self,
+        pool: &Pool,
+        client: &TcpStream,
+        excluded: Vec<SocketAddr>,
+        first: Option<Lease>,
+    ) -> Result<Reached, Unreached> {
+        let patience = Patience { client, may_half_close: true, time: &self.queued };
+        let call = Call { source: self.source(), excluded, first, patience: Some(patience) };
+        match dial(&self.worker, pool, call).await {
+            Ok(Dialled { stream, lease, tries }) => Ok(Reached { stream, lease, tries }),
+            Err(failure) => Err(Unreached {
+                end: end_of(&failure, pool),
+                endpoint: failure.endpoint,
+                tries: failure.tries,
+            }),
+        }
+    }
+
+    /// How long it has waited for endpoints at their limit.
+    #[must_use]
+    pub fn queued(&self) -> Duration {
+        self.queued.spent()
+    }
+
+    /// The PROXY header that endpoints of `pool` get first; empty where they get none.
+    #[must_use]
+    pub fn proxy_header(&self, pool: &Pool) -> Vec<u8> {
+        pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how))
+    }
+
+    /// Notes that a byte came from the endpoint.
+    pub fn heard(&self, lease: &Lease) {
+        let registry = self.worker.registry();
+        lease.heard(registry.tick_time(), || self.worker.time(), false);
+    }
+
+    /// Tells the probes what traffic saw of an endpoint.
+    pub fn saw(&self, pool: &Pool, endpoint: &Endpoint, evidence: Evidence) {
+        self.worker.signal(pool, endpoint, evidence);
+    }
+
+    /// The time, for everything in `policy`.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        self.worker.time()
+    }
+
+    /// Tells that this host lacks something; at most once a second.
+    pub fn local_trouble(&self, error: &std::io::Error) {
+        self.worker.local_trouble(error);
+    }
+
+    /// Whether anybody reads records.
+    #[must_use]
+    pub fn wants_records(&self) -> bool {
+        self.worker.logger().wants_sessions()
+    }
+
+    /// Writes the record of an exchange.
+    pub fn exchanged(&self, exchange: Box<Exchange>) {
+        if self.wants_records() {
+            self.worker.logger().line(Line::Exchange(exchange));
+        }
+    }
+
+    /// The connection is over. Its record is written unless its exchanges have told all.
+    pub fn finish(mut self, end: End, bytes: (u64, u64), told: bool) {
+        (self.record.bytes_up, self.record.bytes_down) = bytes;
+        self.record.queue = self.queued.spent();
+        finish(&self.worker, self.record, end, !told);
+    }
+
+    /// Tells of itself, for whoever lists sessions.
+    fn say(&self) {
+        let Record { id, client, peer, accepted, .. } = *self.record;
+        let (listener, peer) = (self.record.listener.clone(), peer.unwrap_or(client));
+        let watch = Rc::clone(self.entry.watch());
+        self.worker.registry().say(SettingUp { id, listener, peer, accepted, watch });
+    }
+
+    fn source(&self) -> IpAddr {
+        self.record.client.ip()
+    }
+}
