@@ -5,6 +5,7 @@ use e2e::bed::{Bed, VIP, carry_all};
 use e2e::plain::{connect, echoes, hear, try_connect};
 use e2e::product::{ConfigFile, PATIENCE, Product, Program};
 use e2e::proof::{Item, median, size};
+use eclusa_testkit::ca::Ca;
 use eclusa_testkit::endpoint::{Endpoint, Kind};
 use eclusa_testkit::netns::{Cluster, Host, Shape, skipped};
 use eclusa_testkit::process::{Manager, Runner, Signal};
@@ -311,8 +312,8 @@ fn an_engine_without_its_keeper_ends_in_order() {
 }
 
 #[test]
-fn an_engine_that_cannot_start_again_is_tried_until_it_can() {
-    let name = "an_engine_that_cannot_start_again_is_tried_until_it_can";
+fn a_broken_file_does_not_keep_an_engine_from_starting_again() {
+    let name = "a_broken_file_does_not_keep_an_engine_from_starting_again";
     let text = config(1, &[7001]);
     let Some(stage) = Stage::new(name, &text) else { return };
     let run = run_directory();
@@ -320,14 +321,37 @@ fn an_engine_that_cannot_start_again_is_tried_until_it_can() {
     let client = stage.cluster.host("outside1");
     rewrite(&stage.file, "nonsense = true\n");
     edge.signal_engine(Signal::KILL).expect("it runs");
+    let stream = try_connect(&client, ADDRESS.into(), PATIENCE).expect("the keeper listens");
+    assert!(echoes(&stream, b"by what was in force before"));
+    edge.wait_for_event(PATIENCE, "a word of it", |event| event["event"] == "last_good_config");
+    edge.signal(Signal::TERM).expect("it runs");
+    drop(stream);
+    assert_eq!(edge.wait_exit(PATIENCE).code(), Some(0));
+}
+
+#[test]
+fn an_engine_that_cannot_start_again_is_tried_until_it_can() {
+    let name = "an_engine_that_cannot_start_again_is_tried_until_it_can";
+    let bundle = ConfigFile::new(Ca::new().pem());
+    let probe = format!("kind = \"tls\", ca = {:?}", bundle.path());
+    let probed = carry_all(&[7009]).replace("kind = \"none\"", &probe);
+    let text = config(1, &[7001]) + &probed;
+    let Some(stage) = Stage::new(name, &text) else { return };
+    let run = run_directory();
+    let mut edge = stage.start(run.path());
+    let client = stage.cluster.host("outside1");
+    // The file is as it was, and so what was in force last does not start either.
+    let certificate = std::fs::read_to_string(bundle.path()).expect("a file");
+    std::fs::write(bundle.path(), "nobody's certificate").expect("a file");
+    edge.signal_engine(Signal::KILL).expect("it runs");
     // The second try has waited for longer than the first.
     let event = edge.wait_for_event(PATIENCE, "a second vain try", |event| {
         event["event"] == "engine_ended" && event["crashes"] == 3
     });
-    assert_eq!((&event["exit_code"], &event["again_in_ms"]), (&2.into(), &200.into()), "{event}");
+    assert_eq!((&event["exit_code"], &event["again_in_ms"]), (&1.into(), &200.into()), "{event}");
     // Who comes meanwhile waits.
     let waiting = try_connect(&client, ADDRESS.into(), PATIENCE).expect("the keeper listens");
-    rewrite(&stage.file, &text);
+    std::fs::write(bundle.path(), certificate).expect("a file");
     assert!(echoes(&waiting, b"at last?"));
     edge.signal(Signal::TERM).expect("it runs");
     assert_eq!(edge.wait_exit(PATIENCE).code(), Some(0));

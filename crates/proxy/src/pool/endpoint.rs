@@ -417,7 +417,7 @@ impl Lease {
 
     /// Notes that bytes went to the endpoint.
     pub(crate) fn asked(&self) {
-        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker as usize) {
             wait.begin();
         }
     }
@@ -426,7 +426,7 @@ impl Lease {
     /// only while something speaks against the endpoint. `lasting`: on a session that has stood for
     /// [`LASTING`] or more.
     pub(crate) fn heard(&self, tick: Time, now: impl FnOnce() -> Time, lasting: bool) {
-        if let Some(wait) = self.endpoint.waits.get(self.worker) {
+        if let Some(wait) = self.endpoint.waits.get(self.worker as usize) {
             wait.end();
         }
         let at = if self.endpoint.doubted.load(Ordering::Relaxed) { now() } else { tick };
