@@ -56,7 +56,7 @@ impl Told {
         }
         let odd = edge.sessions_where(|record| record["reason"] != "closed");
         let odd = odd.iter().map(ToString::to_string);
-        let wrong = self.wrong.iter().cloned().take(WORDS);
+        let wrong = self.wrong.iter().take(WORDS).cloned();
         wrong.chain(odd.take(WORDS)).for_each(|line| println!("{line}"));
     }
 

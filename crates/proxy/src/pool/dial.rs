@@ -401,8 +401,9 @@ impl Dialler<'_> {
     /// meanwhile say nothing of new ones: packets may be lost in one direction alone.
     fn tell_slow(&mut self) {
         self.slow_at = None;
-        let slow = Evidence::Slow { since: self.worker.time() };
+        let since = self.worker.time();
         for attempt in self.running.iter().flatten() {
+            let slow = Evidence::Slow { since };
             self.worker.signal(self.pool, attempt.lease.endpoint(), slow);
         }
     }
