@@ -139,9 +139,24 @@ pub fn median<T: PartialOrd + Copy>(values: &[T]) -> Option<T> {
     sorted.get(sorted.len() / 2).copied()
 }
 
+/// The smallest of `values` that at least 99 of 100 do not exceed. `None` without values.
+#[must_use]
+pub fn p99<T: Ord + Copy>(values: &[T]) -> Option<T> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted.get((sorted.len() * 99).div_ceil(100).saturating_sub(1)).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_a_hundred_is_above() {
+        assert_eq!(p99(&(1..=200).collect::<Vec<_>>()), Some(198));
+        assert_eq!(p99(&[7]), Some(7));
+        assert_eq!(p99::<u8>(&[]), None);
+    }
 
     #[test]
     fn the_median_is_the_middle() {

@@ -2,8 +2,8 @@
 
 use crate::candidate::{Candidate, Kind};
 use crate::clock::Clock;
-use crate::load::Load;
 use crate::names::Names;
+use e2e::load::Load;
 use e2e::proof::size;
 use eclusa_testkit::apiserver::{MasterProcess, Settings};
 use eclusa_testkit::ca::Ca;

@@ -16,7 +16,6 @@ mod candidate;
 mod clock;
 mod faults;
 mod haproxy;
-mod load;
 mod names;
 mod record;
 mod row;

@@ -2,7 +2,7 @@
 
 use crate::bed::Bed;
 use crate::candidate::Change;
-use crate::load::Timed;
+use e2e::load::Timed;
 use eclusa_testkit::client::{Client, Outcome, Record, WatchReport};
 use std::collections::BTreeMap;
 use std::fmt;
