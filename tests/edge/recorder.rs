@@ -152,6 +152,11 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             found.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
         };
         let mut body = Vec::new();
+        if path == "/early" {
+            inbox.more()?;
+            (&mut &*stream).write_all(b"HTTP/1.1 413 Long\r\nContent-Length: 2\r\n\r\nno")?;
+            return stream.shutdown(Shutdown::Both);
+        }
         if let Some(length) = value("content-length:") {
             body = inbox.exactly(length.parse().map_err(io::Error::other)?)?;
         } else if value("transfer-encoding:").is_some() {
@@ -202,6 +207,10 @@ fn answer(
                 stream.write_all(&std::mem::take(&mut inbox.rest))?;
                 inbox.more()?;
             }
+        }
+        "/big" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n")?;
+            stream.write_all(&vec![b'b'; 32 << 20])?;
         }
         "/hang" => shared.wait_for_turn(usize::MAX),
         "/empty" => return Ok(false),

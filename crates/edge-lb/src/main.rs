@@ -2,8 +2,8 @@
 
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
-use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_http::Http;
+use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::drop_in::{self, DropIn};
 use eclusa_proxy::layer7::Layer;
@@ -15,8 +15,9 @@ const PROGRAM: Program = Program::Edge;
 
 /// Load balancer at the edge: outside traffic to the ingress VIPs
 ///
-/// TCP and TLS passthrough from outside to the virtual IPs of the cluster's ingress controllers,
-/// chosen by server name, client network or port: nothing is decrypted.
+/// From outside to the virtual IPs of the cluster's ingress controllers: TCP and TLS passthrough,
+/// chosen by server name, client network or port, of which nothing is decrypted; where a listener
+/// says so, TLS is terminated and HTTP/1.1 is routed by request.
 #[derive(Debug, Parser)]
 #[command(name = "eclusa-edge", version, after_long_help = after_help())]
 struct Cli {
