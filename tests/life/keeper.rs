@@ -333,7 +333,7 @@ fn a_broken_file_does_not_keep_an_engine_from_starting_again() {
 fn an_engine_that_cannot_start_again_is_tried_until_it_can() {
     let name = "an_engine_that_cannot_start_again_is_tried_until_it_can";
     let bundle = ConfigFile::new(Ca::new().pem());
-    let probe = format!("kind = \"tls\", ca = {:?}", bundle.path());
+    let probe = format!("kind = \"tls\", server_name = \"a.test\", ca = {:?}", bundle.path());
     let probed = carry_all(&[7009]).replace("kind = \"none\"", &probe);
     let text = config(1, &[7001]) + &probed;
     let Some(stage) = Stage::new(name, &text) else { return };

@@ -120,8 +120,9 @@ impl Bed {
         let load = Load::start(&hosts, &target, setup.deadline);
         if setup.started > 0 {
             load.wait_flowing();
-            // For the distribution before the fault.
-            pause(size(Duration::from_millis(2500), Duration::from_secs(1)) + setup.phase);
+            // For the distribution before the fault; and a balancer knows the rhythm of its masters
+            // only when it has listened to them for a while, as it has everywhere but here.
+            pause(size(Duration::from_secs(11), Duration::from_secs(1)) + setup.phase);
         }
         Self {
             load,

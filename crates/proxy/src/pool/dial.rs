@@ -402,12 +402,10 @@ impl Dialler<'_> {
         self.worker.signal(self.pool, lease.endpoint(), Evidence::DialFailed(fault));
     }
 
-    /// Has a look taken at endpoints that are slow to answer a dial. Bytes that standing sessions heard
-    /// meanwhile say nothing of new ones: packets may be lost in one direction alone.
     fn tell_slow(&mut self) {
         self.slow_at = None;
-        let since = self.worker.time();
         for attempt in self.running.iter().flatten() {
+            let since = self.worker.time_of(attempt.began.into_std());
             let slow = Evidence::Slow { since };
             self.worker.signal(self.pool, attempt.lease.endpoint(), slow);
         }
