@@ -14,8 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Where the edge speaks plain HTTP.
-pub(crate) const PLAIN: SocketAddr =
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2)), 80);
+pub(crate) const PLAIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2)), 80);
 
 /// The recording endpoint.
 const RECORDER: &str = "10.0.1.105:80";
@@ -26,7 +25,7 @@ upstreams_within = ["10.0.0.0/22"]
 
 [listener.plain]
 listen = ["192.168.1.2:80"]
-http = { head_timeout = "1s", body_timeout = "2s", body_max = "8MiB" }
+http = { head_timeout = "1s", body_timeout = "5s", body_max = "8MiB" }
 pool = "recorder"
 [[listener.plain.route]]
 host = ["shop.test"]
@@ -64,7 +63,7 @@ pool = "shop"
 [pool.recorder]
 endpoints = ["10.0.1.105:80"]
 probe = { kind = "none" }
-http = { response_timeout = "2s" }
+http = { response_timeout = "8s" }
 [pool.shop]
 endpoints = ["10.0.1.100:80"]
 [pool.shop-proxied]

@@ -33,7 +33,7 @@ fn sigterm_ends_kept_connections_with_a_last_answer() {
         .bound("each gets a last answer that says so; 0 failed")
         .n(last)
         .record(wrong.is_empty(), wrong_of(last, &wrong));
-    assert_eq!(idle.to_the_end().unwrap(), (Vec::new(), false), "the idle one is closed in order");
+    assert_eq!(idle.hear_to_end().unwrap(), (Vec::new(), false), "the idle one is closed in order");
     assert_eq!(bed.edge.wait_exit(2 * PATIENCE).code(), Some(0));
 }
 

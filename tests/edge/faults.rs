@@ -73,14 +73,14 @@ fn an_answer_cut_midway_ends_the_clients_connection() {
     for path in ["/cut", "/cut-chunks"] {
         let mut wire = bed.connect();
         wire.say(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes()).unwrap();
-        let (bytes, _) = wire.to_the_end().unwrap();
+        let (bytes, _) = wire.hear_to_end().unwrap();
         assert!(!bytes.ends_with(b"0\r\n\r\n"), "no end is made up: {bytes:?}");
         let record = bed.exchange_for(path);
         assert_eq!(record["letters"], "SD", "{record}");
         // Without chunks and without a length there is nothing but a reset to tell by.
         let mut old = bed.connect();
         old.say(format!("GET {path} HTTP/1.0\r\nHost: app.test\r\n\r\n").as_bytes()).unwrap();
-        assert!(old.to_the_end().unwrap().1, "{path}: a reset");
+        assert!(old.hear_to_end().unwrap().1, "{path}: a reset");
     }
 }
 
@@ -162,7 +162,8 @@ fn an_answer_before_the_body_is_sent_arrives() {
     let bed = Bed::without_nginx("");
     let mut wire = bed.connect();
     let length = 4 << 20;
-    let head = format!("POST /early HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST /early HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n");
     wire.say(head.as_bytes()).unwrap();
     let writer = wire.stream().try_clone().unwrap();
     let sending = std::thread::spawn(move || {
@@ -182,12 +183,12 @@ fn slow_clients_are_cut_at_their_deadlines() {
     let bed = Bed::without_nginx("");
     let post = "POST /slow-body HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\nabc";
     for (said, status, after) in
-        [("GET /slow-head HTTP/1.1\r\nHo", "408", 1), ("", "", 1), (post, "408", 2)]
+        [("GET /slow-head HTTP/1.1\r\nHo", "408", 1), ("", "", 1), (post, "408", 5)]
     {
         let begun = Instant::now();
         let mut wire = bed.connect();
         wire.say(said.as_bytes()).unwrap();
-        let (bytes, _) = wire.to_the_end().unwrap();
+        let (bytes, _) = wire.hear_to_end().unwrap();
         let took = begun.elapsed();
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(text.split(' ').nth(1).unwrap_or_default(), status, "{said:?}: {text}");
@@ -215,7 +216,7 @@ fn a_client_that_reads_nothing_is_cut() {
     let record = bed.exchange_for("/big");
     assert_eq!(record["letters"], "cD", "{record}");
     assert!(bed.edge.memory().unwrap().resident < 60 << 20, "nothing is piled up");
-    assert!(wire.to_the_end().unwrap().0.len() < 32 << 20);
+    assert!(wire.hear_to_end().unwrap().0.len() < 32 << 20);
 }
 
 #[test]

@@ -120,7 +120,8 @@ fn what_is_ambiguous_is_refused_and_poisons_nothing() {
         if let Err(why) = refused(&bed, &format!("{head}{body}")) {
             wrong.push(format!("{body:?}: {why}"));
         }
-        wrong.extend(next_is_right(&bed, 1000 + number).map(|why| format!("after {body:?}: {why}")));
+        wrong
+            .extend(next_is_right(&bed, 1000 + number).map(|why| format!("after {body:?}: {why}")));
     }
     for connection in bed.recorder.seen() {
         let text = String::from_utf8_lossy(&connection);
@@ -128,7 +129,11 @@ fn what_is_ambiguous_is_refused_and_poisons_nothing() {
         let whole = text.matches("\r\n0\r\n\r\n").count();
         // One that was begun is the last of its connection, and never completed.
         let last = text.rfind("HTTP/1.1\r\n").map(|at| text[..at].ends_with("/chunks "));
-        if text.contains("smuggled") || whole > 0 || begun > 1 || (begun == 1) != (last == Some(true)) {
+        if text.contains("smuggled")
+            || whole > 0
+            || begun > 1
+            || (begun == 1) != (last == Some(true))
+        {
             wrong.push(format!("an endpoint has got {text:?}"));
         }
     }
@@ -145,7 +150,7 @@ fn refused(bed: &Bed, request: &str) -> Result<(), String> {
     // The connection may be closed before all is said.
     let _ = wire.say(format!("{request}{SMUGGLED}").as_bytes());
     let _ = wire.stream().shutdown(std::net::Shutdown::Write);
-    let (bytes, _) = wire.to_the_end().map_err(|error| format!("no end: {error}"))?;
+    let (bytes, _) = wire.hear_to_end().map_err(|error| format!("no end: {error}"))?;
     let text = String::from_utf8_lossy(&bytes);
     let status = text.split(' ').nth(1).unwrap_or_default();
     let answers = text.matches("HTTP/1.1 ").count();
@@ -168,7 +173,8 @@ fn next_is_right(bed: &Bed, number: usize) -> Option<String> {
          X-Forwarded-Proto: http\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Port: 80\r\n\r\n"
     );
     let seen = try_until(PATIENCE, "the good request", || {
-        let found = |bytes: &Vec<u8>| bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes());
+        let found =
+            |bytes: &Vec<u8>| bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes());
         bed.recorder.seen().iter().any(found)
     });
     seen.err().map(|_| format!("the endpoint did not get {wanted:?}"))

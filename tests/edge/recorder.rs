@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long it waits for whatever it waits for.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -184,7 +184,8 @@ fn answer(
     path: &str,
     body: &[u8],
 ) -> io::Result<bool> {
-    let whole = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let whole =
+        |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     match path {
         "/length" => stream.write_all(whole(&body.len().to_string()).as_bytes())?,
         "/events" => {
@@ -243,7 +244,8 @@ fn answer(
 fn raw(path: &str) -> Option<Vec<u8>> {
     let hex = path.strip_prefix("/raw/")?;
     let digits: Vec<char> = hex.chars().collect();
-    let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16));
+    let pairs =
+        digits.chunks(2).map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16));
     pairs.collect::<Result<_, _>>().ok()
 }
 

@@ -40,7 +40,8 @@ fn no_exchange_fails_while_the_configuration_changes() {
             bed.reload(if number % 2 == 0 { MORE } else { "" });
             // Each configuration serves for a while.
             eclusa_testkit::wait::wait_until(e2e::product::PATIENCE, "load", || {
-                asked.load(Ordering::Relaxed) >= before + 40 || clients.iter().any(|c| c.is_finished())
+                asked.load(Ordering::Relaxed) >= before + 40
+                    || clients.iter().any(|c| c.is_finished())
             });
         }
         over.store(true, Ordering::Relaxed);

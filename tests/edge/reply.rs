@@ -60,7 +60,8 @@ impl Wire {
     /// `POST path` of `host` with a body, and its response.
     pub(crate) fn post(&mut self, host: &str, path: &str, body: &[u8]) -> io::Result<Reply> {
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
         self.say(&[head.as_bytes(), body].concat())?;
         self.reply()
     }
@@ -113,7 +114,7 @@ impl Wire {
     }
 
     /// All to the end of the stream, and whether that was a reset.
-    pub(crate) fn to_the_end(&mut self) -> io::Result<(Vec<u8>, bool)> {
+    pub(crate) fn hear_to_end(&mut self) -> io::Result<(Vec<u8>, bool)> {
         let mut bytes = Vec::new();
         match self.0.read_to_end(&mut bytes) {
             Ok(_) => Ok((bytes, false)),

@@ -122,7 +122,8 @@ fn bodies_of_every_size_arrive_whole() {
         std::fs::write(&file, vec![b'b'; length]).unwrap();
         let data = format!("@{}", file.display());
         for url in ["http://app.test/length", "https://app.test/length"] {
-            for more in [&[][..], &["-H", "Transfer-Encoding: chunked"], &["-H", "Expect: 100-continue"]]
+            for more in
+                [&[][..], &["-H", "Transfer-Encoding: chunked"], &["-H", "Expect: 100-continue"]]
             {
                 let said = bed.curl(&[more, &["--data-binary", &data, url]].concat());
                 if said.as_deref() != Ok(&length.to_string()) {
@@ -188,12 +189,13 @@ fn a_web_socket_is_carried_both_ways() {
         for _ in 0..3 {
             let (length, half) = (frame.len(), frame.clone());
             let writer = wire.stream().try_clone().unwrap();
-            let sending = std::thread::spawn(move || std::io::Write::write_all(&mut &writer, &half));
+            let sending =
+                std::thread::spawn(move || std::io::Write::write_all(&mut &writer, &half));
             assert!(wire.exactly(length).unwrap() == frame);
             sending.join().unwrap().unwrap();
         }
         wire.stream().shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(wire.to_the_end().unwrap(), (Vec::new(), false));
+        assert_eq!(wire.hear_to_end().unwrap(), (Vec::new(), false));
         let record = bed.exchange_for("/socket");
         assert_eq!(record["status"], 101);
     }

@@ -39,7 +39,8 @@ impl Answer {
             RuleEnd::Deny(status) => Self::page(*status),
             RuleEnd::Answer(answer) => {
                 let content_type = answer.content_type.clone();
-                let content_type = content_type.unwrap_or_else(|| "text/plain; charset=utf-8".into());
+                let content_type =
+                    content_type.unwrap_or_else(|| "text/plain; charset=utf-8".into());
                 let body = match &answer.content {
                     Content::Text(text) => text.as_bytes().into(),
                     // Read when the plan was prepared.
@@ -110,7 +111,8 @@ fn apply(fields: &mut Vec<(Cow<'static, str>, String)>, edits: &[Edit<'_>]) {
 /// Whether the client would rather have JSON: it names it, and no HTML.
 fn wants_json(head: &Head) -> bool {
     let accepts = |what: &[u8]| {
-        head.all(b"accept").any(|value| value.windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
+        head.all(b"accept")
+            .any(|value| value.windows(what.len()).any(|part| part.eq_ignore_ascii_case(what)))
     };
     accepts(b"json") && !accepts(b"text/html")
 }
@@ -127,9 +129,8 @@ fn page(status: u16, json: bool, pages: &Pages) -> (Cow<'static, str>, Cow<'_, [
         let body = format!("{{\"status\":{status},\"error\":\"{phrase}\"}}\n");
         return (content_type.into(), body.into_bytes().into());
     }
-    let body = format!(
-        "<!doctype html>\n<title>{status} {phrase}</title>\n<h1>{status} {phrase}</h1>\n"
-    );
+    let body =
+        format!("<!doctype html>\n<title>{status} {phrase}</title>\n<h1>{status} {phrase}</h1>\n");
     (content_type.into(), body.into_bytes().into())
 }
 

@@ -74,6 +74,7 @@ pub(crate) struct Run<'a> {
 
 /// Runs the next exchange of a connection, of which the first bytes lie in `rest`; there is what comes
 /// after it, too, in the end.
+#[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
 pub(crate) async fn run(
     session: &Session,
     client: &mut Stream,
@@ -101,7 +102,9 @@ pub(crate) async fn run(
             until_told(connection, serving).await
         }
         Ok(Err(Unread::Broken(end))) => Ok(Done { end, then: Then::Close }),
-        Ok(Err(Unread::Refused(answer, end))) => Ok(run.answer(head, &answer, &[], Some(end)).await),
+        Ok(Err(Unread::Refused(answer, end))) => {
+            Ok(run.answer(head, &answer, &[], Some(end)).await)
+        }
         Err(told) => Err(told),
     };
     let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
@@ -159,9 +162,7 @@ pub(crate) async fn wait(
         }
         Some(Err(error)) => Err(End::abort(Who::Client, Step::Head, error.to_string())),
         None if number > 1 || connection.is_leaving() => Err(End::clean(Who::Proxy)),
-        None => {
-            Err(End::timeout(Who::Client, Step::Head, format!("no request within {usual:?}")))
-        }
+        None => Err(End::timeout(Who::Client, Step::Head, format!("no request within {usual:?}"))),
     }
 }
 
@@ -229,11 +230,7 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
 
 impl Run<'_> {
     /// Serves a request whose head was read.
-    async fn serve(
-        &mut self,
-        head: &mut Head,
-        pool: impl Fn(usize) -> Option<Arc<Pool>>,
-    ) -> Done {
+    async fn serve(&mut self, head: &mut Head, pool: impl Fn(usize) -> Option<Arc<Pool>>) -> Done {
         if let Some((answer, end)) = self.screen(head) {
             return self.answer(head, &answer, &[], Some(end)).await;
         }

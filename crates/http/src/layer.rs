@@ -129,9 +129,8 @@ impl Http {
         plan: &plan::Terminate,
         known: Option<&Live>,
     ) -> Result<(Tls, Live), String> {
-        let in_words = |mistake: &dyn std::fmt::Display| {
-            format!("listener {}: {mistake}", listener.name)
-        };
+        let in_words =
+            |mistake: &dyn std::fmt::Display| format!("listener {}: {mistake}", listener.name);
         let settings = store::Settings {
             certificates: plan.certificates.clone(),
             default: plan.default.as_deref().map(str::to_owned),

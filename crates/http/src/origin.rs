@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Endpoints and names that are remembered; clients must not be able to name more.
 const REMEMBERED: usize = 1024;
 
+/// By the address and the name that requests give.
+type Known = HashMap<(SocketAddr, Option<Arc<str>>), EndpointTls>;
+
 /// The TLS of a pool.
 #[derive(Debug)]
 pub(crate) struct Origin {
     originator: Originator,
     /// It names no server: each request does.
     by_request: bool,
-    known: Mutex<HashMap<(SocketAddr, Option<Arc<str>>), EndpointTls>>,
+    known: Mutex<Known>,
 }
 
 impl Origin {

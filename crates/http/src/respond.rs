@@ -35,7 +35,8 @@ impl Run<'_> {
         }
         let uploaded = matches!(upload, Upload::Whole);
         let (mut down, keeps) = self.begin_down(head, &response, upstream.index, uploaded);
-        let moved = self.move_down(head, &mut response, &mut upstream, &mut down, &mut upload).await;
+        let moved =
+            self.move_down(head, &mut response, &mut upstream, &mut down, &mut upload).await;
         self.record.bytes.1 = down.sent();
         let fault = match moved {
             Some(Ok(())) => {

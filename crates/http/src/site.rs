@@ -1,8 +1,8 @@
 //! What a listener serves: everything that its exchanges need of the plan, prepared once.
 
 use crate::connection;
-use crate::tls::mistake::Mistake;
 use crate::origin::Origin;
+use crate::tls::mistake::Mistake;
 use crate::tls::terminate::Terminator;
 use crate::tls::watch::{Change, Watcher};
 use eclusa_config::plan;

@@ -100,7 +100,8 @@ impl Forward<'_, '_> {
         name: Option<&std::sync::Arc<str>>,
     ) -> Result<Stream, Tried> {
         let patience = self.pool.plan().dial.timeout;
-        let fell = |end, evidence| Tried::Fell(Fell { end, status: 502, seen: Seen::Nothing, evidence });
+        let fell =
+            |end, evidence| Tried::Fell(Fell { end, status: 502, seen: Seen::Nothing, evidence });
         let header = self.connection().proxy_header(self.pool);
         if !header.is_empty() {
             let written = timeout(patience, stream.write_all(&header)).await;

@@ -267,7 +267,8 @@ impl Pump {
                 Ok(bytes.len())
             }
             Source::Length(left) => {
-                let there = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                let there =
+                    usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 *left -= there as u64;
                 if *left == 0 {
                     self.source = Source::Ended;

@@ -55,7 +55,9 @@ pub(crate) fn poll_head(
             }
         }
         match ready!(poll_more(context, stream, head.buffer())) {
-            Ok(0) => return Poll::Ready(Err(HeadError::Closed { began: !head.buffer().is_empty() })),
+            Ok(0) => {
+                return Poll::Ready(Err(HeadError::Closed { began: !head.buffer().is_empty() }));
+            }
             Ok(_) => {}
             Err(error) => return Poll::Ready(Err(HeadError::Broken(error))),
         }

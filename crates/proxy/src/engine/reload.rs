@@ -99,7 +99,7 @@ impl Engine {
         let changes = probe::prepare(&pools, plan)
             .map_err(|message| ReloadError::Prepare(StartError::Ca(message)))?;
         let services =
-            prepare(self.layer.as_ref(), plan).map_err(|error| ReloadError::Prepare(error))?;
+            prepare(self.layer.as_ref(), plan).map_err(ReloadError::Prepare)?;
         let known: HashSet<_> = control.bound.iter().map(Bound::address).collect();
         let mut new = bind::listeners(plan, &pools, &self.shared.metrics, &services);
         new.retain(|listener| !known.contains(&listener.address()));
