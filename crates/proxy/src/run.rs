@@ -3,8 +3,8 @@
 use crate::confine::confine;
 use crate::engine::{Care, Engine, LOOK};
 use crate::files;
-use crate::layer7::Layer;
 use crate::keeper::{Client, Sockets};
+use crate::layer7::Layer;
 use crate::observe::metrics::STUCK;
 use crate::operate::{EXPIRE, Operator};
 use eclusa_config::plan::Program;

@@ -390,7 +390,8 @@ impl<'a> Session<'a> {
         hello: &[u8],
     ) -> Result<Established, End> {
         let Established { endpoint, lease, unsent, .. } = established;
-        let header = || pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how));
+        let header =
+            || pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how));
         let flight = Flight {
             worker: self.worker,
             pool,

@@ -7,16 +7,24 @@ const FORBIDDEN: [(&str, &str); 3] =
     [("backend", "pool or endpoint"), ("server", "endpoint or upstream"), ("frontend", "listener")];
 
 /// Identifiers that have a forbidden word in them because somebody else named them.
-const FOREIGN: [(&str, &str); 5] = [
+const FOREIGN: [(&str, &str); 9] = [
     ("ServerCertVerified", "rustls: the proof that a certificate was checked"),
     ("ServerCertVerifier", "rustls: the trait that checks certificates"),
     ("verify_server_cert", "rustls: its method"),
     ("ServerConfig", "rustls: the accepting side's configuration"),
     ("ServerConnection", "rustls: the accepting side of a connection"),
+    ("ResolvesServerCert", "rustls: the trait that chooses a certificate"),
+    ("NoServerSessionStorage", "rustls: no sessions are kept on the accepting side"),
+    ("ServerDoesNotSupportTls12Or13", "rustls: one of its reasons"),
+    ("ServerTlsVersionIsDisabledByOurConfig", "rustls: one of its reasons"),
 ];
 
 /// Modules of others with a forbidden word in their path: a line that names one may say it.
-const FOREIGN_PATHS: [(&str, &str); 1] = [("hyper::server::", "hyper: its accepting side")];
+const FOREIGN_PATHS: [(&str, &str); 3] = [
+    ("hyper::server::", "hyper: its accepting side"),
+    ("tokio_rustls::server::", "tokio-rustls: its accepting side"),
+    ("rustls::server::", "rustls: its accepting side"),
+];
 
 /// Checks the crates that ship; their tests may talk as they like.
 pub fn check(tree: &Tree) -> Vec<Problem> {

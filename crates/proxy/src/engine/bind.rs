@@ -1,8 +1,8 @@
 //! The sockets of listeners: got once, kept across reloads, a copy for each worker.
 
 use super::{StartError, processors};
-use crate::layer7::Services;
 use crate::keeper::{Sockets, Wanted};
+use crate::layer7::Services;
 use crate::listener::{Address, Listener};
 use crate::observe::Event;
 use crate::observe::Logger;

@@ -283,13 +283,7 @@ impl Engine {
         let observing = observe(plan)?;
         let sessions_max = bind::sessions_max(plan, &logger);
         let (signals, signalled) = mpsc::channel(SIGNALS);
-        let (seats, lines): (Vec<_>, Vec<_>) = (0..workers)
-            .map(|_| {
-                let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
-                let (commands, commanded) = mpsc::channel(COMMANDS);
-                (Seat::new(handover, commands), (handed_over, commanded))
-            })
-            .unzip();
+        let (seats, lines): (Vec<_>, Vec<_>) = (0..workers).map(|_| seat()).unzip();
         let shared = Arc::new(Shared {
             run: fastrand::u64(..),
             permits: Arc::new(Semaphore::new(sessions_max)),
@@ -570,6 +564,13 @@ fn observe(plan: &Plan) -> Result<Vec<TcpListener>, StartError> {
     let addresses = plan.observe.listen.iter().copied();
     let bind = |address| http::bind(address).map_err(|error| StartError::Observe(address, error));
     addresses.map(bind).collect()
+}
+
+/// A seat, and what its worker hears on.
+fn seat() -> (Seat, (mpsc::Receiver<Accepted>, mpsc::Receiver<Command>)) {
+    let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
+    let (commands, commanded) = mpsc::channel(COMMANDS);
+    (Seat::new(handover, commands), (handed_over, commanded))
 }
 
 /// The services of a plan's listeners.

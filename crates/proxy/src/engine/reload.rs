@@ -98,8 +98,7 @@ impl Engine {
         let pools = self.shared.pools_of(plan);
         let changes = probe::prepare(&pools, plan)
             .map_err(|message| ReloadError::Prepare(StartError::Ca(message)))?;
-        let services =
-            prepare(self.layer.as_ref(), plan).map_err(ReloadError::Prepare)?;
+        let services = prepare(self.layer.as_ref(), plan).map_err(ReloadError::Prepare)?;
         let known: HashSet<_> = control.bound.iter().map(Bound::address).collect();
         let mut new = bind::listeners(plan, &pools, &self.shared.metrics, &services);
         new.retain(|listener| !known.contains(&listener.address()));

@@ -184,8 +184,7 @@ async fn work(setup: Setup) {
                 match order {
                     Order::Run => {}
                     Order::Drain | Order::Spread(_) => {
-                        worker.draining.set(true);
-                        worker.registry.wake_all();
+                        worker.drain();
                         // Nobody who is sent away could come back.
                         leveller.abort();
                         listening.close_all(&worker).await;
@@ -313,6 +312,12 @@ impl Worker {
     pub(crate) fn extension<T: Default + 'static>(&self) -> Rc<T> {
         let made = self.extension.get_or_init(|| Rc::new(T::default()));
         made.clone().downcast().unwrap_or_default()
+    }
+
+    /// From now on nothing new is begun, and every session knows.
+    fn drain(&self) {
+        self.draining.set(true);
+        self.registry.wake_all();
     }
 
     /// Whether the service stops: nothing new is begun.

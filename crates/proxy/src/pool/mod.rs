@@ -7,8 +7,8 @@ mod queue;
 mod rebalance;
 
 pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for};
-pub use endpoint::{Endpoint, Written};
 pub use endpoint::Lease;
+pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Ordered, first_report};
 pub(crate) use pick::{Pickers, Wanted};
 pub(crate) use queue::{Patience, QueueTime, Queued};
