@@ -63,7 +63,6 @@ pool = "shop"
 [pool.recorder]
 endpoints = ["10.0.1.105:80"]
 probe = { kind = "none" }
-http = { response_timeout = "8s" }
 [pool.shop]
 endpoints = ["10.0.1.100:80"]
 [pool.shop-proxied]

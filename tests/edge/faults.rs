@@ -89,12 +89,15 @@ fn errors_say_whose_they_are() {
     if skipped("errors_say_whose_they_are") {
         return;
     }
-    let dead = "[[listener.plain.route]]\nhost = [\"dead.test\"]\npool = \"dead\"\n\
+    let more = "[[listener.plain.route]]\nhost = [\"hang.test\"]\npool = \"hanging\"\n\
+                [pool.hanging]\nendpoints = [\"10.0.1.105:80\"]\nprobe = { kind = \"none\" }\n\
+                http = { response_timeout = \"2s\" }\n\
+                [[listener.plain.route]]\nhost = [\"dead.test\"]\npool = \"dead\"\n\
                 [pool.dead]\nendpoints = [\"10.0.1.106:80\"]\nprobe = { kind = \"none\" }\n";
-    let bed = Bed::without_nginx(dead);
+    let bed = Bed::without_nginx(more);
     for (host, path, status, letters) in [
         ("app.test", "/empty", 502, "SH"),
-        ("app.test", "/hang", 504, "sH"),
+        ("hang.test", "/hang", 504, "sH"),
         ("dead.test", "/dead", 502, "SC"),
     ] {
         let reply = bed.connect().get(host, path).unwrap();

@@ -348,7 +348,7 @@ fn an_engine_that_cannot_start_again_is_tried_until_it_can() {
     let event = edge.wait_for_event(PATIENCE, "a second vain try", |event| {
         event["event"] == "engine_ended" && event["crashes"] == 3
     });
-    assert_eq!((&event["exit_code"], &event["again_in_ms"]), (&1.into(), &200.into()), "{event}");
+    assert_eq!((&event["exit_code"], &event["again_in_ms"]), (&2.into(), &200.into()), "{event}");
     // Who comes meanwhile waits.
     let waiting = try_connect(&client, ADDRESS.into(), PATIENCE).expect("the keeper listens");
     std::fs::write(bundle.path(), certificate).expect("a file");

@@ -1,7 +1,7 @@
 //! Looks after the workers: one whose thread comes round no more is replaced on the same sockets.
 //! Its sessions hang until it does; new ones must not.
 
-use super::{COMMANDS, Engine, HANDOVER_QUEUE};
+use super::{COMMANDS, Engine};
 use crate::observe::Event;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -35,11 +35,10 @@ impl Engine {
 
     fn replace(&self, index: usize) {
         let seat = &self.shared.seats[index];
-        let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
         let (commands, commanded) = mpsc::channel(COMMANDS);
-        let incarnation = seat.replace(handover, commands);
+        let incarnation = seat.replace(commands);
         self.shared.metrics.worker_replaced();
-        let started = self.start_worker(index, incarnation, (handed_over, commanded));
+        let started = self.start_worker(index, incarnation, commanded);
         let message = match started {
             Ok(()) => format!(
                 "worker {index} has not come round for {:?}: another thread takes its place; \

@@ -368,7 +368,7 @@ impl Engine {
         &self,
         index: usize,
         incarnation: seat::Incarnation,
-        (handed_over, commands): (mpsc::Receiver<Accepted>, mpsc::Receiver<Command>),
+        commands: mpsc::Receiver<Command>,
     ) -> Result<(), StartError> {
         let mut control = self.control();
         let listeners = control
@@ -382,7 +382,6 @@ impl Engine {
             incarnation,
             shared: self.shared.clone(),
             listeners: listeners.into_iter().flatten().collect(),
-            handed_over,
             commands,
             orders: self.orders.subscribe(),
         };
@@ -567,10 +566,9 @@ fn observe(plan: &Plan) -> Result<Vec<TcpListener>, StartError> {
 }
 
 /// A seat, and what its worker hears on.
-fn seat() -> (Seat, (mpsc::Receiver<Accepted>, mpsc::Receiver<Command>)) {
-    let (handover, handed_over) = mpsc::channel(HANDOVER_QUEUE);
+fn seat() -> (Seat, mpsc::Receiver<Command>) {
     let (commands, commanded) = mpsc::channel(COMMANDS);
-    (Seat::new(handover, commands), (handed_over, commanded))
+    (Seat::new(HANDOVER_QUEUE, commands), commanded)
 }
 
 /// The services of a plan's listeners.

@@ -3,9 +3,11 @@
 
 use super::worker::Accepted;
 use crate::signal::Command;
-use arc_swap::{ArcSwap, Guard};
-use std::sync::Arc;
+use arc_swap::ArcSwap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use tokio::sync::mpsc;
 
 /// Which of the threads that sit on a seat, one after the other, a worker is.
@@ -19,13 +21,6 @@ impl Incarnation {
     }
 }
 
-/// What reaches the thread on a seat.
-#[derive(Debug)]
-struct Lines {
-    handover: mpsc::Sender<Accepted>,
-    commands: mpsc::Sender<Command>,
-}
-
 /// The seat of one worker: on cache lines of its own, read by all.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -37,27 +32,31 @@ pub(crate) struct Seat {
     deaf: AtomicBool,
     /// Sessions that a stop has ended.
     stopped: AtomicU32,
-    lines: ArcSwap<Lines>,
+    /// Fresh connections on their way to it. The queue is the seat's: what was handed to a thread that
+    /// got stuck is served by the next.
+    handover: mpsc::Sender<Accepted>,
+    handed_over: Mutex<mpsc::Receiver<Accepted>>,
+    commands: ArcSwap<mpsc::Sender<Command>>,
 }
 
 impl Seat {
-    pub(super) fn new(handover: mpsc::Sender<Accepted>, commands: mpsc::Sender<Command>) -> Self {
+    /// A seat for so many connections on their way to it at most.
+    pub(super) fn new(queue: usize, commands: mpsc::Sender<Command>) -> Self {
+        let (handover, handed_over) = mpsc::channel(queue);
         Self {
             sessions: AtomicU32::new(0),
             incarnation: AtomicU32::new(0),
             deaf: AtomicBool::new(false),
             stopped: AtomicU32::new(0),
-            lines: ArcSwap::from_pointee(Lines { handover, commands }),
+            handover,
+            handed_over: Mutex::new(handed_over),
+            commands: ArcSwap::from_pointee(commands),
         }
     }
 
     /// Gives the seat to another thread, which the returned incarnation is for.
-    pub(super) fn replace(
-        &self,
-        handover: mpsc::Sender<Accepted>,
-        commands: mpsc::Sender<Command>,
-    ) -> Incarnation {
-        self.lines.store(Arc::new(Lines { handover, commands }));
+    pub(super) fn replace(&self, commands: mpsc::Sender<Command>) -> Incarnation {
+        self.commands.store(Arc::new(commands));
         Incarnation(self.incarnation.fetch_add(1, Ordering::AcqRel) + 1)
     }
 
@@ -101,26 +100,36 @@ impl Seat {
     }
 
     /// The way for fresh connections.
-    pub(super) fn handover(&self) -> impl std::ops::Deref<Target = mpsc::Sender<Accepted>> + '_ {
-        Handover(self.lines.load())
+    pub(super) fn handover(&self) -> &mpsc::Sender<Accepted> {
+        &self.handover
+    }
+
+    /// The next fresh connection, for the thread of this incarnation; nothing for one that was
+    /// replaced.
+    pub(super) async fn handed_over(&self, incarnation: Incarnation) -> Option<Accepted> {
+        poll_fn(|context| match self.is_of(incarnation) {
+            true => self.queue().poll_recv(context),
+            false => Poll::Pending,
+        })
+        .await
+    }
+
+    /// The next fresh connection, if there is one now.
+    pub(super) fn take_handed_over(&self) -> Option<Accepted> {
+        self.queue().try_recv().ok()
+    }
+
+    /// Held for a look alone: a thread that is stuck does not hold it.
+    fn queue(&self) -> MutexGuard<'_, mpsc::Receiver<Accepted>> {
+        self.handed_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives a command; it comes back where the thread's queue is full, and is gone with a thread
     /// that has ended (it has no sessions left).
     pub(crate) fn command(&self, command: Command) -> Result<(), Command> {
-        match self.lines.load().commands.try_send(command) {
+        match self.commands.load().try_send(command) {
             Err(mpsc::error::TrySendError::Full(command)) => Err(command),
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
         }
-    }
-}
-
-struct Handover(Guard<Arc<Lines>>);
-
-impl std::ops::Deref for Handover {
-    type Target = mpsc::Sender<Accepted>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0.handover
     }
 }

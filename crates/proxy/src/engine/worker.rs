@@ -94,7 +94,6 @@ pub(super) struct Setup {
     /// Which of the threads that sit on this seat, one after the other, it is.
     pub(super) incarnation: Incarnation,
     pub(super) listeners: Vec<(Arc<Address>, OwnedFd)>,
-    pub(super) handed_over: mpsc::Receiver<Accepted>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) orders: watch::Receiver<Order>,
 }
@@ -137,8 +136,7 @@ pub(super) fn run(setup: Setup) {
 }
 
 async fn work(setup: Setup) {
-    let Setup { index, incarnation, shared, listeners, mut handed_over, mut commands, mut orders } =
-        setup;
+    let Setup { index, incarnation, shared, listeners, mut commands, mut orders } = setup;
     let registry = Registry::new(shared.began);
     let workers = shared.seats.len();
     let worker = Rc::new(Worker {
@@ -164,7 +162,9 @@ async fn work(setup: Setup) {
     };
     loop {
         tokio::select! {
-            Some(accepted) = handed_over.recv() => worker.start(accepted),
+            Some(accepted) = worker.shared.seats[index].handed_over(incarnation) => {
+                worker.start(accepted);
+            }
             Some(command) = commands.recv() => worker.obey(command, &mut listening).await,
             _ = ticks.tick() => {
                 if worker.shared.seats[index].is_of(incarnation) {
@@ -204,14 +204,17 @@ async fn work(setup: Setup) {
             worker.shared.seats[index].set_deaf();
         }
     }
-    last_words(&worker, handed_over).await;
+    last_words(&worker, incarnation).await;
 }
 
 /// Ends all sessions, and gives them the time to say so.
-async fn last_words(worker: &Rc<Worker>, mut handed_over: mpsc::Receiver<Accepted>) {
+async fn last_words(worker: &Rc<Worker>, incarnation: Incarnation) {
     let told = worker.registry.stop_all();
     worker.shared.seats[worker.index].count_stopped(told);
-    while let Ok(accepted) = handed_over.try_recv() {
+    let seat = &worker.shared.seats[worker.index];
+    while seat.is_of(incarnation)
+        && let Some(accepted) = seat.take_handed_over()
+    {
         worker.start(accepted);
     }
     // The sessions have been told; each needs one turn to write its record and reset its peers.
