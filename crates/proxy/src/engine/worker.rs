@@ -162,9 +162,7 @@ async fn work(setup: Setup) {
     };
     loop {
         tokio::select! {
-            Some(accepted) = worker.shared.seats[index].handed_over(incarnation) => {
-                worker.start(accepted);
-            }
+            Some(accepted) = worker.handed_over(incarnation) => worker.start(accepted),
             Some(command) = commands.recv() => worker.obey(command, &mut listening).await,
             _ = ticks.tick() => {
                 if worker.shared.seats[index].is_of(incarnation) {
@@ -373,6 +371,10 @@ impl Worker {
             }
         }
         self.start(accepted);
+    }
+
+    async fn handed_over(&self, incarnation: Incarnation) -> Option<Accepted> {
+        self.shared.seats[self.index].handed_over(incarnation).await
     }
 
     fn start(self: &Rc<Self>, accepted: Accepted) {
