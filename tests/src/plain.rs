@@ -1,6 +1,7 @@
 //! Plain TCP clients that say certain bytes and hear to the end.
 
 use eclusa_testkit::netns::Host;
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -19,13 +20,19 @@ pub fn connect(host: &Host, to: SocketAddr) -> TcpStream {
         .unwrap_or_else(|error| panic!("{} to {to}: {error}", host.name()))
 }
 
-/// Connects from `host` within `limit`.
+/// Connects from `host` within `limit`. A connection that is reset as soon as it is made was made:
+/// its first read ends it.
 ///
 /// # Errors
 /// What the system said.
 pub fn try_connect(host: &Host, to: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
     host.enter(|| {
-        let stream = TcpStream::connect_timeout(&to, limit)?;
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        match socket.connect_timeout(&to.into(), limit) {
+            Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
+            _ => {}
+        }
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;

@@ -39,10 +39,11 @@ impl<'a> Pick<'a> {
         candidate.limit.is_some_and(|limit| (self.taken)(candidate.slot) >= limit)
     }
 
-    /// Whether one of the candidates would be picked if it were not at its limit: then the
-    /// session may wait for it ([`crate::queue`]).
+    /// Of candidates of which none could be picked: whether one of them would have been if it had not
+    /// been at its limit; then the session may wait for it ([`crate::queue`]). Whether it still is at
+    /// its limit does not matter: another worker may have given a place back since.
     #[must_use]
     pub fn would_wait(&self, candidates: &[Candidate]) -> bool {
-        candidates.iter().any(|c| !self.excluded.contains(&c.slot) && self.is_full(c))
+        candidates.iter().any(|candidate| !self.excluded.contains(&candidate.slot))
     }
 }

@@ -95,3 +95,18 @@ fn candidates_come_in_tiers() {
     assert_eq!(slots(&[(LastResort, 0), (Draining, 1)]), [1]);
     assert_eq!(slots(&[(Closed, 0), (Closed, 1)]), []);
 }
+
+/// Between a pick that finds everybody at the limit and the question whether to wait, another worker
+/// gives a place back.
+#[test]
+fn a_place_that_came_meanwhile_is_no_reason_to_turn_away() {
+    let candidates = [Candidate { limit: Some(1), ..Candidate::new(0, 1) }];
+    for (_, algorithm) in Algorithm::ALL {
+        let taken = std::cell::Cell::new(1);
+        let look = |_| taken.get();
+        let pick = Pick::by_load(&look);
+        assert_eq!(picker(algorithm, &candidates, 0).pick(&pick), None);
+        taken.set(0);
+        assert!(pick.would_wait(&candidates), "{algorithm:?}");
+    }
+}
