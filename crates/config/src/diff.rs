@@ -3,7 +3,9 @@
 use crate::plan::{Endpoint, Http, Listener, Plan, Pool};
 use eclusa_policy::route::Target;
 use eclusa_policy::rules::Rule;
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 /// One difference, in the operator's words.
@@ -42,14 +44,16 @@ impl Diff {
     pub fn between(old: &Plan, new: &Plan) -> Self {
         let mut diff = Self::default();
         diff.general(old, new);
+        let listeners = by(&old.listeners, |listener| &listener.name);
         for listener in &new.listeners {
-            match old.listeners.iter().find(|before| before.name == listener.name) {
+            match listeners.get(&listener.name) {
                 Some(before) => diff.listener((before, old), (listener, new)),
                 None => diff.change(format!("listener {}", listener.name), "added"),
             }
         }
+        let pools = by(&old.pools, |pool| &pool.name);
         for pool in &new.pools {
-            match old.pools.iter().find(|before| before.name == pool.name) {
+            match pools.get(&pool.name) {
                 Some(before) => diff.pool(before, pool),
                 None => diff.change(
                     format!("pool {}", pool.name),
@@ -124,19 +128,23 @@ impl Diff {
     }
 
     fn pool(&mut self, old: &Arc<Pool>, new: &Arc<Pool>) {
+        if Arc::ptr_eq(old, new) || old == new {
+            return;
+        }
         let of = || format!("pool {}", new.name);
+        let before = by(&old.endpoints, |endpoint| &endpoint.address);
         for endpoint in &new.endpoints {
-            let known = old.endpoints.iter().find(|before| before.address == endpoint.address);
-            match known {
+            match before.get(&endpoint.address) {
                 None => self.change(of(), format!("endpoint {} added", named(endpoint))),
-                Some(known) if known != endpoint => {
+                Some(known) if *known != endpoint => {
                     self.change(of(), changed_endpoint(known, endpoint));
                 }
                 Some(_) => {}
             }
         }
+        let after = by(&new.endpoints, |endpoint| &endpoint.address);
         for endpoint in &old.endpoints {
-            if !new.endpoints.iter().any(|after| after.address == endpoint.address) {
+            if !after.contains_key(&endpoint.address) {
                 self.change(of(), format!("endpoint {} removed", named(endpoint)));
             }
         }
@@ -155,17 +163,25 @@ impl Diff {
     }
 
     fn gone(&mut self, old: &Plan, new: &Plan) {
+        let listeners = by(&new.listeners, |listener| &listener.name);
         for listener in &old.listeners {
-            if !new.listeners.iter().any(|after| after.name == listener.name) {
+            if !listeners.contains_key(&listener.name) {
                 self.change(format!("listener {}", listener.name), "removed");
             }
         }
+        let pools = by(&new.pools, |pool| &pool.name);
         for pool in &old.pools {
-            if !new.pools.iter().any(|after| after.name == pool.name) {
+            if !pools.contains_key(&pool.name) {
                 self.change(format!("pool {}", pool.name), "removed");
             }
         }
     }
+}
+
+/// All of them by what names each: there may be thousands.
+fn by<T, K: Eq + Hash>(all: &[T], key: impl Fn(&T) -> &K) -> HashMap<&K, &T> {
+    // The first of two with one name is the one that counts.
+    all.iter().rev().map(|one| (key(one), one)).collect()
 }
 
 /// Routes name pools by index; what counts is which pools those are, and their shares.

@@ -4,7 +4,7 @@ mod common;
 
 use common::Balancer;
 use common::ask::get;
-use eclusa_testkit::wait_until;
+use eclusa_testkit::wait::{wait_for, wait_until};
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,13 +33,13 @@ impl Drop for Held {
     }
 }
 
-fn thread_named(name: &str) -> String {
+/// A thread gives itself its name when it first runs.
+fn thread_named(name: &str) -> Option<String> {
     let tasks = fs::read_dir("/proc/self/task").expect("proc").flatten();
     let named = tasks
         .map(|task| task.path())
         .find(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
-    let id = named.and_then(|task| Some(task.file_name()?.to_str()?.to_owned()));
-    id.expect("the thread runs")
+    named.and_then(|task| Some(task.file_name()?.to_str()?.to_owned()))
 }
 
 #[test]
@@ -50,8 +50,9 @@ fn a_stuck_worker_is_noticed_within_three_seconds() {
         plan.observe.listen = vec![asked];
     });
     assert_eq!(get(asked, "/livez").status, 200);
+    let thread = wait_for(LIMIT, "the worker's thread", || thread_named("worker-1"));
     let began = Instant::now();
-    let held = Held::new(&thread_named("worker-1"));
+    let held = Held::new(&thread);
     wait_until(LIMIT, "a stuck worker", || get(asked, "/livez").status == 503);
     let took = began.elapsed();
     assert!(took > Duration::from_secs(1), "{took:?}");

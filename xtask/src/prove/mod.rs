@@ -7,6 +7,7 @@
 
 mod carry;
 mod checks;
+mod edge;
 mod facts;
 mod grid;
 mod life;
@@ -26,7 +27,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`, `verdicts`.
+    /// What to prove: `carry`, `edge`, `life`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -61,7 +62,7 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 3] = [&carry::CARRY, &life::LIFE, &verdicts::VERDICTS];
+const TOPICS: [&Topic; 4] = [&carry::CARRY, &edge::EDGE, &life::LIFE, &verdicts::VERDICTS];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]

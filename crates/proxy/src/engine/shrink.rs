@@ -4,7 +4,7 @@
 use crate::pool::{Endpoint, Pool};
 use eclusa_config::plan::{EndpointAddress, Plan};
 use eclusa_policy::verdict::Verdict;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Looks whether a plan drops more than half of the endpoints of a pool that are `up`, or the last
@@ -14,10 +14,11 @@ use std::sync::Arc;
 /// What would be dropped, in words.
 pub(super) fn guard(pools: &[Arc<Pool>], plan: &Plan) -> Result<(), Vec<String>> {
     let serving: Vec<_> = pools.iter().filter(|pool| count_up(pool, |_| true) > 0).collect();
+    let by_name: HashMap<&str, _> = plan.pools.iter().map(|pool| (&*pool.name, pool)).collect();
     let mut words = Vec::new();
     let mut gone = 0;
     for pool in &serving {
-        let Some(written) = plan.pools.iter().find(|written| *written.name == *pool.name()) else {
+        let Some(written) = by_name.get(pool.name()) else {
             gone += 1;
             continue;
         };

@@ -162,6 +162,10 @@ impl Operator {
     /// Puts in force what is ordered.
     fn apply(&self) {
         let state = self.state.borrow();
+        // This is called every second, and there may be thousands of endpoints.
+        if !self.ordered.replace(!state.is_empty()) && state.is_empty() {
+            return;
+        }
         for pool in self.engine.status().pools.iter() {
             pool.set_ordered(|endpoint| Ordered {
                 admin: state.admin(pool.name(), endpoint).map_or(AdminState::Ready, |(it, _)| it),

@@ -21,7 +21,7 @@ use crate::admin::{
 use crate::engine::Engine;
 use crate::keeper::{Client, run_directory};
 use eclusa_config::plan::{Plan, Program};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(crate) struct Operator {
     config: Option<PathBuf>,
     keeper: Option<Arc<Client>>,
     state: RefCell<State>,
+    /// Whether an order may be in force with an endpoint.
+    ordered: Cell<bool>,
     last_reload: RefCell<Option<LastReload>>,
 }
 
@@ -62,6 +64,7 @@ impl Operator {
             config: config.map(Path::to_owned),
             keeper,
             state: RefCell::new(state),
+            ordered: Cell::new(false),
             last_reload: RefCell::default(),
         };
         operator.reconcile(plan);

@@ -248,6 +248,11 @@ impl State {
         ended
     }
 
+    /// Whether nothing is ordered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+    }
+
     /// When something ends next. By the wall clock: ask again when that may have been set.
     pub(crate) fn next_expiry(&self) -> Option<Moment> {
         self.orders.values().filter_map(|order| order.until).min()
@@ -256,6 +261,9 @@ impl State {
     /// Ends what the file has overtaken: the endpoint is gone or elsewhere, or the field has another
     /// value than when it was ordered.
     pub(crate) fn reconcile(&mut self, plan: &Plan) -> Vec<Dropped> {
+        if self.is_empty() {
+            return Vec::new();
+        }
         let mut written = BTreeMap::new();
         for pool in &plan.pools {
             for endpoint in &pool.endpoints {
