@@ -117,6 +117,11 @@ impl Bed {
         Self { edge, recorder, _nginx: nginx, client, ca: ca_file, config, _files: files, cluster }
     }
 
+    /// A host of the cluster.
+    pub(crate) fn host(&self, name: &str) -> Host {
+        self.cluster.host(name)
+    }
+
     /// One more recording endpoint.
     pub(crate) fn another_recorder(&self, address: &str) -> Recorder {
         Recorder::start(&self.cluster.host("worker1"), address)

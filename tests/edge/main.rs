@@ -5,8 +5,13 @@
 
 mod bed;
 mod ends;
+mod errors;
 mod faults;
+mod figures;
 mod hostile;
+mod limits;
+mod metrics;
+mod passwords;
 mod recorder;
 mod reload;
 mod reply;

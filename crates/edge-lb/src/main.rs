@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_http::Http;
-use eclusa_proxy::admin::client::{self, AdminCommand};
+use eclusa_proxy::admin::client::{self, AdminCommand, EXIT_CODES, Target};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::drop_in::{self, DropIn};
 use eclusa_proxy::layer7::Layer;
@@ -42,6 +42,12 @@ enum Command {
     /// behind this host.
     #[command(after_long_help = DROP_IN)]
     DropIn(DropIn),
+    /// Show the last 100 requests and answers that were refused as no HTTP, with their bytes
+    ///
+    /// What a client got 400 for, or an endpoint's answer 502: the reason, the bytes, and where in them
+    /// reading ended. Values of Authorization, Cookie and Set-Cookie are blanked.
+    #[command(after_long_help = EXIT_CODES)]
+    Errors(Target),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -100,6 +106,7 @@ fn main() -> ExitCode {
         Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments, Some(layer())),
         Command::Check(wanted) => command::check(PROGRAM, &wanted, Some(layer())),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
+        Command::Errors(target) => client::errors(PROGRAM, &target),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

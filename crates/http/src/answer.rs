@@ -6,6 +6,7 @@ use eclusa_wire::http1::{Head, Reason};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A response of the proxy's own.
 #[derive(Debug, Default)]
@@ -26,6 +27,13 @@ impl Answer {
     /// To a request that could not be read.
     pub(crate) fn refused(reason: Reason) -> Self {
         Self::page(reason.status())
+    }
+
+    /// To a client that asks too often; it may again after `wait`.
+    pub(crate) fn too_many(wait: Duration) -> Self {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        let fields = vec![("Retry-After".into(), seconds.to_string())];
+        Self { status: 429, fields, body: None }
     }
 
     /// What a rule says; `None` for an end that needs more to be found out.

@@ -2,13 +2,14 @@
 
 use crate::carry;
 use crate::exchange::{self, Next};
+use crate::limit::Place;
 use crate::reuse::{Kept, Key};
 use crate::site::Site;
 use crate::stream::Stream;
 use crate::tls::accept::{Handshake, accept};
 use crate::tls::failure::{self, Why};
 use eclusa_policy::condition::ClientCertificate;
-use eclusa_proxy::layer7::{Arrival, Connection, End, Step, Told, Who};
+use eclusa_proxy::layer7::{Arrival, Connection, End, Handshake as Counted, Step, Told, Who};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) tls: Option<Box<Shaken>>,
     /// A connection at rest to an endpoint that was told of this client, and serves no other.
     pub(crate) own: RefCell<Option<(Key, Kept)>>,
+    /// Counts for its client network.
+    _place: Option<Place>,
 }
 
 /// What the handshake has agreed on.
@@ -46,7 +49,17 @@ pub(crate) struct Over {
 /// need then is boxed.
 pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {
     let Arrival { client, first, connection } = arrival;
-    let mut session = Box::new(Session { connection, tls: None, own: RefCell::default() });
+    let entered = site.http.as_ref().map_or(Ok(None), |http| http.limiter.enter(&connection));
+    let place = match entered {
+        Ok(place) => place,
+        Err(end) => {
+            drop(client);
+            connection.finish(end, (0, 0), false);
+            return Box::pin(std::future::ready(()));
+        }
+    };
+    let (tls, own) = (None, RefCell::default());
+    let mut session = Box::new(Session { connection, tls, own, _place: place });
     Box::pin(async move {
         let opened = Box::pin(open(&site, &mut session, client, first)).await;
         let over = match opened {
@@ -95,9 +108,16 @@ async fn open(
     let shaken = until_told(&session.connection, shaking).await;
     let (stream, handshake) = match shaken {
         Ok(Ok(done)) => done,
-        Ok(Err(failure)) => return Err(end_of(failure)),
+        Ok(Err(failure)) => {
+            session.connection.shaken(outcome_of(failure.why));
+            return Err(end_of(failure));
+        }
         Err(told) => return Err(end_by(told)),
     };
+    session.connection.shaken(match handshake.resumed {
+        true => Counted::Resumed,
+        false => Counted::Full,
+    });
     let certificate = handshake.identity.as_ref().map(|identity| ClientCertificate {
         common_name: identity.common_name.clone(),
         dns_names: identity.dns_names.clone(),
@@ -107,6 +127,21 @@ async fn open(
     let cipher = handshake.cipher_name().into();
     session.tls = Some(Box::new(Shaken { server_name, certificate, cipher, handshake }));
     Ok((Stream::Client(Box::new(stream)), Vec::new()))
+}
+
+/// How a handshake that failed is counted.
+fn outcome_of(why: Why) -> Counted {
+    match why {
+        Why::Deadline => Counted::Deadline,
+        Why::Closed => Counted::Closed,
+        Why::NotTls => Counted::NotTls,
+        Why::Malformed => Counted::Malformed,
+        Why::Incompatible => Counted::Incompatible,
+        Why::UnknownName => Counted::UnknownName,
+        Why::Certificate => Counted::Certificate,
+        Why::Alert => Counted::Alert,
+        Why::Other => Counted::Other,
+    }
 }
 
 /// The end of a handshake that failed, in the words of the log.

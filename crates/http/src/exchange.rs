@@ -12,8 +12,10 @@ use crate::request::Seen;
 use crate::site::{Http, Site};
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
-use eclusa_policy::rules::{Context, Decision, Edit, Scheme, decide};
-use eclusa_proxy::layer7::{End, Exchange, ExchangeTimes, Pool, Step, Who, reset_on_close};
+use eclusa_policy::rules::{Context, Decision, Edit, Scheme};
+use eclusa_proxy::layer7::{
+    Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, reset_on_close,
+};
 use eclusa_wire::http1::{Body, Head, Parser, Version};
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -92,7 +94,7 @@ pub(crate) async fn run(
         // A reload has made something else of the listener.
         return Next::Close(End::clean(Who::Proxy));
     };
-    let reading = read(http, client, head, began + http.plan.head_timeout);
+    let reading = read(http, (connection, client), head, began + http.plan.head_timeout);
     let read = until_told(connection, reading).await;
     let mut run = Run { session, site, http, client, record: begin(session, head, number) };
     run.record.times.head = began.elapsed();
@@ -176,7 +178,7 @@ enum Unread {
 
 async fn read(
     http: &Http,
-    client: &mut Stream,
+    (connection, client): (&Connection, &mut Stream),
     head: &mut Head,
     deadline: Instant,
 ) -> Result<(), Unread> {
@@ -190,6 +192,8 @@ async fn read(
         }
         Ok(Err(HeadError::Broken(error))) => Err(broken(error.to_string())),
         Ok(Err(HeadError::Refused(reason))) => {
+            let (part, at) = (Part::Head, parser.position());
+            connection.refused_request(Refusal { reason, part, bytes: head.buffer(), at });
             let end = End::abort(Who::Client, Step::Head, reason.text());
             Err(Unread::Refused(Answer::refused(reason), end))
         }
@@ -231,7 +235,8 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
 impl Run<'_> {
     /// Serves a request whose head was read.
     async fn serve(&mut self, head: &mut Head, pool: impl Fn(usize) -> Option<Arc<Pool>>) -> Done {
-        if let Some((answer, end)) = self.screen(head) {
+        let limited = self.http.limiter.request(&self.session.connection);
+        if let Some((answer, end)) = limited.or_else(|| self.screen(head)) {
             return self.answer(head, &answer, &[], Some(end)).await;
         }
         let (http, site, connection) = (self.http, self.site, &self.session.connection);
@@ -248,8 +253,13 @@ impl Run<'_> {
         let scheme = if self.session.tls.is_some() { Scheme::Https } else { Scheme::Http };
         let id = self.record.id.clone();
         let context = Context { facts, client_port: connection.client().port(), scheme, id: &id };
-        // Passwords are found out by a thread of their own; until then nobody is let in.
-        let decision = decide(&http.plan.rules, &context, &mut |_, _| Some(false));
+        let decision = match self.decide(&http.plan.rules, &context).await {
+            Ok(decision) => decision,
+            Err(Failed::Client(end)) => return Done { end, then: Then::Close },
+            Err(Failed::Answer(status, end)) => {
+                return self.answer(head, &Answer::page(status), &[], Some(end)).await;
+            }
+        };
         if let Some(end) = &decision.end {
             let answer = Answer::of_rule(end, http).unwrap_or_else(|| Answer::page(500));
             return self.answer(head, &answer, &decision.response, None).await;

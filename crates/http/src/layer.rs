@@ -1,7 +1,9 @@
 //! Makes the services of a plan: loads certificates, CAs and pages, and says in words what is wrong
 //! with them before anything has changed.
 
+use crate::limit::Limiter;
 use crate::origin::Origin;
+use crate::password::{Passwords, UserFiles};
 use crate::site::{Http as HttpSite, Pages, PoolSite, Site, Tls};
 use crate::tls::files::{Entry, Files, Kind, Stamp};
 use crate::tls::originate::{self, Originator, Trust};
@@ -25,6 +27,7 @@ const PAGE_MAX: u64 = 256 << 10;
 #[derive(Debug)]
 pub struct Http {
     tickets: Arc<Tickets>,
+    passwords: Arc<Passwords>,
     made: Mutex<Made>,
 }
 
@@ -34,11 +37,14 @@ struct Made {
     sites: Vec<Weak<Site>>,
     /// The certificates of each listener, by its name.
     stores: HashMap<Arc<str>, Live>,
+    /// The limits of each listener, which a reload goes on to count by.
+    limiters: HashMap<Arc<str>, Arc<Limiter>>,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { tickets: Tickets::random(Instant::now()), made: Mutex::default() }
+        let tickets = Tickets::random(Instant::now());
+        Self { tickets, passwords: Arc::default(), made: Mutex::default() }
     }
 }
 
@@ -78,7 +84,7 @@ impl Layer for Http {
         let (pools, pages) = (Arc::new(pools), Arc::new(pages(plan)?));
         let mut services = Services::new();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stores = HashMap::new();
+        let (mut stores, mut limiters) = (HashMap::new(), HashMap::new());
         let wanted = plan.listeners.iter().filter(|it| it.tls.is_some() || it.http.is_some());
         for listener in wanted {
             let tls = match &listener.tls {
@@ -90,20 +96,31 @@ impl Layer for Http {
                     Some(tls)
                 }
             };
+            let http = match &listener.http {
+                None => None,
+                Some(http) => {
+                    let known = made.limiters.get(&listener.name).map(|known| &**known);
+                    let limiter = Arc::new(Limiter::new(&listener.name, &http.limit, known));
+                    limiters.insert(listener.name.clone(), Arc::clone(&limiter));
+                    Some(self.http_site(http, limiter)?)
+                }
+            };
             let routes = listener.routes.iter();
             let routes = routes.map(|route| (route.when.clone(), route.target.clone()));
             let site = Arc::new(Site {
                 tls,
-                http: listener.http.as_ref().map(http_site).transpose()?,
+                http,
                 routes: eclusa_policy::route::RouteTable::new(routes),
                 pools: Arc::clone(&pools),
                 pages: Arc::clone(&pages),
+                passwords: Arc::clone(&self.passwords),
             });
             made.sites.push(Arc::downgrade(&site));
             let service: Arc<dyn Service> = site;
             services.insert(listener.name.clone(), service);
         }
         made.stores.extend(stores);
+        made.limiters = limiters;
         made.sites.retain(|site| site.strong_count() > 0);
         Ok(services)
     }
@@ -114,7 +131,7 @@ impl Layer for Http {
             made.sites.iter().filter_map(Weak::upgrade).collect()
         };
         for site in sites {
-            site.look_after(tell);
+            site.look_after(&KeptFiles, tell);
         }
         if let Err(mistake) = self.tickets.tend(&KeptFiles, Instant::now()) {
             tell("certificate", mistake.to_string());
@@ -123,6 +140,29 @@ impl Layer for Http {
 }
 
 impl Http {
+    /// The HTTP of a listener, with the files of its fixed answers and of its users.
+    fn http_site(&self, http: &plan::Http, limiter: Arc<Limiter>) -> Result<HttpSite, String> {
+        let mut contents = HashMap::new();
+        let mut files = Vec::new();
+        for rule in &http.rules {
+            match &rule.act {
+                Act::Answer(answer) => {
+                    if let Content::File(path) = &answer.content {
+                        contents.insert(path.clone(), page(path)?);
+                    }
+                }
+                Act::Authenticate(basic) => {
+                    files.extend(basic.file.as_deref());
+                    let started = self.passwords.start();
+                    started.map_err(|error| format!("a thread for passwords: {error}"))?;
+                }
+                _ => {}
+            }
+        }
+        let users = UserFiles::read(&KeptFiles, files.into_iter())?;
+        Ok(HttpSite::new(http, contents, users, limiter))
+    }
+
     fn terminate(
         &self,
         listener: &plan::Listener,
@@ -186,19 +226,6 @@ fn pool_site(pool: &plan::Pool) -> Result<PoolSite, String> {
             .map_err(|mistake| format!("pool {}: {mistake}", pool.name))
     });
     Ok(PoolSite::new(pool, tls.transpose()?))
-}
-
-/// The HTTP of a listener, with the files of its fixed answers.
-fn http_site(http: &plan::Http) -> Result<HttpSite, String> {
-    let mut contents = HashMap::new();
-    for rule in &http.rules {
-        if let Act::Answer(answer) = &rule.act
-            && let Content::File(path) = &answer.content
-        {
-            contents.insert(path.clone(), page(path)?);
-        }
-    }
-    Ok(HttpSite::new(http, contents))
 }
 
 fn pages(plan: &Plan) -> Result<Pages, String> {

@@ -6,6 +6,7 @@ use crate::exchange::{Done, Run, Then};
 use crate::forward::{Answered, Upload, Upstream};
 use crate::h1::{Fault, Pump, Side, Way, write_all};
 use crate::patience::{Mark, while_moving};
+use crate::refusal;
 use crate::stream::Presence;
 use eclusa_policy::rules::Edit;
 use eclusa_policy::verdict::Evidence;
@@ -50,7 +51,11 @@ impl Run<'_> {
                 let end = End::abort(Who::Client, Step::Data, error.to_string());
                 return Done { end, then: Then::Close };
             }
-            Some(Err(fault)) => End::abort(Who::Endpoint, Step::Data, in_words(&fault)),
+            Some(Err(fault)) => {
+                let endpoint = upstream.lease.endpoint();
+                refusal::of_answer_body(&self.session.connection, &fault, pool, endpoint);
+                End::abort(Who::Endpoint, Step::Data, in_words(&fault))
+            }
             None if down.waits_for() == Side::To => {
                 let end = End::timeout(Who::Client, Step::Data, "took no byte of the response");
                 return Done { end, then: Then::Reset };
@@ -113,7 +118,10 @@ impl Run<'_> {
                 let pumped = up.poll(context, (client, head), endpoint);
                 mark.moved = up.progress();
                 // Whatever became of it: the response is on its way.
-                if pumped.is_ready() {
+                if let Poll::Ready(done) = pumped {
+                    if let Err(fault) = done {
+                        refusal::of_request_body(connection, &fault);
+                    }
                     *upload = Upload::Refused;
                 }
             } else {
@@ -172,7 +180,7 @@ fn in_words(fault: &Fault) -> String {
     match fault {
         Fault::Broken(_, error) => error.to_string(),
         Fault::Early => "closed before its body was complete".into(),
-        Fault::Refused(reason) => reason.text().into(),
+        Fault::Refused(trouble) => trouble.reason.text().into(),
         Fault::TooLong => "the body is longer than may be".into(),
     }
 }

@@ -1,7 +1,8 @@
 //! Connections to endpoints that wait for their next exchange, of one worker.
 
 use crate::stream::Stream;
-use std::cell::{Cell, RefCell};
+use eclusa_proxy::layer7::{Connection, IdleGauge};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -60,11 +61,26 @@ impl Kept {
 pub(crate) struct Idle {
     kept: RefCell<HashMap<Key, Vec<Kept>>>,
     count: Cell<usize>,
+    gauge: OnceCell<IdleGauge>,
     /// Of the task that watches them, while there is one.
     watcher: RefCell<Option<Waker>>,
 }
 
 impl Idle {
+    /// Those of the worker that carries this connection.
+    pub(crate) fn of(connection: &Connection) -> Rc<Self> {
+        let idle = connection.shared::<Self>();
+        idle.gauge.get_or_init(|| connection.idle_gauge());
+        idle
+    }
+
+    fn set_count(&self, count: usize) {
+        self.count.set(count);
+        if let Some(gauge) = self.gauge.get() {
+            gauge.set(count);
+        }
+    }
+
     /// A connection that was idle for less than `age` and lives.
     pub(crate) fn take(&self, key: &Key, age: Duration) -> Option<Stream> {
         let mut kept = self.kept.borrow_mut();
@@ -75,7 +91,7 @@ impl Idle {
                 kept.push(last);
                 return None;
             }
-            self.count.set(self.count.get().saturating_sub(1));
+            self.set_count(self.count.get().saturating_sub(1));
             if let Some(stream) = last.take(age) {
                 return Some(stream);
             }
@@ -96,7 +112,7 @@ impl Idle {
         if same.len() >= most {
             same.remove(0);
         } else {
-            self.count.set(self.count.get() + 1);
+            self.set_count(self.count.get() + 1);
         }
         same.push(kept);
         if watcher.is_none() {
@@ -113,7 +129,7 @@ impl Idle {
             same.retain_mut(|kept| kept.since.elapsed() <= REST && kept.lives(context));
         }
         all.retain(|_, same| !same.is_empty());
-        self.count.set(all.values().map(Vec::len).sum());
+        self.set_count(all.values().map(Vec::len).sum());
         !all.is_empty()
     }
 }

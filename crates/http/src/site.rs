@@ -1,7 +1,10 @@
 //! What a listener serves: everything that its exchanges need of the plan, prepared once.
 
 use crate::connection;
+use crate::limit::Limiter;
 use crate::origin::Origin;
+use crate::password::{Passwords, UserFiles};
+use crate::tls::files::Files;
 use crate::tls::mistake::Mistake;
 use crate::tls::terminate::Terminator;
 use crate::tls::watch::{Change, Watcher};
@@ -31,6 +34,7 @@ pub(crate) struct Site {
     /// By the index that routes name pools by.
     pub(crate) pools: Arc<Vec<PoolSite>>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) passwords: Arc<Passwords>,
 }
 
 /// The TLS of a listener.
@@ -52,6 +56,9 @@ pub(crate) struct Http {
     pub(crate) trusted: NetworkSet,
     /// What the files of fixed answers hold.
     pub(crate) contents: HashMap<PathBuf, Arc<[u8]>>,
+    /// Who may log in, beside those whom the plan names.
+    pub(crate) users: UserFiles,
+    pub(crate) limiter: Arc<Limiter>,
 }
 
 /// What exchanges need of a pool beside what the core has.
@@ -76,13 +83,20 @@ impl Tls {
 }
 
 impl Http {
-    pub(crate) fn new(plan: &plan::Http, contents: HashMap<PathBuf, Arc<[u8]>>) -> Self {
+    pub(crate) fn new(
+        plan: &plan::Http,
+        contents: HashMap<PathBuf, Arc<[u8]>>,
+        users: UserFiles,
+        limiter: Arc<Limiter>,
+    ) -> Self {
         let head = usize::try_from(plan.head_max.0).unwrap_or(usize::MAX);
         Self {
             limits: Limits::new(START_LINE_MAX, head, plan.headers_max),
             lenient: lenient(&plan.allow),
             trusted: plan.trusted.iter().copied().collect(),
             contents,
+            users,
+            limiter,
             plan: plan.clone(),
         }
     }
@@ -101,8 +115,17 @@ fn lenient(names: &[&str]) -> Lenient {
 }
 
 impl Site {
-    /// Looks whether certificates were renewed.
-    pub(crate) fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
+    /// Looks whether certificates were renewed or files of users have changed, and tells what was over a
+    /// limit.
+    pub(crate) fn look_after(&self, files: &dyn Files, tell: &dyn Fn(&'static str, String)) {
+        if let Some(http) = &self.http {
+            http.users.look_after(files, tell);
+            http.limiter.look_after(tell, Instant::now());
+        }
+        self.look_after_tls(tell);
+    }
+
+    fn look_after_tls(&self, tell: &dyn Fn(&'static str, String)) {
         let Some(tls) = &self.tls else { return };
         let mut watcher = tls.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let listed = |mistakes: &[Mistake]| {

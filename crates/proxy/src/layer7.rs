@@ -2,8 +2,12 @@
 //! connections after the preamble, when the client may come in, and what it needs of the core to
 //! serve them: pools, leases, dials, the log. The core knows nothing of what it does.
 
-pub use crate::observe::{End, Exchange, ExchangeTimes, Step, Who};
+mod count;
+
+pub use crate::observe::metrics::{Handshake, Limited, Login};
+pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
+pub use count::IdleGauge;
 
 use crate::engine::{Guards, Worker};
 use crate::listener::{Address, Listener};
@@ -345,8 +349,9 @@ impl Connection {
         self.worker.logger().wants_sessions()
     }
 
-    /// Writes the record of an exchange.
+    /// Counts an exchange that is over, and writes its record.
     pub fn exchanged(&self, exchange: Box<Exchange>) {
+        self.count(&exchange);
         if self.wants_records() {
             self.worker.logger().line(Line::Exchange(exchange));
         }

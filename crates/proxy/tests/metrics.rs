@@ -316,7 +316,10 @@ fn the_page_is_the_table() {
         .map(|metric| (metric.name.to_owned(), metric.kind.word().to_owned()))
         .collect();
     assert_eq!(page.families, expected);
-    assert_eq!(page.empty(), Vec::<&str>::new(), "after a session that waited all have a sample");
+    let (_, of_http) = table::PARTS.iter().find(|(part, _)| *part == "TLS and HTTP").unwrap();
+    let of_http = of_http.iter().filter(|metric| metric.labels != ["worker"]);
+    let without: Vec<_> = of_http.map(|metric| metric.name).collect();
+    assert_eq!(page.empty(), without, "after a session that waited all others have a sample");
 }
 
 #[test]

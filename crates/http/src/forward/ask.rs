@@ -3,11 +3,12 @@
 use super::{Failed, Fell, Forward, Seen, Tried, Upload, Upstream};
 use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
 use crate::patience::{Mark, while_moving};
+use crate::refusal;
 use crate::stream::Presence;
 use eclusa_policy::verdict::Evidence;
-use eclusa_proxy::layer7::{End, Step, Who};
+use eclusa_proxy::layer7::{End, Part, Refusal, Step, Who};
 use eclusa_wire::http1::{
-    Asked, Body, Framing, Head, Parser, Version, write_request, write_response,
+    Asked, Body, Framing, Head, Parser, Reason, Version, write_request, write_response,
 };
 use std::task::Poll;
 use std::time::Duration;
@@ -34,6 +35,9 @@ impl Forward<'_, '_> {
             self.connection().heard(&upstream.lease);
             let status = response.status();
             if status == 101 && !is_asked_for(&response, upgrade.as_deref()) {
+                let (bytes, reason) = (response.bytes(), Reason::UpgradeUnasked);
+                let refusal = Refusal { reason, part: Part::Head, bytes, at: bytes.len() };
+                self.connection().refused_answer(refusal, self.pool, upstream.lease.endpoint());
                 let why = "a 101 to a protocol that was not asked for";
                 return Err(Tried::Fell(misled(why.into(), false)));
             }
@@ -71,7 +75,9 @@ impl Forward<'_, '_> {
         let lenient = pool.map(|pool| pool.lenient).unwrap_or_default();
         let patience = pool.map_or(Duration::ZERO, |pool| pool.http.response_timeout);
         let mut parser = Parser::response(asked, http.limits, lenient);
-        let half_closed = self.connection().half_closed_timeout();
+        let (connection, pool) = (self.connection(), self.pool);
+        let half_closed = connection.half_closed_timeout();
+        let endpoint = upstream.lease.endpoint();
         let (client, stream) = (&mut *self.run.client, &mut upstream.stream);
         let (mut moved, mut taken, mut sent) = (0, 0, 0);
         let read = while_moving(|context| {
@@ -85,7 +91,10 @@ impl Forward<'_, '_> {
                     Poll::Ready(Ok(())) => *upload = Upload::Whole,
                     // The endpoint may have answered before it closed.
                     Poll::Ready(Err(Fault::Broken(Side::To, _))) => *upload = Upload::Refused,
-                    Poll::Ready(Err(fault)) => return Ok(Err(of_client(fault).into())),
+                    Poll::Ready(Err(fault)) => {
+                        refusal::of_request_body(connection, &fault);
+                        return Ok(Err(of_client(fault).into()));
+                    }
                 }
             }
             if !matches!(upload, Upload::Running(_)) {
@@ -98,6 +107,11 @@ impl Forward<'_, '_> {
             }
             match poll_head(context, stream, &mut parser, response) {
                 Poll::Ready(read) => Ok(read.map_err(|error| {
+                    if let HeadError::Refused(reason) = error {
+                        let (part, at) = (Part::Head, parser.position());
+                        let refusal = Refusal { reason, part, bytes: response.buffer(), at };
+                        connection.refused_answer(refusal, pool, endpoint);
+                    }
                     let silent = response.buffer().is_empty();
                     fell(error, silent && taken == 0, silent && taken == 0 && sent == 0)
                 })),
@@ -174,7 +188,10 @@ fn of_client(fault: Fault) -> Failed {
     match fault {
         Fault::Broken(_, error) => Failed::Client(end(error.to_string())),
         Fault::Early => Failed::Client(end("closed before its body was complete".into())),
-        Fault::Refused(reason) => Failed::Answer(reason.status(), end(reason.text().into())),
+        Fault::Refused(trouble) => {
+            let reason = trouble.reason;
+            Failed::Answer(reason.status(), end(reason.text().into()))
+        }
         Fault::TooLong => Failed::Answer(413, end("the body is longer than `body_max`".into())),
     }
 }

@@ -30,7 +30,7 @@ impl Upstream {
     pub(crate) fn give_back(self, session: &Session) {
         let Self { stream, key, kept_at_most, .. } = self;
         if !self.is_of_client {
-            return session.connection.shared::<Idle>().put(key, stream, kept_at_most);
+            return Idle::of(&session.connection).put(key, stream, kept_at_most);
         }
         if kept_at_most > 0 {
             *session.own.borrow_mut() = Some((key, Kept::new(stream)));
@@ -68,7 +68,7 @@ impl Forward<'_, '_> {
                     let own = self.run.session.own.borrow_mut().take();
                     own.filter(|own| own.0 == key).and_then(|own| own.1.take(age))
                 } else {
-                    connection.shared::<Idle>().take(&key, age)
+                    Idle::of(connection).take(&key, age)
                 };
                 if let (Some(stream), Some(leased)) = (found, lease.take_if(|_| true)) {
                     self.run.record.tries += 1;

@@ -5,6 +5,6 @@ mod pump;
 mod read;
 mod write;
 
-pub(crate) use pump::{Fault, Pump, Side, Way};
+pub(crate) use pump::{Fault, Pump, Side, Trouble, Way};
 pub(crate) use read::{FirstByte, HeadError, poll_first_byte, poll_head};
 pub(crate) use write::write_all;

@@ -13,6 +13,10 @@ use std::task::{Context, Poll, ready};
 /// Reads of one turn, so that one exchange cannot hold the worker.
 const READS_PER_TURN: u32 = 8;
 
+/// Bytes of a body that are kept on each side of a place where it is wrong: enough to see the chunks,
+/// and little of what they carry.
+const AROUND: usize = 128;
+
 /// How a body goes on the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -39,9 +43,28 @@ pub(crate) enum Fault {
     /// It ended before the body did.
     Early,
     /// The body is not as it should be.
-    Refused(Reason),
+    Refused(Box<Trouble>),
     /// It is longer than may be.
     TooLong,
+}
+
+/// What is wrong with a body, and the bytes around it.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) reason: Reason,
+    /// At most [`AROUND`] before the place and as many behind it.
+    pub(crate) bytes: Vec<u8>,
+    /// The place in these.
+    pub(crate) at: usize,
+}
+
+impl Trouble {
+    fn new(reason: Reason, bytes: &[u8], at: usize) -> Self {
+        let at = at.min(bytes.len());
+        let from = at.saturating_sub(AROUND);
+        let to = (at + AROUND).min(bytes.len());
+        Self { reason, bytes: bytes.get(from..to).unwrap_or_default().to_vec(), at: at - from }
+    }
 }
 
 enum Source {
@@ -279,7 +302,11 @@ impl Pump {
             }
             Source::Chunked(chunked) => {
                 let (chunked, trailers) = &mut **chunked;
-                let decoded = chunked.decode(bytes, trailers).map_err(Fault::Refused)?;
+                let decoded = chunked.decode(bytes, trailers);
+                let decoded = decoded.map_err(|reason| {
+                    let at = chunked.position();
+                    Fault::Refused(Box::new(Trouble::new(reason, bytes, at)))
+                })?;
                 let ended = decoded.ended;
                 let data = bytes.get(decoded.data.clone()).unwrap_or_default();
                 self.count(data.len() as u64)?;

@@ -148,10 +148,12 @@ impl Users {
     }
 
     /// One hash of those that are there: what a password of an unknown name is compared with, so
-    /// that the time that it takes tells nobody which names there are.
+    /// that the time that it takes tells nobody which names there are. `pick` chooses it: the same for
+    /// a name each time, and nothing that an outsider could tell; hashes differ in what they cost.
     #[must_use]
-    pub fn any(&self) -> Option<&PasswordHash> {
-        self.0.values().next()
+    pub fn any(&self, pick: u64) -> Option<&PasswordHash> {
+        let count = u64::try_from(self.0.len()).ok().filter(|count| *count > 0)?;
+        self.0.values().nth(usize::try_from(pick % count).ok()?)
     }
 
     /// Whether there is nobody.
@@ -204,6 +206,7 @@ mod tests {
         let users = Users::parse(&format!("# ours\n\nalice:{BCRYPT}\r\nbob:{BCRYPT}\n")).unwrap();
         assert!(users.get("alice").is_some() && users.get("carol").is_none());
         assert_eq!(format!("{users:?}"), "{\"alice\", \"bob\"}");
+        assert!((0..5).all(|pick| users.any(pick).is_some()) && Users::default().any(1).is_none());
         for (text, line) in [
             (format!("a:{BCRYPT}\na:{BCRYPT}\n"), 2),
             ("alice\n".to_owned(), 1),

@@ -20,7 +20,10 @@ const WEIGHT_MAX: u16 = 256;
 impl Request {
     /// Whether it changes something: then it is logged with who asked for it.
     pub(crate) fn changes(&self) -> bool {
-        !matches!(self, Self::Status(_) | Self::SessionList(_) | Self::SessionShow(_))
+        !matches!(
+            self,
+            Self::Status(_) | Self::SessionList(_) | Self::SessionShow(_) | Self::Errors(_)
+        )
     }
 
     /// The request in one line, for the log.
@@ -28,6 +31,7 @@ impl Request {
         match self {
             Self::Reload(Reload { force }) => format!("reload{}", forced(*force)),
             Self::Status(_) => "status".to_owned(),
+            Self::Errors(_) => "errors".to_owned(),
             Self::SessionList(_) => "session list".to_owned(),
             Self::SessionShow(show) => format!("session show {}", show.session),
             Self::SessionClose(close) => close.words(),
@@ -53,7 +57,7 @@ impl Request {
     /// What is not, in words.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
-            Self::Reload(_) => Ok(()),
+            Self::Reload(_) | Self::Errors(_) => Ok(()),
             Self::Status(StatusOf { pool }) => names([pool.as_deref()]),
             Self::SessionList(list) => {
                 names([list.pool.as_deref(), list.endpoint.as_deref()])?;

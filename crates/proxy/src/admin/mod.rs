@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `request`, `reply`, `status` | what can be asked, and what is answered |
+//! | `request`, `reply`, `status`, `refused` | what can be asked, and what is answered |
 //! | `bounds` | what a request may carry; requests in words |
 //! | `protocol` | both as lines of JSON; what is wrong with a line |
 //! | `socket` | the file of the socket: stale ones, mode, group |
@@ -18,6 +18,7 @@ pub mod client;
 mod moment;
 mod peer;
 mod protocol;
+mod refused;
 mod reply;
 mod request;
 mod serve;
@@ -29,6 +30,7 @@ mod tests;
 
 pub(crate) use moment::Moment;
 pub(crate) use peer::Peer;
+pub(crate) use refused::{RefusedMessage, RefusedTable};
 pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
 pub(crate) use request::{
     AdminState, EndpointReset, EndpointSet, EndpointWeight, Request, SessionClose, SessionFilter,

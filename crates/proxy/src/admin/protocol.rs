@@ -21,7 +21,7 @@ pub(super) const REPLY_MAX: usize = 4 << 20;
 /// The longest id, in bytes.
 const ID_MAX: usize = 64;
 /// The commands.
-pub(super) const COMMANDS: [&str; 8] = [
+pub(super) const COMMANDS: [&str; 9] = [
     "reload",
     "status",
     "session list",
@@ -30,6 +30,7 @@ pub(super) const COMMANDS: [&str; 8] = [
     "endpoint set",
     "endpoint weight",
     "endpoint reset",
+    "errors",
 ];
 /// What a line looks like, for messages.
 const FORM: &str = "a line such as {\"v\":1,\"id\":1,\"command\":\"status\"}";
@@ -94,6 +95,7 @@ fn request(mut fields: Map<String, Value>) -> Result<Request, String> {
         "endpoint set" => arguments(fields).map(Request::EndpointSet),
         "endpoint weight" => arguments(fields).map(Request::EndpointWeight),
         "endpoint reset" => arguments(fields).map(Request::EndpointReset),
+        "errors" => arguments(fields).map(Request::Errors),
         _ => return Err(unknown(&command)),
     };
     let request = request.map_err(|error| format!("{command}: {error}"))?;
@@ -138,6 +140,7 @@ impl Request {
             Self::EndpointSet(arguments) => ("endpoint set", serde_json::to_value(arguments)),
             Self::EndpointWeight(arguments) => ("endpoint weight", serde_json::to_value(arguments)),
             Self::EndpointReset(arguments) => ("endpoint reset", serde_json::to_value(arguments)),
+            Self::Errors(arguments) => ("errors", serde_json::to_value(arguments)),
         };
         let arguments = arguments.map_err(|error| error.to_string())?;
         let mut fields = Map::new();

@@ -1,6 +1,6 @@
 //! What comes of a request.
 
-use super::{EndpointStatus, Moment, StatusReport};
+use super::{EndpointStatus, Moment, RefusedTable, StatusReport};
 use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
 
@@ -86,6 +86,8 @@ pub(crate) enum Data {
     Closed(Box<Closed>),
     /// To the orders about an endpoint: how it is now.
     Endpoint(Box<EndpointStatus>),
+    /// To `errors`.
+    Refused(Box<RefusedTable>),
 }
 
 impl Serialize for Data {
@@ -98,6 +100,7 @@ impl Serialize for Data {
             Self::Session(data) => data.serialize(serializer),
             Self::Closed(data) => data.serialize(serializer),
             Self::Endpoint(data) => data.serialize(serializer),
+            Self::Refused(data) => data.serialize(serializer),
         }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) enum Request {
     EndpointWeight(EndpointWeight),
     /// `endpoint reset`: back to what the file says.
     EndpointReset(EndpointReset),
+    /// `errors`: the last messages that were refused.
+    Errors(Errors),
 }
 
 /// Read the file again and put it in force.
@@ -190,6 +192,11 @@ pub(crate) struct EndpointReset {
     /// The name of the endpoint.
     pub(crate) endpoint: String,
 }
+
+/// The last messages that were refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Errors {}
 
 /// A network, or one address; v4 addresses in v6 form are v4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

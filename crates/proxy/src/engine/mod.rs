@@ -27,7 +27,7 @@ use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
-use crate::observe::{Standing, View};
+use crate::observe::{Refusals, Standing, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve};
@@ -101,6 +101,8 @@ pub(crate) struct Shared {
     permits: Arc<Semaphore>,
     sessions_max: usize,
     pub(crate) metrics: Metrics,
+    /// Messages that were refused.
+    refusals: Refusals,
     /// Somebody can ask for the metrics.
     observed: bool,
     /// Of `pools`, those that a route uses, by name.
@@ -289,6 +291,7 @@ impl Engine {
             permits: Arc::new(Semaphore::new(sessions_max)),
             sessions_max,
             metrics,
+            refusals: Refusals::default(),
             observed: !observing.is_empty(),
             routed: ArcSwap::from_pointee(routed(plan)),
             pools: ArcSwap::new(pools),
@@ -471,6 +474,11 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Messages that were refused.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
     }
 
     /// How long sessions may go on after the order to stop.

@@ -8,7 +8,7 @@ use super::seat::Incarnation;
 use super::sessions;
 use crate::listener::Address;
 use crate::observe::metrics::Metrics;
-use crate::observe::{Event, Logger, SessionId};
+use crate::observe::{Event, Logger, Refusals, SessionId};
 use crate::pool::{Endpoint, Pickers, Pool, level};
 use crate::registry::{Registry, Tick, Watch};
 use crate::relay::Buffers;
@@ -290,6 +290,11 @@ impl Worker {
 
     pub(crate) fn logger(&self) -> &Logger {
         &self.shared.logger
+    }
+
+    /// Where messages are kept that were refused.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.shared.refusals
     }
 
     pub(crate) fn pickers(&self) -> &Pickers {

@@ -6,6 +6,7 @@ pub(crate) mod http;
 mod log;
 pub mod metrics;
 mod record;
+mod refusals;
 mod severity;
 pub(crate) mod view;
 
@@ -14,6 +15,8 @@ pub use end::{End, Step, Who};
 pub use exchange::{Exchange, ExchangeTimes};
 pub(crate) use log::{Line, Live, Logger, Writer};
 pub(crate) use record::{Hello, Record, SessionId, TcpSide};
+pub(crate) use refusals::{Kept, Origin, Refusals};
+pub use refusals::{Part, Refusal};
 pub(crate) use severity::Severity;
 pub(crate) use view::{Standing, View};
 

@@ -15,8 +15,8 @@ mod sessions;
 mod status;
 
 use crate::admin::{
-    self, Data, LastReload, Moment, Operate, Outcome, Patience, Peer, Reply, Request, Serving,
-    Socket, SocketError, State,
+    self, Data, LastReload, Moment, Operate, Outcome, Patience, Peer, RefusedMessage, RefusedTable,
+    Reply, Request, Serving, Socket, SocketError, State,
 };
 use crate::engine::Engine;
 use crate::keeper::{Client, run_directory};
@@ -101,6 +101,13 @@ impl Operator {
         }
     }
 
+    /// The last messages that were refused.
+    fn refused(&self) -> Reply {
+        let (total, kept) = self.engine.refusals().all();
+        let messages = kept.into_iter().map(RefusedMessage::from).collect();
+        done(Data::Refused(Box::new(RefusedTable { total, messages })))
+    }
+
     fn tell_warning(&self) {
         if let Some(warning) = self.state.borrow_mut().take_warning() {
             self.engine.warn(warning);
@@ -119,6 +126,7 @@ impl Operate for Rc<Operator> {
             Request::EndpointSet(set) => self.set(set, by),
             Request::EndpointWeight(weight) => self.weigh(weight, by),
             Request::EndpointReset(reset) => self.reset(&reset),
+            Request::Errors(_) => self.refused(),
         };
         self.tell_warning();
         reply

@@ -62,6 +62,8 @@ pub struct Chunked {
     digits: u8,
     /// Bytes of extensions passed over so far.
     extensions: u32,
+    /// Where in the last input reading ended.
+    at: usize,
     lines: Lines,
     limits: Limits,
     lenient: Lenient,
@@ -72,13 +74,20 @@ impl Chunked {
     #[must_use]
     pub fn new(limits: Limits, lenient: Lenient) -> Self {
         let lines = Lines::default();
-        Self { next: Next::Size, left: 0, digits: 0, extensions: 0, lines, limits, lenient }
+        Self { next: Next::Size, left: 0, digits: 0, extensions: 0, at: 0, lines, limits, lenient }
     }
 
     /// Bytes of the chunk at hand that are still to come.
     #[must_use]
     pub fn left_in_chunk(&self) -> u64 {
         if self.next == Next::Data { self.left } else { 0 }
+    }
+
+    /// Where in the last input reading ended: where the trouble is, in one that is refused. In trailers
+    /// it is where those of this input begin.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// Goes on with `input`, the bytes behind those that are used up. Ends at the end of a piece of
@@ -97,6 +106,7 @@ impl Chunked {
     fn run(&mut self, input: &[u8], trailers: &mut Trailers) -> Result<Decoded, Reason> {
         let mut at = 0;
         while let Some(byte) = input.get(at) {
+            self.at = at;
             match self.next {
                 Next::Data => {
                     let there = input.len() - at;

@@ -173,8 +173,8 @@ pub static CLIENTS: Key = Key {
     name: "clients",
     kind: Kind::Integer { min: 1_024, max: 16_777_216 },
     default: Default::Value("65536"),
-    help: "Client networks whose requests are counted at once, 32 bytes each in each worker; beyond, \
-           those that asked least are forgotten.",
+    help: "Client networks whose requests are counted at once, 40 bytes each; beyond, those that asked \
+           least are forgotten.",
 };
 
 /// Exceptions.

@@ -248,7 +248,7 @@ pub static USERS_FILE: Key = Key {
     name: "users_file",
     kind: Kind::Path("/etc/eclusa/users"),
     default: Default::Words("none"),
-    help: "A file of such lines, as `htpasswd -B` keeps it.",
+    help: "A file of such lines, as `htpasswd -B` keeps it; read again when it changes.",
 };
 
 /// Rewriting.

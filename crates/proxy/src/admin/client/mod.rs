@@ -2,6 +2,7 @@
 
 mod call;
 mod commands;
+mod errors;
 mod page;
 mod sessions;
 mod show;
@@ -11,8 +12,8 @@ pub use commands::{
     Which, Why,
 };
 
-use super::request::Request;
-use super::{Outcome, Session, SessionTable, StatusReport};
+use super::request::{Errors, Request};
+use super::{Outcome, RefusedTable, Session, SessionTable, StatusReport};
 use call::{Answered, call};
 use eclusa_config::plan::Program;
 use page::Page;
@@ -33,6 +34,12 @@ pub fn run(program: Program, command: AdminCommand) -> ExitCode {
         return watching(program, &target, &request);
     }
     once(program, &target, &request)
+}
+
+/// Shows the last messages that were refused: for programs that speak HTTP.
+#[must_use]
+pub fn errors(program: Program, target: &Target) -> ExitCode {
+    once(program, target, &Request::Errors(Errors {}))
 }
 
 fn once(program: Program, target: &Target, request: &Request) -> ExitCode {
@@ -118,6 +125,7 @@ pub(super) fn text_of(
         Request::Status(_) => show::status(&mut page, &of::<StatusReport>(data)?),
         Request::SessionList(_) => sessions::list(&mut page, &of::<SessionTable>(data)?),
         Request::SessionShow(_) => sessions::one(&mut page, &of::<Session>(data)?),
+        Request::Errors(_) => errors::table(&mut page, &of::<RefusedTable>(data)?),
         _ => return Ok(None),
     }
     Ok(Some(page.into_text()))

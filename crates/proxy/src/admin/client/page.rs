@@ -86,6 +86,12 @@ impl Page {
         }
     }
 
+    /// A line that is not broken, however long it is.
+    pub(super) fn raw(&mut self, text: &str, style: Style) {
+        self.styled(&safe(text), style);
+        self.text.push('\n');
+    }
+
     /// Lines of cells. Columns are as wide as their widest cell where all fit; else the widest give
     /// way, and what they hold is wrapped. The last column takes what is left.
     pub(super) fn table(&mut self, rows: &[Vec<Cell>]) {

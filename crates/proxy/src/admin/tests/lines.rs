@@ -53,6 +53,7 @@ fn each() -> Vec<Request> {
             reason,
         }),
         Request::EndpointReset(EndpointReset { pool, endpoint }),
+        Request::Errors(Errors {}),
     ]
 }
 
@@ -66,7 +67,7 @@ fn every_request_survives_its_line() {
         let parsed = parse(line);
         assert_eq!(parsed.id, 7);
         assert_eq!(parsed.request.unwrap(), request);
-        let question = ["status", "session list", "session show"];
+        let question = ["status", "session list", "session show", "errors"];
         let asks = question.iter().any(|words| request.words().starts_with(words));
         assert_eq!(request.changes(), !asks, "{}", request.words());
     }

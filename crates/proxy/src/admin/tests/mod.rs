@@ -7,7 +7,7 @@ mod lines;
 mod pages;
 mod socket;
 
-use super::request::{ClientNetwork, Reload, SessionShow, StatusOf};
+use super::request::{ClientNetwork, Errors, Reload, SessionShow, StatusOf};
 use super::*;
 use crate::engine::reactor;
 use crate::observe::Event;
@@ -209,5 +209,25 @@ fn session(id: &str) -> Session {
         idle_seconds: 4,
         bytes_up: 1_536,
         bytes_down: 5 << 30,
+    }
+}
+
+/// A message that was refused.
+pub(super) fn refused() -> RefusedMessage {
+    RefusedMessage {
+        number: 7,
+        at: Moment::from_unix(1_795_582_800),
+        message: "request".to_owned(),
+        listener: "web".to_owned(),
+        client: "203.0.113.7:40312".parse().unwrap(),
+        pool: None,
+        endpoint: None,
+        part: "head".to_owned(),
+        reason: "bare_lf".to_owned(),
+        why: "an LF without CR".to_owned(),
+        length: 41,
+        offset: 39,
+        from: 0,
+        bytes: "GET /a HTTP/1.1\\r\\nHost: a.test\\r\\nX: \\x00\\ty\\\\z\\n\\n".to_owned(),
     }
 }

@@ -227,3 +227,28 @@ fn sessions() {
     text += &page(&show, routing, false);
     compare("sessions.txt", &text);
 }
+
+#[test]
+fn errors() {
+    let answer = RefusedMessage {
+        number: 8,
+        message: "answer".to_owned(),
+        pool: Some("shop".to_owned()),
+        endpoint: Some("10.0.1.100:80".parse().unwrap()),
+        part: "body".to_owned(),
+        reason: "chunk_size".to_owned(),
+        why: "a chunk size is not hexadecimal digits and CR LF".to_owned(),
+        length: 9_000,
+        offset: 8_003,
+        from: 8_000,
+        bytes: format!("4\\r\\n{}\u{1b}[2J", "x".repeat(100)),
+        ..refused()
+    };
+    let at_end = RefusedMessage { number: 9, offset: 41, ..refused() };
+    let messages = vec![refused(), answer, at_end];
+    let errors = Request::Errors(Errors {});
+    let mut text = page(&errors, RefusedTable { total: 9, messages }, false);
+    text += &page(&errors, RefusedTable::default(), false);
+    compare("errors.txt", &text);
+    assert!(!text.contains('\u{1b}'));
+}

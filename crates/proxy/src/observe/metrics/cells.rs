@@ -2,6 +2,7 @@
 //! its worker writes a block, with relaxed stores, on cache lines of its own; whoever wants a sum
 //! adds them up.
 
+use super::exchanges::{ListenerHttp, PoolHttp};
 use super::histogram::{ANSWERS, Counter, Histogram, ROUND_TRIPS, SESSIONS};
 use crate::observe::{End, HOWS, Record, Step, TcpSide, Who};
 use crate::pool::Queued;
@@ -18,7 +19,7 @@ impl<T: Default> PerWorker<T> {
     }
 
     /// The worker's own block.
-    fn of(&self, worker: usize) -> Option<&T> {
+    pub(super) fn of(&self, worker: usize) -> Option<&T> {
         self.0.get(worker).map(|cell| &**cell.get_or_init(Box::default))
     }
 
@@ -38,7 +39,7 @@ impl<T: Default> PerWorker<T> {
 pub(crate) struct Ends([[[Counter; HOWS.len()]; Step::ALL.len()]; Who::ALL.len()]);
 
 impl Ends {
-    fn count(&self, end: &End) {
+    pub(super) fn count(&self, end: &End) {
         let (who, step, how) = end.indices();
         let cell = self.0.get(who).and_then(|steps| steps.get(step)).and_then(|all| all.get(how));
         if let Some(cell) = cell {
@@ -60,6 +61,7 @@ pub(crate) struct WorkerCell {
     pub(crate) pipes: Counter,
     pub(crate) limit_waits: Counter,
     pub(crate) shortages: Counter,
+    pub(crate) idle_connections: Counter,
 }
 
 /// What one worker counts of a listener.
@@ -72,6 +74,7 @@ pub(crate) struct ListenerCell {
     pub(crate) bytes: [Counter; 2],
     pub(crate) preamble: Histogram,
     pub(crate) total: Histogram,
+    pub(super) http: OnceLock<Box<ListenerHttp>>,
 }
 
 /// What one worker counts of a pool.
@@ -96,6 +99,7 @@ pub(crate) struct PoolCell {
     /// Towards the client, towards the endpoint.
     pub(crate) retransmits: [Counter; 2],
     pub(crate) rtt: [Histogram; 2],
+    pub(super) http: OnceLock<Box<PoolHttp>>,
 }
 
 /// What the workers count of a listener.

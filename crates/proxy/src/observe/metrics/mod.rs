@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table` | every name, with type, unit, labels, help; `docs/metrics.md` |
 //! | `cells`, `histogram` | what workers count: a block per worker, added up when somebody asks |
+//! | `exchanges` | what they count of TLS and HTTP |
 //! | `probing` | what the probes' thread counts |
 //! | `heartbeat` | which workers run |
 //! | `recorder` | reloads, restarts: what the control side counts by the macros of `metrics` |
@@ -11,6 +12,7 @@
 //! | `page` | all of it as Prometheus reads it |
 
 mod cells;
+mod exchanges;
 mod heartbeat;
 mod histogram;
 mod page;
@@ -20,6 +22,7 @@ mod recorder;
 pub mod table;
 
 pub(crate) use cells::{ListenerCells, PoolCells};
+pub use exchanges::{Handshake, Limited, Login};
 pub use heartbeat::Heartbeats;
 pub(crate) use heartbeat::STUCK;
 pub(crate) use page::render;

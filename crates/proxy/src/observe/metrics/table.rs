@@ -148,7 +148,7 @@ table! {
         ["listener", "ended_by", "step", "how"]
         "Sessions that ended: by whom and at which step, as in the log, and how.";
     LISTENER_BYTES: Counter Bytes "eclusa_listener_bytes_total" ["listener", "direction"]
-        "Bytes of sessions that have ended: `up` to endpoints, `down` to clients.";
+        "Bytes of sessions and exchanges that have ended: `up` to endpoints, `down` to clients.";
     PREAMBLE: Histogram Seconds "eclusa_listener_preamble_seconds" ["listener"]
         "From accept until what the client has to say first was read (PROXY header, ClientHello).";
     SESSION_TIME: Histogram Seconds "eclusa_listener_session_seconds" ["listener"]
@@ -171,7 +171,7 @@ table! {
         ["pool", "ended_by", "step", "how"]
         "Sessions that a route gave to the pool and that ended: by whom, at which step, and how.";
     POOL_BYTES: Counter Bytes "eclusa_pool_bytes_total" ["pool", "direction"]
-        "Bytes of sessions that have ended: `up` to endpoints, `down` to clients.";
+        "Bytes of sessions and exchanges that have ended: `up` to endpoints, `down` to clients.";
     DIAL: Histogram Seconds "eclusa_pool_dial_seconds" ["pool"]
         "From the first dial of a session until a connection to an endpoint stood.";
     REDIALS: Counter Things "eclusa_pool_redials_total" ["pool"]
@@ -208,6 +208,32 @@ table! {
         "Results of probes that say something of this host and nothing of the endpoint.";
     RESETS: Counter Things "eclusa_pool_resets_ordered_total" ["pool"]
         "How often the sessions of an endpoint were ordered to be reset.";
+}
+"TLS and HTTP" {
+    HANDSHAKES: Counter Things "eclusa_listener_tls_handshakes_total" ["listener", "outcome"]
+        "TLS handshakes with clients: `full` and `resumed` ones that were done, all others by what ended them.";
+    EXCHANGES: Counter Things "eclusa_listener_exchanges_total" ["listener", "status"]
+        "Exchanges that are over, by the class of the status that the client got; `none`: no answer.";
+    REQUESTS_REFUSED: Counter Things "eclusa_listener_requests_refused_total" ["listener", "reason"]
+        "Requests that are not as HTTP has them, by what is wrong; `eclusa-edge errors` shows the last ones.";
+    LOGINS: Counter Things "eclusa_listener_logins_total" ["listener", "outcome"]
+        "Requests with a name and a password for `basic_auth`: `right`, `wrong`, or `unheard` (503): too many others wait to be checked.";
+    LIMITED: Counter Things "eclusa_listener_over_limit_total" ["listener", "limit", "outcome"]
+        "Connections and requests over a limit of `[listener.NAME.limit]`: `refused`, or only `reported` while `enforce` is off.";
+    FORGOTTEN: Counter Things "eclusa_listener_limit_clients_forgotten_total" ["listener"]
+        "Client networks whose requests were forgotten too early: while it grows `limit.clients` is too small, and the limit looser than it says.";
+    POOL_EXCHANGES: Counter Things "eclusa_pool_exchanges_total" ["pool", "ended_by", "step", "how"]
+        "Exchanges that a route gave to the pool and that are over: ended by whom and at which step, as in the log, and how.";
+    ANSWER_TIME: Histogram Seconds "eclusa_pool_answer_seconds" ["pool"]
+        "From a request sent until the head of the endpoint's answer.";
+    RETRIES: Counter Things "eclusa_pool_retries_total" ["pool"]
+        "Tries beyond the first of an exchange: another endpoint after a failure, or a fresh connection after a kept one had ended.";
+    REUSED: Counter Things "eclusa_pool_reused_total" ["pool"]
+        "Exchanges over a connection to the endpoint that had served others.";
+    ANSWERS_REFUSED: Counter Things "eclusa_pool_answers_refused_total" ["pool", "reason"]
+        "Answers of endpoints that are not as HTTP has them, by what is wrong; `eclusa-edge errors` shows the last ones.";
+    IDLE_CONNECTIONS: Gauge Things "eclusa_worker_idle_connections" ["worker"]
+        "Connections to endpoints that the worker keeps for the next exchange.";
 }
 "Endpoints" {
     ENDPOINT_SESSIONS: Gauge Things "eclusa_endpoint_sessions" ["pool", "endpoint", "address"]
@@ -272,8 +298,9 @@ where that helps. While no endpoint answers either of the hosts, and while the p
 it stays. A host whose endpoints are not probed never lets go.
 
 Sizes are base units: seconds, bytes. A counter begins at 0 when its engine begins, and goes on over \
-reloads. Counters by `ended_by`, `step` and `how`, and histograms, have no samples before something \
-happened. Names that begin with `process_` are those that Prometheus's own libraries use.
+reloads. Counters by `ended_by`, `step` and `how`, those by `reason` of what is refused, and histograms \
+have no samples before something happened; figures of TLS and HTTP have none where TCP is carried. \
+Names that begin with `process_` are those that Prometheus's own libraries use.
 ";
 
 /// The table as a page: `docs/metrics.md`.

@@ -2,6 +2,7 @@
 //! table.
 
 mod endpoints;
+mod exchanges;
 mod listeners;
 mod pools;
 mod program;
@@ -19,6 +20,7 @@ pub(crate) fn render(metrics: &Metrics, view: &View) -> String {
     program::write(&mut page, metrics, view);
     listeners::write(&mut page, metrics);
     pools::write(&mut page, view);
+    exchanges::write(&mut page, metrics, view);
     endpoints::write(&mut page, metrics, view);
     program::write_reach(&mut page, metrics);
     page.0
