@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bed;
+mod certbot;
 mod ends;
 mod faults;
 mod hostile;
+mod lists;
 mod recorder;
 mod reload;
+mod renewal;
 mod reply;
 mod shows;

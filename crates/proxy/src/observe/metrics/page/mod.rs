@@ -2,6 +2,7 @@
 //! table.
 
 mod endpoints;
+mod files;
 mod listeners;
 mod pools;
 mod program;
@@ -18,6 +19,7 @@ pub(crate) fn render(metrics: &Metrics, view: &View) -> String {
     let mut page = Page(String::with_capacity((16 << 10) + endpoints * 3072));
     program::write(&mut page, metrics, view);
     listeners::write(&mut page, metrics);
+    files::write(&mut page, view);
     pools::write(&mut page, view);
     endpoints::write(&mut page, metrics, view);
     program::write_reach(&mut page, metrics);
