@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bed;
+mod certbot;
 mod ends;
 mod errors;
 mod faults;
@@ -12,7 +13,9 @@ mod hostile;
 mod limits;
 mod metrics;
 mod passwords;
+mod lists;
 mod recorder;
 mod reload;
+mod renewal;
 mod reply;
 mod shows;

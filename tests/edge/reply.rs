@@ -34,17 +34,24 @@ impl Reply {
     }
 }
 
-/// A connection.
+/// A connection, plain or with TLS.
 #[derive(Debug)]
-pub(crate) struct Wire(BufReader<TcpStream>);
+pub(crate) struct Wire<S = TcpStream>(BufReader<S>);
 
 impl Wire {
     pub(crate) fn open(host: &Host, to: SocketAddr) -> io::Result<Self> {
-        try_connect(host, to, PATIENCE).map(|stream| Self(BufReader::new(stream)))
+        try_connect(host, to, PATIENCE).map(Self::over)
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
         self.0.get_ref()
+    }
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// Over a connection that stands.
+    pub(crate) fn over(stream: S) -> Self {
+        Self(BufReader::new(stream))
     }
 
     pub(crate) fn say(&mut self, bytes: &[u8]) -> io::Result<()> {

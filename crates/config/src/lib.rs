@@ -8,6 +8,7 @@ mod check;
 pub mod diagnostic;
 pub mod diff;
 pub mod document;
+pub mod list;
 mod nearest;
 mod pattern;
 pub mod plan;

@@ -15,9 +15,10 @@ pub use log::*;
 pub use observe::*;
 pub use tls::*;
 
+use crate::list::List;
 use eclusa_policy::access::Access;
 use eclusa_policy::balance::Algorithm;
-use eclusa_policy::condition::Condition;
+use eclusa_policy::condition::{Condition, List as _};
 use eclusa_policy::rebalance;
 use eclusa_policy::replay;
 use eclusa_policy::route::Target;
@@ -100,11 +101,13 @@ pub struct Plan {
     pub pools: Vec<Arc<Pool>>,
     /// Pages for answers of our own, each status once.
     pub errors: Vec<ErrorPage>,
+    /// Lists in files that conditions ask; they are read again when the file changes.
+    pub lists: Vec<Arc<List>>,
 }
 
 impl Plan {
-    /// The files that the plan names for reading: certificates, keys, tokens, pages, passwords. The
-    /// keeper opens these for the engine, and no others. A listener's certificates may be directories.
+    /// The files that the plan names for reading: certificates, keys, tokens, pages, passwords, lists. The
+    /// keeper opens these for the engine, and what is laid out beside and below certificates.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let probes = self.pools.iter().flat_map(|pool| pool.probe.files());
         let pools = self.pools.iter().filter_map(|pool| pool.tls.as_ref());
@@ -116,6 +119,13 @@ impl Plan {
             .chain(tls.flat_map(Terminate::files))
             .chain(http.flat_map(Http::files))
             .chain(pages.map(PathBuf::as_path))
+            .chain(self.lists.iter().map(|list| list.file()))
+    }
+
+    /// Of these, the certificates of listeners: files, or directories that hold them.
+    pub fn certificates(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        tls.flat_map(|tls| &tls.certificates).map(PathBuf::as_path)
     }
 
     /// The addresses that the plan listens on.

@@ -5,6 +5,7 @@ mod tables;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity, quoted};
 use crate::document::{Data, Document, Span, Table, Value};
+use crate::list::List;
 use crate::nearest::nearest;
 use crate::plan::{ByteSize, Program};
 use crate::reference::{self, Default, Key, Kind, Section};
@@ -13,6 +14,7 @@ use crate::{Mode, Opener};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -25,6 +27,8 @@ pub(crate) struct Report {
     pub(crate) open: Opener,
     /// Names of endpoints, to be resolved at the end.
     pub(crate) names: RefCell<Vec<Got<Box<str>>>>,
+    /// Lists in files, each once.
+    pub(crate) lists: RefCell<Vec<Arc<List>>>,
     /// Lines with broken syntax. If there are any, what seems to be missing may only not have been
     /// understood, and what stands on these lines may have been understood wrongly.
     broken: HashSet<usize>,
@@ -49,6 +53,7 @@ impl Report {
             mode,
             open,
             names: RefCell::default(),
+            lists: RefCell::default(),
             broken,
             doubtful_from: document.doubtful_from,
         }

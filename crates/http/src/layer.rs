@@ -5,7 +5,7 @@ use crate::limit::Limiter;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
 use crate::site::{Http as HttpSite, Pages, PoolSite, Site, Tls};
-use crate::tls::files::{Entry, Files, Kind, Stamp};
+use crate::tls::files::{Entry, Files, Kind};
 use crate::tls::originate::{self, Originator, Trust};
 use crate::tls::store::{self, Live, Store};
 use crate::tls::terminate::{self, Clients, MinVersion, Terminator};
@@ -13,11 +13,11 @@ use crate::tls::tickets::Tickets;
 use crate::tls::watch::Watcher;
 use eclusa_config::plan::{self, Plan};
 use eclusa_policy::rules::{Act, Content};
-use eclusa_proxy::layer7::{Layer, Service, Services, open};
+use eclusa_proxy::layer7::{self, Layer, Service, Services, open};
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 /// The longest file of a page.
@@ -34,7 +34,6 @@ pub struct Http {
 /// What was made so far and may still be in use.
 #[derive(Debug, Default)]
 struct Made {
-    sites: Vec<Weak<Site>>,
     /// The certificates of each listener, by its name.
     stores: HashMap<Arc<str>, Live>,
     /// The limits of each listener, which a reload goes on to count by.
@@ -50,7 +49,7 @@ impl Default for Http {
 
 /// Files as the engine may read them: what it may not open itself, its keeper does.
 #[derive(Debug)]
-struct KeptFiles;
+pub(crate) struct KeptFiles;
 
 impl Files for KeptFiles {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -64,17 +63,11 @@ impl Files for KeptFiles {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
-        crate::tls::files::HostFiles.list(directory)
+        layer7::list(directory)
     }
 
     fn look(&self, path: &Path) -> io::Result<Kind> {
-        match crate::tls::files::HostFiles.look(path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let metadata = open(path)?.metadata()?;
-                Ok(Kind::File(Stamp::from(&metadata)))
-            }
-            looked => looked,
-        }
+        layer7::look(path)
     }
 }
 
@@ -115,24 +108,15 @@ impl Layer for Http {
                 pages: Arc::clone(&pages),
                 passwords: Arc::clone(&self.passwords),
             });
-            made.sites.push(Arc::downgrade(&site));
             let service: Arc<dyn Service> = site;
             services.insert(listener.name.clone(), service);
         }
         made.stores.extend(stores);
         made.limiters = limiters;
-        made.sites.retain(|site| site.strong_count() > 0);
         Ok(services)
     }
 
     fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
-        let sites: Vec<_> = {
-            let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-            made.sites.iter().filter_map(Weak::upgrade).collect()
-        };
-        for site in sites {
-            site.look_after(&KeptFiles, tell);
-        }
         if let Err(mistake) = self.tickets.tend(&KeptFiles, Instant::now()) {
             tell("certificate", mistake.to_string());
         }
@@ -192,16 +176,17 @@ impl Http {
             alpn: plan.alpn.iter().map(|name| name.to_string()).collect(),
             clients,
         };
-        let tickets = match &plan.tickets {
-            None => Arc::clone(&self.tickets),
-            Some(path) => Tickets::from_file(&KeptFiles, path.clone(), Instant::now())
-                .map_err(|mistake| in_words(&mistake))?,
-        };
-        let terminator = Terminator::new(&KeptFiles, &offered, Arc::clone(&live), &tickets)
+        let shared = plan.tickets.as_ref().map(|path| {
+            Tickets::from_file(&KeptFiles, path.clone(), Instant::now())
+                .map_err(|mistake| in_words(&mistake))
+        });
+        let shared = shared.transpose()?;
+        let tickets = shared.as_ref().unwrap_or(&self.tickets);
+        let terminator = Terminator::new(&KeptFiles, &offered, Arc::clone(&live), tickets)
             .map_err(|mistake| in_words(&mistake))?;
         let watcher =
             Watcher::new(Arc::new(KeptFiles), settings, Arc::clone(&live), Instant::now());
-        Ok((Tls::new(plan, terminator, watcher), live))
+        Ok((Tls::new(plan, terminator, watcher, shared), live))
     }
 }
 

@@ -2,16 +2,17 @@
 
 use crate::connection;
 use crate::limit::Limiter;
+use crate::layer::KeptFiles;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
-use crate::tls::files::Files;
 use crate::tls::mistake::Mistake;
 use crate::tls::terminate::Terminator;
-use crate::tls::watch::{Change, Watcher};
+use crate::tls::tickets::Tickets;
+use crate::tls::watch::{Change, INTERVAL, Watcher};
 use eclusa_config::plan;
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
-use eclusa_proxy::layer7::{Arrival, Service};
+use eclusa_proxy::layer7::{Arrival, Service, ShownCertificate};
 use eclusa_wire::http1::{Leniency, Lenient, Limits};
 use std::any::Any;
 use std::collections::HashMap;
@@ -44,8 +45,25 @@ pub(crate) struct Tls {
     /// Hosts that the connection's certificate does not have are answered with 421.
     pub(crate) strict: bool,
     pub(crate) handshake_timeout: Duration,
-    watcher: Mutex<Watcher>,
+    watched: Mutex<Watched>,
+    /// Keys that several hosts share, in a file.
+    tickets: Option<Arc<Tickets>>,
 }
+
+/// Watches the certificates of a listener.
+#[derive(Debug)]
+struct Watched {
+    watcher: Watcher,
+    /// When it is to look again.
+    due: Instant,
+}
+
+/// Looks come a little early now and then; the next one would be a whole turn late.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// A look that takes long, for there are many files, comes so much more seldom: 5 % of the time is
+/// spent on it at most.
+const SHARE: u32 = 20;
 
 /// The HTTP of a listener.
 #[derive(Debug)]
@@ -76,10 +94,66 @@ pub(crate) struct PoolSite {
 pub(crate) type Pages = HashMap<u16, [Option<Arc<[u8]>>; 2]>;
 
 impl Tls {
-    pub(crate) fn new(plan: &plan::Terminate, terminator: Terminator, watcher: Watcher) -> Self {
+    pub(crate) fn new(
+        plan: &plan::Terminate,
+        terminator: Terminator,
+        watcher: Watcher,
+        tickets: Option<Arc<Tickets>>,
+    ) -> Self {
         let (strict, handshake_timeout) = (plan.strict, plan.handshake_timeout);
-        Self { terminator, strict, handshake_timeout, watcher: Mutex::new(watcher) }
+        let watched = Mutex::new(Watched { watcher, due: Instant::now() });
+        Self { terminator, strict, handshake_timeout, watched, tickets }
     }
+
+    /// Looks whether certificates were renewed, and keys of tickets.
+    fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now < watched.due {
+            return;
+        }
+        let change = watched.watcher.look(now, SystemTime::now());
+        watched.due = now + (INTERVAL - SLACK).max(now.elapsed() * SHARE);
+        drop(watched);
+        if let Some(Err(mistake)) = self.tickets.as_ref().map(|it| it.tend(&KeptFiles, now)) {
+            tell("certificate", mistake.to_string());
+        }
+        match change {
+            None => {}
+            Some(Change::Swapped { renewed, gone, warnings }) => {
+                let shown = |paths: &[PathBuf]| {
+                    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
+                };
+                let mut words = format!("certificates renewed: {}", shown(&renewed).join(", "));
+                if !gone.is_empty() {
+                    words += &format!("; gone: {}", shown(&gone).join(", "));
+                }
+                if !warnings.is_empty() {
+                    words += &format!("; {}", listed(&warnings));
+                }
+                tell("certificate", words);
+            }
+            Some(Change::Wrong(mistakes)) => {
+                let words = listed(&mistakes);
+                tell("certificate", format!("not renewed, the old one is served on: {words}"));
+            }
+            Some(Change::Right) => tell("certificate", "what was wrong is right again".into()),
+        }
+    }
+
+    fn certificates(&self) -> Vec<ShownCertificate> {
+        let store = self.terminator.store();
+        let shown = store.certificates().iter().map(|certificate| ShownCertificate {
+            name: certificate.names().first(),
+            file: certificate.file().to_owned(),
+            not_after: certificate.not_after(),
+        });
+        shown.collect()
+    }
+}
+
+fn listed(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl Http {
@@ -114,47 +188,6 @@ fn lenient(names: &[&str]) -> Lenient {
     names.iter().filter_map(|name| Leniency::from_name(name)).collect()
 }
 
-impl Site {
-    /// Looks whether certificates were renewed or files of users have changed, and tells what was over a
-    /// limit.
-    pub(crate) fn look_after(&self, files: &dyn Files, tell: &dyn Fn(&'static str, String)) {
-        if let Some(http) = &self.http {
-            http.users.look_after(files, tell);
-            http.limiter.look_after(tell, Instant::now());
-        }
-        self.look_after_tls(tell);
-    }
-
-    fn look_after_tls(&self, tell: &dyn Fn(&'static str, String)) {
-        let Some(tls) = &self.tls else { return };
-        let mut watcher = tls.watcher.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = |mistakes: &[Mistake]| {
-            mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        };
-        match watcher.look(Instant::now(), SystemTime::now()) {
-            None => {}
-            Some(Change::Swapped { renewed, gone, warnings }) => {
-                let shown = |paths: &[std::path::PathBuf]| {
-                    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
-                };
-                let mut words = format!("certificates renewed: {}", shown(&renewed).join(", "));
-                if !gone.is_empty() {
-                    words += &format!("; gone: {}", shown(&gone).join(", "));
-                }
-                if !warnings.is_empty() {
-                    words += &format!("; {}", listed(&warnings));
-                }
-                tell("certificate", words);
-            }
-            Some(Change::Wrong(mistakes)) => {
-                let words = listed(&mistakes);
-                tell("certificate", format!("not renewed, the old one is served on: {words}"));
-            }
-            Some(Change::Right) => tell("certificate", "what was wrong is right again".into()),
-        }
-    }
-}
-
 impl Service for Site {
     fn passes(&self, server_name: Option<&str>) -> bool {
         let patterns = self.http.iter().flat_map(|http| &http.plan.passthrough);
@@ -163,6 +196,20 @@ impl Service for Site {
 
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {
         connection::serve(self, arrival)
+    }
+
+    fn certificates(&self) -> Vec<ShownCertificate> {
+        self.tls.as_ref().map_or_else(Vec::new, Tls::certificates)
+    }
+
+    fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
+        if let Some(http) = &self.http {
+            http.users.look_after(&KeptFiles, tell);
+            http.limiter.look_after(tell, Instant::now());
+        }
+        if let Some(tls) = &self.tls {
+            tls.look_after(tell);
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

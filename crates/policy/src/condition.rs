@@ -3,12 +3,14 @@
 
 mod certificate;
 mod fields;
+mod listed;
 pub mod path;
 mod request;
 mod text;
 
 pub use certificate::{CertificatePatterns, ClientCertificate, Fingerprint};
 pub use fields::cookie;
+pub use listed::{List, Listed, Subject};
 pub use path::PathPattern;
 pub use request::{Asked, Request, Written};
 pub use text::{Expression, TextPattern, Values};
@@ -80,6 +82,8 @@ pub enum Condition {
     Query(Box<str>, Values),
     /// A cookie of the request.
     Cookie(Box<str>, Values),
+    /// A list in a file has the client's address, the server name or the host.
+    Listed(Listed),
 }
 
 /// A condition that has a name in the configuration.
@@ -131,6 +135,7 @@ impl Condition {
                 .server_name
                 .is_some_and(|name| patterns.iter().any(|pattern| pattern.matches(name))),
             Self::Port(ports) => ports.contains(&facts.destination.port()),
+            Self::Listed(listed) => listed.holds(facts),
             Self::ClientCertificate(patterns) => {
                 facts.client_certificate.is_some_and(|certificate| patterns.hold(certificate))
             }
@@ -167,22 +172,24 @@ impl Condition {
     /// one (`peek = "none"`) cannot answer it.
     #[must_use]
     pub fn needs_hello(&self) -> bool {
-        self.asks(&|part| matches!(part, Self::ServerName(_)))
+        self.asks(&|part| match part {
+            Self::Listed(listed) => listed.0.subject() == Subject::ServerName,
+            part => matches!(part, Self::ServerName(_)),
+        })
     }
 
     /// Whether it looks at a request anywhere: only a listener that speaks HTTP can answer it.
     #[must_use]
     pub fn needs_request(&self) -> bool {
-        self.asks(&|part| {
-            matches!(
-                part,
-                Self::Host(_)
-                    | Self::Path(_)
-                    | Self::Method(_)
-                    | Self::Header(..)
-                    | Self::Query(..)
-                    | Self::Cookie(..)
-            )
+        self.asks(&|part| match part {
+            Self::Listed(listed) => listed.0.subject() == Subject::Host,
+            Self::Host(_)
+            | Self::Path(_)
+            | Self::Method(_)
+            | Self::Header(..)
+            | Self::Query(..)
+            | Self::Cookie(..) => true,
+            _ => false,
         })
     }
 
@@ -221,6 +228,7 @@ impl fmt::Display for Condition {
             Self::Header(name, values) => field(f, "header", name, values),
             Self::Query(name, values) => field(f, "query", name, values),
             Self::Cookie(name, values) => field(f, "cookie", name, values),
+            Self::Listed(listed) => listed.fmt(f),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Host names as patterns: exact (`shop.example.com`) or wildcard (`*.example.com`).
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// The longest name DNS allows, in bytes (RFC 1035, section 2.3.4).
@@ -70,6 +71,49 @@ impl NamePattern {
                 .and_then(|front| front.strip_suffix('.'))
                 .is_some_and(|front| !front.is_empty()),
         }
+    }
+}
+
+/// Patterns, found by the name: a look-up costs the same with ten of them as with a hundred thousand.
+#[derive(Clone, Debug, Default)]
+pub struct NameSet {
+    exact: HashSet<Box<str>>,
+    suffixes: HashSet<Box<str>>,
+    /// The longest suffix: a name of hostile length is not looked up at each of its dots.
+    longest: usize,
+}
+
+impl NameSet {
+    /// Whether `name` (already in lower case, see [`fold`]) matches one of the patterns.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        if self.exact.contains(name) {
+            return true;
+        }
+        if self.suffixes.is_empty() {
+            return false;
+        }
+        let mut suffixes = name.match_indices('.').filter(|(at, _)| *at > 0);
+        suffixes.any(|(at, _)| {
+            let suffix = &name[at + 1..];
+            suffix.len() <= self.longest && self.suffixes.contains(suffix)
+        })
+    }
+}
+
+impl FromIterator<NamePattern> for NameSet {
+    fn from_iter<I: IntoIterator<Item = NamePattern>>(patterns: I) -> Self {
+        let mut set = Self::default();
+        for pattern in patterns {
+            match pattern {
+                NamePattern::Exact(name) => drop(set.exact.insert(name)),
+                NamePattern::Wildcard(suffix) => {
+                    set.longest = set.longest.max(suffix.len());
+                    set.suffixes.insert(suffix);
+                }
+            }
+        }
+        set
     }
 }
 

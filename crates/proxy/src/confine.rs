@@ -2,6 +2,7 @@
 
 use crate::admin::state_directory;
 use crate::keeper;
+use crate::laid_out::archive_of;
 use eclusa_config::plan::{Confine, Plan};
 use eclusa_sys::confine::{
     Capability, Files, Unlisted, drop_capabilities, restrict_calls, restrict_files,
@@ -92,6 +93,7 @@ fn files(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> Files {
     files.read.extend(config.into_iter().flat_map(directories));
     if !has_keeper {
         files.read.extend(plan.files().flat_map(directories));
+        files.read.extend(plan.certificates().flat_map(of_certificates));
         // Who else listens on an address.
         files.read.push("/proc".into());
     }
@@ -118,6 +120,12 @@ fn directories(path: &Path) -> Vec<PathBuf> {
     parents.filter(|parent| parent.parent().is_some()).collect()
 }
 
+/// Of a directory of certificates: itself, and where certbot's links lead.
+fn of_certificates(path: &Path) -> Vec<PathBuf> {
+    let real = std::fs::canonicalize(path).ok().filter(|real| real.is_dir());
+    real.into_iter().flat_map(|real| [archive_of(&real), Some(real)]).flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,5 +135,21 @@ mod tests {
         assert_eq!(directories(Path::new("/eclusa.toml")), Vec::<PathBuf>::new());
         assert_eq!(directories(Path::new("/nowhere/a.toml")), [PathBuf::from("/nowhere")]);
         assert_eq!(directories(Path::new("a.toml")), [PathBuf::from(".")]);
+    }
+
+    #[test]
+    fn certificates_are_read_where_certbot_s_links_lead() {
+        let name = format!("eclusa-confine-{}", std::process::id());
+        let root = std::env::temp_dir().join(name);
+        let live = root.join("live/shop.test");
+        std::fs::create_dir_all(&live).unwrap();
+        std::fs::write(live.join("cert.pem"), "").unwrap();
+        let root = root.canonicalize().unwrap();
+        let of = |path: &str| of_certificates(&root.join(path));
+        let at = |path: &str| root.join(path);
+        assert_eq!(of("live"), [at("archive"), at("live")]);
+        assert_eq!(of("live/shop.test"), [at("archive/shop.test"), at("live/shop.test")]);
+        assert_eq!(of("live/shop.test/cert.pem"), Vec::<PathBuf>::new(), "its directory is");
+        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -1,6 +1,7 @@
-//! The files that the configuration names: certificates, keys, tokens. The engine may not be allowed
-//! to open them; its keeper is.
+//! The files that the configuration names: certificates, keys, tokens, lists. The engine may not be
+//! allowed to open them, or to look at them; its keeper is.
 
+use crate::found::{self, Entry, Kind};
 use crate::keeper::Client;
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,11 +22,31 @@ pub(crate) fn ask(keeper: Arc<Client>) {
 /// # Errors
 /// What the system says, or the keeper's reason.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    match (File::open(path), KEEPER.get()) {
+    or_keeper(File::open(path), |keeper| keeper.open(path))
+}
+
+/// What is at a path, as [`open`] opens it.
+///
+/// # Errors
+/// As [`open`]; `NotFound` where nothing is.
+pub(crate) fn look(path: &Path) -> io::Result<Kind> {
+    or_keeper(found::look(path), |keeper| keeper.look(path))
+}
+
+/// What a directory of certificates holds, and what the directories in it hold.
+///
+/// # Errors
+/// As [`open`]; `InvalidData` for more than [`found::ENTRIES_MAX`] entries.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<Entry>> {
+    or_keeper(found::list(directory), |keeper| keeper.list(directory))
+}
+
+fn or_keeper<T>(own: io::Result<T>, ask: impl FnOnce(&Client) -> io::Result<T>) -> io::Result<T> {
+    match (own, KEEPER.get()) {
         (Err(error), Some(keeper)) if error.kind() == io::ErrorKind::PermissionDenied => {
-            keeper.open(path)
+            ask(keeper)
         }
-        (opened, _) => opened,
+        (own, _) => own,
     }
 }
 

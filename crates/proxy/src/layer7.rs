@@ -6,10 +6,13 @@ mod count;
 
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
+pub use crate::any_certificate::AnyCertificate;
+pub use crate::observe::{End, Exchange, ExchangeTimes, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
 pub use count::IdleGauge;
 
 use crate::engine::{Guards, Worker};
+use crate::found::{self, Kind};
 use crate::listener::{Address, Listener};
 use crate::observe::{Line, Record};
 use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
@@ -26,12 +29,12 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
 
 /// The services of a plan, by the names of their listeners.
@@ -54,7 +57,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// What cannot be had, in words: the file, the mistake and the remedy.
     fn prepare(&self, plan: &Plan) -> Result<Services, String>;
 
-    /// Looks after what it has made; called some times a second, on no worker. `tell` writes an event
+    /// Looks after what all services share; called some times a second, on no worker. `tell` writes an event
     /// of a kind to the log.
     fn look_after(&self, tell: &dyn Fn(&'static str, String));
 }
@@ -65,6 +68,24 @@ pub trait Layer: fmt::Debug + Send + Sync {
 /// What the system says, or the keeper's reason.
 pub fn open(path: &Path) -> io::Result<File> {
     crate::files::open(path)
+}
+
+/// What is at a path that the configuration names; where this process may not look, through the
+/// keeper.
+///
+/// # Errors
+/// As [`open`]; `NotFound` where nothing is.
+pub fn look(path: &Path) -> io::Result<Kind> {
+    crate::files::look(path)
+}
+
+/// What a directory of certificates holds that the configuration names, and what the directories in
+/// it hold; where this process may not look, through the keeper.
+///
+/// # Errors
+/// As [`open`]; `InvalidData` for more than [`found::ENTRIES_MAX`] entries.
+pub fn list(directory: &Path) -> io::Result<Vec<found::Entry>> {
+    crate::files::list(directory)
 }
 
 /// Makes the end of a connection a reset, so that its peer does not take it for one in good order.
@@ -81,8 +102,30 @@ pub trait Service: fmt::Debug + Send + Sync {
     /// Serves a connection to its end, on the thread of its worker.
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>>;
 
+    /// The certificates that it shows its clients, each once.
+    fn certificates(&self) -> Vec<ShownCertificate> {
+        Vec::new()
+    }
+
+    /// Looks after what it was made of, such as files that change; called some times a second while
+    /// it is in force, on no worker. `tell` writes an event of a kind to the log.
+    fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
+        let _ = tell;
+    }
+
     /// For those who know which it is.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// A certificate that a service shows its clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownCertificate {
+    /// The first of its names.
+    pub name: String,
+    /// The file of its chain.
+    pub file: PathBuf,
+    /// The end of its life.
+    pub not_after: SystemTime,
 }
 
 /// A connection that has arrived: its preamble is read, its client may come in.

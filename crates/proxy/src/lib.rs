@@ -5,13 +5,16 @@
 //! `observe` tells what happened.
 
 pub mod admin;
+mod any_certificate;
 pub mod command;
 mod confine;
 mod control;
 pub mod drop_in;
 pub mod engine;
 mod files;
+pub mod found;
 pub mod keeper;
+pub mod laid_out;
 pub mod layer7;
 mod listener;
 pub mod observe;

@@ -17,6 +17,7 @@ pub mod netns;
 pub mod process;
 pub mod proxy_header;
 pub mod stream;
+pub mod tls;
 pub mod wait;
 
 pub use wait::{free_port, wait_until};

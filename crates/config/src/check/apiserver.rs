@@ -67,6 +67,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         listeners,
         pools,
         errors: Vec::new(),
+        lists: Vec::new(),
     }
 }
 

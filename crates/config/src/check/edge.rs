@@ -66,6 +66,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         listeners,
         pools: written.pools,
         errors,
+        lists: Vec::new(),
     }
 }
 

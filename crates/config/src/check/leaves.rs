@@ -1,6 +1,7 @@
 //! What conditions ask directly: of the connection, of the client's certificate, of the request.
 
-use super::listener::{networks, plain};
+use super::list;
+use super::listener::plain;
 use crate::document::{Data, Value};
 use crate::reader::Reader;
 use crate::reference::Key;
@@ -8,7 +9,7 @@ use crate::reference::table as keys;
 use crate::values::{self, Mistake};
 use crate::{pattern, web};
 use eclusa_policy::condition::{
-    CertificatePatterns, Condition, Networks, PathPattern, TextPattern, Values,
+    CertificatePatterns, Condition, PathPattern, Subject, TextPattern, Values,
 };
 
 /// Reads a text.
@@ -17,19 +18,15 @@ type Parse = fn(&str) -> Result<Box<str>, Mistake>;
 /// What the table of a condition, a route or a rule asks by itself.
 pub(super) fn facts(reader: &Reader<'_>) -> Vec<Condition> {
     let mut parts = Vec::new();
-    if let Some(names) = reader.texts(&keys::SERVER_NAME, values::server_name) {
-        parts.push(Condition::ServerName(plain(names.value)));
-    }
-    if let Some(networks) = networks(reader, &keys::CLIENT) {
-        parts.push(Condition::Source(Networks::new(plain(networks))));
-    }
+    let names = (Subject::ServerName, Condition::ServerName as fn(_) -> _);
+    parts.extend(list::names(reader, &keys::SERVER_NAME, values::server_name, names));
+    parts.extend(list::sources(reader, &keys::CLIENT));
     if let Some(ports) = reader.integers(&keys::PORT) {
         let ports = plain(ports.value).into_iter().filter_map(|port| u16::try_from(port).ok());
         parts.push(Condition::Port(ports.collect()));
     }
-    if let Some(hosts) = reader.texts(&keys::HOST, web::host_pattern) {
-        parts.push(Condition::Host(plain(hosts.value)));
-    }
+    let hosts = (Subject::Host, Condition::Host as fn(_) -> _);
+    parts.extend(list::names(reader, &keys::HOST, web::host_pattern, hosts));
     parts.extend(paths(reader));
     if let Some(methods) = reader.texts(&keys::METHODS, web::method) {
         parts.push(Condition::Method(plain(methods.value)));

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::plan::DeadPeer;
-use crate::reader::{Got, Reader};
+use crate::reader::{Got, Reader, Report};
 use crate::reference::Key;
 use crate::reference::table as keys;
 use crate::values;
@@ -51,10 +51,16 @@ pub(super) fn manner(reader: &Reader<'_>) -> Manner {
 /// The networks below `key`; one that is there twice is told.
 pub(super) fn networks(reader: &Reader<'_>, key: &Key) -> Option<Vec<Got<IpNet>>> {
     let networks = reader.texts(key, values::network)?.value;
+    twice(reader.report, &networks);
+    Some(networks)
+}
+
+/// Tells of networks that are there twice.
+pub(super) fn twice(report: &Report, networks: &[Got<IpNet>]) {
     let mut seen = HashMap::new();
-    for network in &networks {
+    for network in networks {
         if let Some(first) = seen.insert(network.value, network.span) {
-            reader.report.push(
+            report.push(
                 Diagnostic::warning(
                     network.span,
                     &format!("`{}` is there twice", network.value),
@@ -65,7 +71,6 @@ pub(super) fn networks(reader: &Reader<'_>, key: &Key) -> Option<Vec<Got<IpNet>>
             );
         }
     }
-    Some(networks)
 }
 
 /// Their values alone.

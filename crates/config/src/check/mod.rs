@@ -11,6 +11,7 @@ mod http;
 mod judge;
 mod layers;
 mod leaves;
+mod list;
 mod listener;
 mod log;
 mod observe;
@@ -52,10 +53,11 @@ pub(crate) fn run(
     let report = Report::new(document, diagnostics, program, (mode, open));
     let root = Some(&document.root);
     let top = Reader::new(&report, reference::root(program), String::new(), root, Span::default());
-    let plan = match program {
+    let mut plan = match program {
         Program::Apiserver => apiserver::plan(&top),
         Program::Edge => edge::plan(&top),
     };
+    plan.lists = report.lists.take();
     host::names(&report, &plan);
     let mut diagnostics = report.into_diagnostics();
     diagnostics.sort();

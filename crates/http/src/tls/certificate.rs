@@ -7,6 +7,7 @@ use super::names::Names;
 use super::pem::{self, Contents, Want};
 use super::provider;
 use aws_lc_rs::digest::{SHA256, digest};
+use eclusa_proxy::laid_out::keys_of;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, SignatureAlgorithm};
@@ -205,7 +206,7 @@ type Chain = Vec<CertificateDer<'static>>;
 type Key = PrivateKeyDer<'static>;
 
 fn no_key(chain: &Path) -> Mistake {
-    let beside = super::layout::keys_of(chain);
+    let beside = keys_of(chain);
     let beside: Vec<_> = beside.iter().map(|path| path.display().to_string()).collect();
     let name = chain.file_name().and_then(|name| name.to_str());
     let remedy = match name {

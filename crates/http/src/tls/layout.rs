@@ -15,13 +15,10 @@
 
 use super::files::{Entry, Files, Kind, Stamp};
 use super::mistake::Mistake;
+use eclusa_proxy::laid_out::{holds_certificate, keys_of};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// Endings of files that hold certificates, in a directory. The last ones are HAProxy's bundles,
-/// `shop.pem.ecdsa` beside `shop.pem.rsa`.
-const ENDINGS: [&str; 5] = ["pem", "crt", "cer", "rsa", "ecdsa"];
 
 /// A certificate to be read: where its chain is, and its key if that is not in the same file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,22 +94,17 @@ impl Survey {
         root: usize,
         directory: &Path,
     ) -> Result<(), Mistake> {
-        let unreadable = |path: &Path, error: &io::Error| Mistake::unreadable(path, error);
-        let entries = sorted(files, directory).map_err(|error| unreadable(directory, &error))?;
+        let listed = files.list(directory);
+        let entries = sorted(listed.map_err(|error| Mistake::unreadable(directory, &error))?);
         if self.certbot(root, directory, &entries, true) {
             return Ok(());
         }
         let before = self.pairs.len();
         for entry in &entries {
             let path = directory.join(&entry.name);
-            if entry.name.as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
             if entry.kind == Kind::Directory {
-                let inner = sorted(files, &path).map_err(|error| unreadable(&path, &error))?;
-                self.certbot(root, &path, &inner, false);
-            } else if path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known))
-            {
+                self.certbot(root, &path, &entry.inside, false);
+            } else if holds_certificate(&path) {
                 let key = keys_of(&path).into_iter().find(|key| has(&entries, key));
                 for path in [Some(&path), key.as_ref()].into_iter().flatten() {
                     self.note(path, &entries);
@@ -165,27 +157,14 @@ impl Survey {
     }
 }
 
-/// Where the key of a chain may be, best first.
-pub(super) fn keys_of(chain: &Path) -> Vec<PathBuf> {
-    let name = chain.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if let Some(rest) = name.strip_prefix("fullchain") {
-        return vec![chain.with_file_name(format!("privkey{rest}"))];
-    }
-    let mut keys = vec![chain.with_file_name(format!("{name}.key"))];
-    if chain.extension().is_some_and(|ending| ending != "key") {
-        keys.push(chain.with_extension("key"));
-    }
-    keys
-}
-
 fn has(entries: &[Entry], path: &Path) -> bool {
     entries.iter().any(|entry| {
         Some(entry.name.as_os_str()) == path.file_name() && entry.kind != Kind::Directory
     })
 }
 
-fn sorted(files: &dyn Files, directory: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = files.list(directory)?;
+/// In the order of their names.
+fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(entries)
+    entries
 }

@@ -80,6 +80,19 @@ impl Names {
         &self.addresses
     }
 
+    /// The first of them, as `*.example.com` is written; empty where there is none.
+    #[must_use]
+    pub fn first(&self) -> String {
+        self.all().next().unwrap_or_default()
+    }
+
+    /// All of them, as they are written.
+    fn all(&self) -> impl Iterator<Item = String> {
+        let wildcards = self.wildcards().map(|suffix| format!("*.{suffix}"));
+        let addresses = self.addresses.iter().map(IpAddr::to_string);
+        self.exact().map(str::to_owned).chain(wildcards).chain(addresses)
+    }
+
     /// Whether there is nothing that a client could compare with.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -90,10 +103,7 @@ impl Names {
 impl fmt::Display for Names {
     /// At most three of them, and how many there are beyond.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.exact().map(str::to_owned);
-        let names = names.chain(self.wildcards().map(|suffix| format!("*.{suffix}")));
-        let names = names.chain(self.addresses.iter().map(IpAddr::to_string));
-        let names: Vec<String> = names.collect();
+        let names: Vec<String> = self.all().collect();
         let shown = names.len().min(3);
         f.write_str(&names[..shown].join(", "))?;
         if names.len() > shown {

@@ -7,14 +7,11 @@ use super::files::Files;
 use super::mistake::Mistake;
 use super::provider;
 use super::terminate::MinVersion;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use eclusa_proxy::layer7::AnyCertificate;
 use rustls::client::{ClientConnection, Resumption};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, HandshakeKind, ProtocolVersion, SignatureScheme,
-};
+use rustls::{ClientConfig, Error, HandshakeKind, ProtocolVersion};
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -80,7 +77,8 @@ impl Originator {
             Trust::System => builder.with_root_certificates(bundle::system(files)?),
             Trust::Bundle(path) => builder.with_root_certificates(bundle::read(files, path)?.0),
             Trust::Anybody => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+                let anybody = Arc::new(AnyCertificate::new(provider()));
+                builder.dangerous().with_custom_certificate_verifier(anybody)
             }
         };
         let mut config = match &settings.client {
@@ -182,46 +180,5 @@ fn agreed(connection: &ClientConnection) -> Agreed {
         version: connection.protocol_version().unwrap_or(ProtocolVersion::TLSv1_3),
         alpn: connection.alpn_protocol().map(Into::into),
         resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-    }
-}
-
-/// Takes any certificate whose key signs the handshake.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

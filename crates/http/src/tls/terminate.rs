@@ -5,7 +5,7 @@ use super::files::Files;
 use super::mistake::Mistake;
 use super::provider;
 use super::serve::Chooser;
-use super::store::Live;
+use super::store::{Live, Store};
 use super::tickets::Tickets;
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::pki_types::CertificateDer;
@@ -105,6 +105,14 @@ impl Terminator {
         // with two connections at once loses nothing; and the chain of a client is in each ticket.
         config.send_tls13_tickets = 1;
         Ok(Self { config: Arc::new(config), live })
+    }
+}
+
+impl Terminator {
+    /// The certificates that it shows at this moment.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        self.live.load_full()
     }
 }
 

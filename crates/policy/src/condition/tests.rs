@@ -43,6 +43,49 @@ fn a_mapped_address_is_its_v4_self() {
     assert!(!condition.holds(&facts("::ffff:10.0.4.1", 1, None)));
 }
 
+/// A list of one name and one address.
+#[derive(Debug)]
+struct One(Subject);
+
+impl List for One {
+    fn file(&self) -> &std::path::Path {
+        std::path::Path::new("/lists/one.txt")
+    }
+
+    fn subject(&self) -> Subject {
+        self.0
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        name == "shop.test"
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        address == IpAddr::from([10, 0, 0, 1])
+    }
+}
+
+#[test]
+fn a_list_is_asked_for_its_subject() {
+    let of = |subject| Condition::Listed(Listed(Arc::new(One(subject))));
+    let request = Written::get("shop.test", "/");
+    let asked = Asked::new(&request);
+    let facts = |source, name| Facts { request: Some(&asked), ..facts(source, 443, name) };
+    assert!(of(Subject::Source).holds(&facts("10.0.0.1", None)));
+    assert!(!of(Subject::Source).holds(&facts("10.0.0.2", Some("shop.test"))));
+    assert!(of(Subject::ServerName).holds(&facts("::1", Some("shop.test"))));
+    assert!(!of(Subject::ServerName).holds(&facts("10.0.0.1", None)));
+    assert!(of(Subject::Host).holds(&facts("::1", None)));
+    let unread =
+        super::Facts::of_connection([10, 0, 0, 1].into(), facts("::1", None).destination, None);
+    assert!(!of(Subject::Host).holds(&unread), "there is no request");
+    assert!(of(Subject::Host).needs_request() && !of(Subject::Host).needs_hello());
+    assert!(of(Subject::ServerName).needs_hello() && !of(Subject::ServerName).needs_request());
+    assert_eq!(of(Subject::Host).to_string(), "host in @/lists/one.txt");
+    assert_eq!(of(Subject::Host), of(Subject::Host));
+    assert_ne!(of(Subject::Host), of(Subject::ServerName));
+}
+
 fn regex(text: &str) -> Expression {
     Expression::new(regex::bytes::RegexBuilder::new(text).unicode(false).build().unwrap())
 }

@@ -8,7 +8,9 @@
 
 mod bind;
 mod care;
+mod expiries;
 mod listening;
+mod lists;
 mod reload;
 mod seat;
 mod sessions;
@@ -33,6 +35,7 @@ use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bind::Bound;
+use eclusa_config::list::List;
 use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Key, Tier};
@@ -110,6 +113,9 @@ pub(crate) struct Shared {
     /// The pools that the configuration names, in its order.
     pools: ArcSwap<Vec<Arc<Pool>>>,
     pub(crate) program: Program,
+    /// Who serves the listeners that ask for more than TCP, and the lists that conditions ask.
+    services: ArcSwap<Services>,
+    lists: ArcSwap<Vec<Arc<List>>>,
     /// Where it listens.
     addresses: ArcSwap<Vec<SocketAddr>>,
     /// The listening sockets outlive this process ([`Sockets::they_stay`]).
@@ -171,6 +177,8 @@ impl Shared {
             now: self.time(),
             routed: (0..pools.len()).filter(|&index| is_used(&pools[index])).collect(),
             pools,
+            services: self.services.load_full(),
+            lists: self.lists.load_full(),
             sessions: self.seats.iter().map(Seat::sessions).collect(),
             permits: self.sessions_max.saturating_sub(self.permits.available_permits()),
             sessions_max: self.sessions_max,
@@ -296,6 +304,8 @@ impl Engine {
             routed: ArcSwap::from_pointee(routed(plan)),
             pools: ArcSwap::new(pools),
             program: plan.program,
+            services: ArcSwap::from_pointee(services),
+            lists: ArcSwap::from_pointee(plan.lists.clone()),
             addresses: ArcSwap::from_pointee(bound.iter().map(Bound::address).collect()),
             sockets_stay: sockets.they_stay(),
             seats: seats.into(),

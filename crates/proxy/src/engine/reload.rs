@@ -108,6 +108,7 @@ impl Engine {
         // From here on nothing can fail.
         self.shared.swap_pools(&pools, plan);
         changes.tell_pools();
+        self.shared.lists.store(Arc::new(plan.lists.clone()));
         let gone = self.shared.swap_listeners(&mut control, plan, (&pools, &services), added);
         let mut left = Some(changes);
         wait_until(Instant::now() + PATIENCE, || {
@@ -198,6 +199,7 @@ impl Shared {
         for bound in &gone {
             bound.address.set_gone();
         }
+        self.services.store(Arc::new(services.clone()));
         for bound in &added {
             self.hand_out(bound);
         }

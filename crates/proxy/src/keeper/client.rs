@@ -3,6 +3,7 @@
 use super::instance::InstanceError;
 use super::message::{Answer, Ask, MESSAGE_MAX, STATUS_MAX, VERSION};
 use super::sockets::Wanted;
+use crate::found::{Entry, Kind};
 use eclusa_sys::channel::{self, Received};
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// How long the keeper may take to answer before it counts as gone.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a listing at most: names of 255 bytes, each byte written as a number.
+const LIST_MAX: u64 = 64 << 20;
 
 /// The engine's end of the channel. Questions block until they are answered, some milliseconds;
 /// one at a time. What is only told does not wait.
@@ -131,12 +134,34 @@ impl Client {
     /// `PermissionDenied` where the configuration does not name it, or a link leads out of its
     /// directory; what the system says of it.
     pub fn open(&self, path: &Path) -> io::Result<File> {
-        match self.ask(&Ask::Open { path: path.to_owned() })? {
-            (Answer::File, received) => {
-                received.into_iter().next().map(File::from).ok_or_else(unexpected)
-            }
+        self.ask_for_file(&Ask::Open { path: path.to_owned() })
+    }
+
+    /// Looks at a file or directory that the configuration names.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; `NotFound` where nothing is.
+    pub(crate) fn look(&self, path: &Path) -> io::Result<Kind> {
+        match self.ask(&Ask::Look { path: path.to_owned() })?.0 {
+            Answer::Found { kind } => Ok(kind),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Lists a directory of certificates that the configuration names.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<Entry>> {
+        let file = self.ask_for_file(&Ask::List { directory: directory.to_owned() })?;
+        let mut text = Vec::new();
+        file.take(LIST_MAX).read_to_end(&mut text)?;
+        Ok(serde_json::from_slice(&text)?)
+    }
+
+    fn ask_for_file(&self, question: &Ask) -> io::Result<File> {
+        let (Answer::File, received) = self.ask(question)? else { return Err(unexpected()) };
+        received.into_iter().next().map(File::from).ok_or_else(unexpected)
     }
 
     /// The configuration that was in force when the engine before this one ended.
@@ -144,8 +169,7 @@ impl Client {
     /// # Errors
     /// There was none.
     pub(crate) fn last_good(&self) -> io::Result<String> {
-        let (Answer::File, received) = self.ask(&Ask::LastGood)? else { return Err(unexpected()) };
-        let file = received.into_iter().next().map(File::from).ok_or_else(unexpected)?;
+        let file = self.ask_for_file(&Ask::LastGood)?;
         let mut text = String::new();
         file.take(eclusa_config::FILE_MAX as u64).read_to_string(&mut text)?;
         Ok(text)

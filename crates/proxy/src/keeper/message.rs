@@ -2,12 +2,13 @@
 //! file, so a version that differs is a mistake of whoever started the engine.
 
 use super::sockets::Wanted;
+use crate::found::Kind;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The version of these messages.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 /// Bytes of a message at most: a path may have 4096, each written as up to six.
 pub(super) const MESSAGE_MAX: usize = 32 * 1024;
 /// Bytes of a status at most; systemd shows one line.
@@ -30,6 +31,11 @@ pub(super) enum Ask {
     ReleaseAll,
     /// A file of the configuration, for reading. Answer: `File`.
     Open { path: PathBuf },
+    /// What is at a path of the configuration. Answer: `Found`.
+    Look { path: PathBuf },
+    /// What a directory of certificates of the configuration holds. Answer: `File`, with the entries
+    /// as JSON.
+    List { directory: PathBuf },
     /// The text of the configuration with this digest is in force; the keeper reads it as well before
     /// somebody changes the file again. Answer: `Done`.
     InForce { digest: u64 },
@@ -69,6 +75,8 @@ pub(super) enum Answer {
     Sockets { left: usize },
     /// The file, or a text in memory, comes with this message.
     File,
+    /// This is there.
+    Found { kind: Kind },
     /// It is not to be had.
     Refused { message: String },
     /// The system refused it: an error number of Linux.

@@ -17,6 +17,7 @@ mod client;
 mod instance;
 mod listed;
 mod message;
+mod opens;
 mod process;
 mod requests;
 mod signals;

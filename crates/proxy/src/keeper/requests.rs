@@ -1,8 +1,8 @@
 //! What the engine asks for, and what it gets.
 
 use super::Keeper;
-use super::listed::Refusal;
 use super::message::{Answer, Ask, VERSION};
+use super::opens::Refusal;
 use super::sockets::Wanted;
 use super::tell::Line;
 use eclusa_sys::channel::DESCRIPTORS_MAX;
@@ -37,6 +37,8 @@ impl Keeper {
                 return self.answer(&Answer::Done, &[]);
             }
             Ask::Open { path } => return self.open(&path),
+            Ask::Look { path } => return self.look(&path),
+            Ask::List { directory } => return self.list(&directory),
             Ask::InForce { digest } => return self.in_force(digest),
             Ask::LastGood => return self.last_good(),
             Ask::Ready => self.ready(),
@@ -104,12 +106,35 @@ impl Keeper {
     fn open(&mut self, path: &Path) -> io::Result<()> {
         match self.listed.open(path) {
             Ok(file) => self.answer(&Answer::File, &[file.as_fd()]),
-            Err(Refusal::System(error)) => self.answer(&failed(&error), &[]),
-            Err(refusal) => {
-                let answer = self.refuse(refusal.to_string());
-                self.answer(&answer, &[])
-            }
+            Err(refusal) => self.not_opened(refusal),
         }
+    }
+
+    fn look(&mut self, path: &Path) -> io::Result<()> {
+        match self.listed.look(path) {
+            Ok(kind) => self.answer(&Answer::Found { kind }, &[]),
+            Err(refusal) => self.not_opened(refusal),
+        }
+    }
+
+    /// A listing may be long: it goes as a file that lies in memory.
+    fn list(&mut self, directory: &Path) -> io::Result<()> {
+        let listed = self.listed.list(directory).and_then(|entries| {
+            let text = serde_json::to_vec(&entries).map_err(io::Error::from)?;
+            Ok(memory::sealed("list", &text)?)
+        });
+        match listed {
+            Ok(file) => self.answer(&Answer::File, &[file.as_fd()]),
+            Err(refusal) => self.not_opened(refusal),
+        }
+    }
+
+    fn not_opened(&mut self, refusal: Refusal) -> io::Result<()> {
+        let answer = match refusal {
+            Refusal::System(error) => failed(&error),
+            refusal => self.refuse(refusal.to_string()),
+        };
+        self.answer(&answer, &[])
     }
 
     fn in_force(&mut self, digest: u64) -> io::Result<()> {

@@ -1,7 +1,9 @@
 //! The state of an engine at one moment, for those who ask: the page of metrics, health, status.
 
 use crate::admin::AdminState;
+use crate::layer7::Services;
 use crate::pool::{Endpoint, Pool};
+use eclusa_config::list::List;
 use eclusa_config::plan::Program;
 use eclusa_policy::quorum::Quorum;
 use eclusa_policy::time::Time;
@@ -18,6 +20,9 @@ pub(crate) struct View {
     pub(crate) pools: Arc<Vec<Arc<Pool>>>,
     /// Of `pools`, those that a route uses.
     pub(crate) routed: Vec<usize>,
+    /// Who serves listeners that ask for more than TCP.
+    pub(crate) services: Arc<Services>,
+    pub(crate) lists: Arc<Vec<Arc<List>>>,
     /// Sessions by worker.
     pub(crate) sessions: Vec<u32>,
     /// Permits that are taken, and how many there are.

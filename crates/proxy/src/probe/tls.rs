@@ -2,19 +2,16 @@
 
 use super::certificate::FileCertificate;
 use super::first_byte::Noted;
+use crate::any_certificate::AnyCertificate;
 use crate::files;
 use crate::pool::Endpoint;
 use eclusa_config::plan::TlsProbe;
 use eclusa_policy::verdict::TlsFault;
 use rustls::client::WantsClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
-    SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, Error, ProtocolVersion, RootCertStore};
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
@@ -52,7 +49,7 @@ impl Tls {
             Some(path) => builder.with_root_certificates(roots(path, &mut certificates)?),
             None => builder
                 .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))),
+                .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider))),
         };
         let mut config = match &plan.client {
             Some((certificate, key)) => {
@@ -189,46 +186,4 @@ fn roots(path: &Path, told: &mut Vec<FileCertificate>) -> Result<RootCertStore, 
         return Err(failed(&"no certificate in it"));
     }
     Ok(roots)
-}
-
-/// Takes any certificate whose key signs the handshake: without a CA a probe asks whether the
-/// endpoint speaks TLS, not who it is.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -26,7 +26,8 @@ pub static SERVER_NAME: Key = Key {
     kind: Kind::List(&Kind::ServerName),
     default: Default::Words("any, or none"),
     help: "The server name of the ClientHello is one of these; `*.example.com` stands for every \
-           name below `example.com`.",
+           name below `example.com`, and `@/etc/eclusa/names.txt` for the names in that file, one a \
+           line, as with `source`.",
 };
 
 /// Condition: client.
@@ -34,7 +35,9 @@ pub static CLIENT: Key = Key {
     name: "source",
     kind: Kind::List(&Kind::Network),
     default: Default::Words("any"),
-    help: "The client's address lies in one of these networks.",
+    help: "The client's address lies in one of these networks; `@/etc/eclusa/partners.txt` stands for \
+           those in that file, one a line, `#` begins a comment. The file is watched: a change is \
+           taken within a second, and one with a mistake is not (event `list_refused`).",
 };
 
 /// Condition: port.
@@ -51,7 +54,8 @@ pub static HOST: Key = Key {
     kind: Kind::List(&Kind::HostPattern),
     default: Default::Words("any"),
     help: "HTTP: the host of the request is one of these, whatever its port; `*.example.com` stands \
-           for every name below `example.com`.",
+           for every name below `example.com`, and `@/etc/eclusa/hosts.txt` for the names in that \
+           file, one a line, as with `source`.",
 };
 
 /// Condition: path.

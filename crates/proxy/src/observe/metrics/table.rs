@@ -153,6 +153,15 @@ table! {
         "From accept until what the client has to say first was read (PROXY header, ClientHello).";
     SESSION_TIME: Histogram Seconds "eclusa_listener_session_seconds" ["listener"]
         "From accept to the end of the session.";
+    LISTENER_CERTIFICATE_END: Gauge Seconds "eclusa_listener_certificate_expiry_timestamp_seconds"
+        ["listener", "name", "file"]
+        "When a certificate that the listener shows ends; `name`: the first of its names.";
+}
+"Lists in files" {
+    LIST_ENTRIES: Gauge Things "eclusa_list_entries" ["file", "of"]
+        "Entries of a list that conditions ask; `of`: what they are compared with, `source`, `sni` or `host`.";
+    LIST_REFUSED: Gauge Things "eclusa_list_refused" ["file", "of"]
+        "1 while the file of the list is wrong or cannot be read, and what it said before holds.";
 }
 "Pools" {
     POOL_AVAILABLE: Gauge Things "eclusa_pool_available" ["pool"]

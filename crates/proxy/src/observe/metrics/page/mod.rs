@@ -3,6 +3,7 @@
 
 mod endpoints;
 mod exchanges;
+mod files;
 mod listeners;
 mod pools;
 mod program;
@@ -19,6 +20,7 @@ pub(crate) fn render(metrics: &Metrics, view: &View) -> String {
     let mut page = Page(String::with_capacity((16 << 10) + endpoints * 3072));
     program::write(&mut page, metrics, view);
     listeners::write(&mut page, metrics);
+    files::write(&mut page, view);
     pools::write(&mut page, view);
     exchanges::write(&mut page, metrics, view);
     endpoints::write(&mut page, metrics, view);
