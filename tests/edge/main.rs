@@ -4,10 +4,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bed;
+mod clients;
+mod corpus;
 mod ends;
 mod faults;
 mod hostile;
+mod hostile_answers;
+mod hostile_raw;
+mod readers;
 mod recorder;
 mod reload;
 mod reply;
 mod shows;
+mod streams;
+
+#[path = "../../crates/wire/tests/http1/table.rs"]
+mod table;
