@@ -36,15 +36,21 @@ pool = "shop-proxied"
 [[listener.plain.route]]
 host = ["tls.test"]
 pool = "shop-tls"
+[[listener.plain.route]]
+host = ["tlsproxied.test"]
+pool = "shop-tls-proxied"
 
 [listener.secure]
 listen = ["192.168.1.2:443"]
 tls = { certificates = ["{certificate}"] }
-http = { passthrough = ["raw.test"] }
+http = { passthrough = ["raw.test", "rawproxied.test"] }
 pool = "recorder"
 [[listener.secure.route]]
 server_name = ["raw.test"]
 pool = "raw"
+[[listener.secure.route]]
+server_name = ["rawproxied.test"]
+pool = "raw-proxied"
 [[listener.secure.route]]
 host = ["shop.test"]
 pool = "shop"
@@ -54,6 +60,9 @@ pool = "shop-proxied"
 [[listener.secure.route]]
 host = ["tls.test"]
 pool = "shop-tls"
+[[listener.secure.route]]
+host = ["tlsproxied.test"]
+pool = "shop-tls-proxied"
 
 [listener.carried]
 listen = ["192.168.1.2:8443"]
@@ -72,8 +81,17 @@ send_proxy = "v2"
 [pool.shop-tls]
 endpoints = ["10.0.1.100:443"]
 tls = { ca = "{ca}", server_name = "tls.test" }
+[pool.shop-tls-proxied]
+endpoints = ["10.0.1.100:444"]
+probe = { kind = "none" }
+tls = { ca = "{ca}", server_name = "tls.test" }
+send_proxy = "v2"
 [pool.raw]
 endpoints = ["10.0.1.100:443"]
+[pool.raw-proxied]
+endpoints = ["10.0.1.100:444"]
+probe = { kind = "none" }
+send_proxy = "v2"
 "#;
 
 /// Everything that runs. In the order in which it must end.
@@ -81,7 +99,7 @@ endpoints = ["10.0.1.100:443"]
 pub(crate) struct Bed {
     pub(crate) edge: Product,
     pub(crate) recorder: Recorder,
-    _nginx: Option<Peer>,
+    nginx: Option<Peer>,
     pub(crate) client: Host,
     pub(crate) ca: PathBuf,
     config: String,
@@ -103,7 +121,7 @@ impl Bed {
     fn with(nginx: bool, more: &str) -> Self {
         let cluster = Cluster::new(Shape { masters: 0, workers: 1, ..Shape::default() }).unwrap();
         let (ca, files) = (Ca::new(), Scratch::new("edge").unwrap());
-        let names = ["shop.test", "proxied.test", "tls.test", "app.test"];
+        let names = ["shop.test", "proxied.test", "tls.test", "tlsproxied.test", "app.test"];
         let edge = ca.leaf(&names).write(files.path(), "edge").unwrap();
         let ca_file = files.write("ca.pem", ca.pem()).unwrap();
         let nginx = nginx.then(|| start_nginx(&cluster, &files, &ca));
@@ -114,7 +132,7 @@ impl Bed {
         let config = format!("{config}{more}");
         let edge = Program::Edge.start(Some(&cluster.host("edge")), &config);
         let client = cluster.host("outside1");
-        Self { edge, recorder, _nginx: nginx, client, ca: ca_file, config, _files: files, cluster }
+        Self { edge, recorder, nginx, client, ca: ca_file, config, _files: files, cluster }
     }
 
     /// A host of the cluster.
@@ -125,6 +143,11 @@ impl Bed {
     /// One more recording endpoint.
     pub(crate) fn another_recorder(&self, address: &str) -> Recorder {
         Recorder::start(&self.cluster.host("worker1"), address)
+    }
+
+    /// The host that the endpoints are on.
+    pub(crate) fn worker(&self) -> Host {
+        self.cluster.host("worker1")
     }
 
     /// A connection of an outside client.
@@ -155,6 +178,12 @@ impl Bed {
         })
     }
 
+    /// nginx's log: `$remote_addr $server_port $scheme $http_x_forwarded_for $http_x_forwarded_proto
+    /// $host $request_uri`.
+    pub(crate) fn nginx_log(&self) -> String {
+        self.nginx.as_ref().map(|nginx| nginx.file("access.log")).unwrap_or_default()
+    }
+
     /// What a program says that runs at the client.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Result<String, String> {
         self.client.run(program, arguments).map_err(|error| error.to_string())
@@ -164,7 +193,8 @@ impl Bed {
     pub(crate) fn curl(&self, arguments: &[&str]) -> Result<String, String> {
         let mut all = vec!["-sS".to_owned(), "--max-time".into(), "20".into()];
         all.extend(["--cacert".into(), self.ca.display().to_string()]);
-        for name in ["shop.test", "proxied.test", "tls.test", "raw.test", "app.test"] {
+        let tls = ["tls.test", "tlsproxied.test", "raw.test", "rawproxied.test"];
+        for name in [&["shop.test", "proxied.test", "app.test"], &tls[..]].concat() {
             for port in [80, 443, 8443] {
                 all.extend(["--resolve".into(), format!("{name}:{port}:192.168.1.2")]);
             }
@@ -174,10 +204,11 @@ impl Bed {
     }
 }
 
-/// nginx on a virtual address: 80, 81 behind a PROXY header, 443 with TLS. What it does not answer
+/// nginx on a virtual address: 80, 81 behind a PROXY header, 443 with TLS, 444 with both. What it does not answer
 /// itself it passes on to the recorder, as an ingress controller does.
 fn start_nginx(cluster: &Cluster, files: &Scratch, ca: &Ca) -> Peer {
-    let leaf = ca.leaf(&["tls.test", "raw.test"]).write(files.path(), "nginx").unwrap();
+    let leaf =
+        ca.leaf(&["tls.test", "raw.test", "rawproxied.test"]).write(files.path(), "nginx").unwrap();
     let (certificate, key) = (leaf.certificate.display(), leaf.key.display());
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String =
@@ -191,6 +222,7 @@ fn start_nginx(cluster: &Cluster, files: &Scratch, ca: &Ca) -> Peer {
          client_max_body_size 0;\n\
          map $http_upgrade $passed_on {{ default upgrade; '' ''; }}\n\
          server {{ listen {vip}:80; listen {vip}:443 ssl; listen {vip}:81 proxy_protocol;\n\
+         listen {vip}:444 ssl proxy_protocol;\n\
          set_real_ip_from 10.0.0.9; real_ip_header proxy_protocol;\n\
          ssl_certificate {certificate}; ssl_certificate_key {key};\n\
          location /who {{ return 200 '$remote_addr $http_x_forwarded_for $scheme $host'; }}\n\
@@ -199,7 +231,7 @@ fn start_nginx(cluster: &Cluster, files: &Scratch, ca: &Ca) -> Peer {
          proxy_set_header Connection $passed_on; }} }} }}\n"
     );
     let worker = cluster.host("worker1");
-    let peer = Peer::nginx(Some(&worker), &config, &[80, 81, 443]).unwrap();
+    let peer = Peer::nginx(Some(&worker), &config, &[80, 81, 443, 444]).unwrap();
     let address = format!("{vip}:81").parse().unwrap();
     wait_until(PATIENCE, vip, || try_connect(&worker, address, PATIENCE).is_ok());
     peer

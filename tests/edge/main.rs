@@ -5,17 +5,26 @@
 
 mod bed;
 mod certbot;
+mod clients;
+mod corpus;
 mod ends;
 mod errors;
 mod faults;
 mod figures;
 mod hostile;
+mod hostile_answers;
+mod hostile_raw;
 mod limits;
+mod lists;
 mod metrics;
 mod passwords;
-mod lists;
+mod readers;
 mod recorder;
 mod reload;
 mod renewal;
 mod reply;
 mod shows;
+mod streams;
+
+#[path = "../../crates/wire/tests/http1/table.rs"]
+mod table;

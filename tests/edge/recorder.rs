@@ -11,16 +11,29 @@ use std::time::Duration;
 /// How long it waits for whatever it waits for.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Where the paths of scripted answers begin.
+const SCRIPTED: &str = "/scripted/";
+
 #[derive(Debug, Default)]
 struct Shared {
     /// What came, connection by connection.
     seen: Mutex<Vec<Vec<u8>>>,
     /// Connections that stand.
     open: Mutex<usize>,
+    /// Answers for paths that [`Recorder::will_answer`] gave.
+    answers: Mutex<Vec<Scripted>>,
     /// Turns that [`Recorder::go_on`] has given.
     turns: Mutex<usize>,
     turned: Condvar,
     over: AtomicBool,
+}
+
+/// An answer byte by byte.
+#[derive(Clone, Debug)]
+struct Scripted {
+    bytes: Vec<u8>,
+    /// The end of the stream comes behind it; else the connection is left to who asked.
+    ends: bool,
 }
 
 /// The endpoint; gone when dropped.
@@ -70,10 +83,17 @@ impl Recorder {
         *self.shared.open.lock().unwrap()
     }
 
+    /// The path that has these bytes answered, be they as many as they like; with `ends` the end of
+    /// the stream behind them.
+    pub(crate) fn will_answer(&self, bytes: &[u8], ends: bool) -> String {
+        let mut answers = self.shared.answers.lock().unwrap();
+        answers.push(Scripted { bytes: bytes.to_vec(), ends });
+        format!("{SCRIPTED}{}", answers.len() - 1)
+    }
+
     /// What waits for its turn goes on.
     pub(crate) fn go_on(&self) {
-        *self.shared.turns.lock().unwrap() += 1;
-        self.shared.turned.notify_all();
+        self.shared.give_turn();
     }
 }
 
@@ -89,6 +109,16 @@ impl Drop for Recorder {
 }
 
 impl Shared {
+    fn scripted(&self, path: &str) -> Option<Scripted> {
+        let number: usize = path.strip_prefix(SCRIPTED)?.parse().ok()?;
+        self.answers.lock().unwrap().get(number).cloned()
+    }
+
+    fn give_turn(&self) {
+        *self.turns.lock().unwrap() += 1;
+        self.turned.notify_all();
+    }
+
     fn wait_for_turn(&self, number: usize) {
         let turns = self.turns.lock().unwrap();
         let waits = |turns: &mut usize| *turns < number;
@@ -163,12 +193,27 @@ fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             loop {
                 let size = inbox.until(b"\r\n")?;
                 let size = usize::from_str_radix(&size, 16).map_err(io::Error::other)?;
-                body.extend(inbox.exactly(size)?);
-                inbox.until(b"\r\n")?;
                 if size == 0 {
+                    // Trailers, and the empty line.
+                    while !inbox.until(b"\r\n")?.is_empty() {}
                     break;
                 }
+                body.extend(inbox.exactly(size)?);
+                inbox.until(b"\r\n")?;
             }
+        }
+        if let Some(scripted) = shared.scripted(&path) {
+            (&mut &*stream).write_all(&scripted.bytes)?;
+            if scripted.ends {
+                stream.shutdown(Shutdown::Write)?;
+            }
+            // Whatever was meant by it: what follows is another connection's.
+            let _ = inbox.more();
+            return stream.shutdown(Shutdown::Both);
+        }
+        if head.starts_with("HEAD ") {
+            (&mut &*stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")?;
+            continue;
         }
         if !answer(stream, shared, &mut inbox, &path, &body)? {
             return stream.shutdown(Shutdown::Both);
@@ -188,17 +233,14 @@ fn answer(
         |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
     match path {
         "/length" => stream.write_all(whole(&body.len().to_string()).as_bytes())?,
-        "/events" => {
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
-                        Transfer-Encoding: chunked\r\n\r\n";
-            stream.write_all(head.as_bytes())?;
-            for number in 1..=3 {
-                shared.wait_for_turn(number);
-                let event = format!("data: {number}\n\n");
-                stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
-            }
-            shared.wait_for_turn(4);
-            stream.write_all(b"0\r\n\r\n")?;
+        "/events" => events(stream, shared)?,
+        "/stream" => {
+            asked_events(stream, shared)?;
+            return Ok(false);
+        }
+        "/turn" => {
+            shared.give_turn();
+            stream.write_all(whole(path).as_bytes())?;
         }
         "/socket" => {
             let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
@@ -238,6 +280,31 @@ fn answer(
         },
     }
     Ok(true)
+}
+
+/// Events, and an end, each in its turn.
+fn events(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                Transfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    for number in 1..=3 {
+        shared.wait_for_turn(number);
+        let event = format!("data: {number}\n\n");
+        stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
+    }
+    shared.wait_for_turn(4);
+    stream.write_all(b"0\r\n\r\n")
+}
+
+/// Events that are asked for one by one, by requests for `/turn` behind the head of the answer.
+fn asked_events(mut stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    let before = *shared.turns.lock().unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")?;
+    for number in 1..=3 {
+        shared.wait_for_turn(before + number);
+        stream.write_all(format!("data: {number}\n\n").as_bytes())?;
+    }
+    Ok(())
 }
 
 /// `/raw/HEX`: these bytes are the answer.

@@ -3,22 +3,40 @@
 
 use crate::bed::{Bed, PLAIN};
 use crate::reply::Wire;
+use e2e::client::missing;
 use e2e::proof::{Item, size, wrong_of};
 use eclusa_testkit::netns::skipped;
+use std::path::Path;
+use std::process::Command;
 
 /// The address of the clients.
 const CLIENT: &str = "203.0.113.11";
 
 /// How an application is asked, and what it must have seen: `$remote_addr $http_x_forwarded_for $scheme
 /// $host`.
-const WAYS: [(&str, &str, &str); 8] = [
+pub(crate) const WAYS: [(&str, &str, &str); 11] = [
     ("plain HTTP", "http://shop.test/who", "10.0.0.9 203.0.113.11 http shop.test"),
     ("TLS termination", "https://shop.test/who", "10.0.0.9 203.0.113.11 http shop.test"),
     ("plain, PROXY", "http://proxied.test/who", "203.0.113.11 203.0.113.11 http proxied.test"),
     ("TLS, PROXY", "https://proxied.test/who", "203.0.113.11 203.0.113.11 http proxied.test"),
     ("plain, TLS to the VIP", "http://tls.test/who", "10.0.0.9 203.0.113.11 https tls.test"),
     ("TLS, TLS to the VIP", "https://tls.test/who", "10.0.0.9 203.0.113.11 https tls.test"),
+    (
+        "plain, TLS to the VIP, PROXY",
+        "http://tlsproxied.test/who",
+        "203.0.113.11 203.0.113.11 https tlsproxied.test",
+    ),
+    (
+        "TLS, TLS to the VIP, PROXY",
+        "https://tlsproxied.test/who",
+        "203.0.113.11 203.0.113.11 https tlsproxied.test",
+    ),
     ("SNI passthrough", "https://raw.test/who", "10.0.0.9  https raw.test"),
+    (
+        "SNI passthrough, PROXY",
+        "https://rawproxied.test/who",
+        "203.0.113.11  https rawproxied.test",
+    ),
     ("TLS to TCP", "https://app.test:8443/who", "10.0.0.9  http app.test"),
 ];
 
@@ -56,30 +74,49 @@ function ask(left) {
 ask(Number(times));
 "#;
 
+/// Go's client; `None`, told as skipped, where there is no Go.
+fn go_client(test: &str) -> Option<String> {
+    if missing(test, "go") {
+        return None;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = folder.join("go-client").display().to_string();
+    let mut command = Command::new("go");
+    command.env("GO111MODULE", "off").env("GOCACHE", folder.join("go-cache"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/edge/shows/client.go");
+    let output = command.args(["build", "-o", &program, source]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Some(program)
+}
+
 #[test]
 fn every_way_leads_to_the_application_which_sees_the_client() {
-    if skipped("every_way_leads_to_the_application_which_sees_the_client") {
+    const TEST: &str = "every_way_leads_to_the_application_which_sees_the_client";
+    if skipped(TEST) {
         return;
     }
     let bed = Bed::start();
     let each = size(50, 5);
-    let ca = bed.ca.display().to_string();
+    let (ca, times) = (bed.ca.display().to_string(), each.to_string());
+    let scripts = [("Python", "python3", "-c", PYTHON), ("Node", "node", "-e", NODE)];
+    let scripts: Vec<_> =
+        scripts.into_iter().filter(|(_, program, ..)| !missing(TEST, program)).collect();
+    let go = go_client(TEST);
     let mut wrong = Vec::new();
     let mut asked = 0;
     for (way, url, seen) in WAYS {
         let wanted = vec![format!("200 {seen}"); each];
-        let times = each.to_string();
         let urls = vec![url; each];
         let curl = [&["-w", " %{http_code}\n"], &urls[..]].concat();
         let curl = bed.curl(&curl).map(|said| {
             let lines = said.lines().filter_map(|line| line.rsplit_once(' '));
             lines.map(|(body, status)| format!("{status} {body}\n")).collect::<String>()
         });
-        let clients = [
-            ("curl", curl),
-            ("Python", bed.run("python3", &["-c", PYTHON, url, &ca, &times])),
-            ("Node", bed.run("node", &["-e", NODE, url, &ca, &times])),
-        ];
+        let mut clients = vec![("curl", curl)];
+        clients.extend(scripts.iter().map(|(client, program, option, script)| {
+            (*client, bed.run(program, &[option, script, url, &ca, &times]))
+        }));
+        clients.extend(go.iter().map(|go| ("Go", bed.run(go, &[url, &ca, &times]))));
         for (client, said) in clients {
             asked += each;
             match said {
@@ -88,7 +125,7 @@ fn every_way_leads_to_the_application_which_sees_the_client() {
             }
         }
     }
-    Item::new("5.1 applications through every way, by curl, Python and Node")
+    Item::new("5.1 applications through every way, by curl, Python, Node and Go")
         .bound("every answer is the application's, and names the true client")
         .n(asked)
         .record(wrong.is_empty(), wrong_of(asked, &wrong));

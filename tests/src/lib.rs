@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod bed;
+pub mod client;
 pub mod load;
 pub mod plain;
 pub mod product;

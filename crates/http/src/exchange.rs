@@ -16,7 +16,7 @@ use eclusa_policy::rules::{Context, Decision, Edit, Scheme};
 use eclusa_proxy::layer7::{
     Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, reset_on_close,
 };
-use eclusa_wire::http1::{Body, Head, Parser, Version};
+use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -281,7 +281,7 @@ impl Run<'_> {
         if head.method() == b"CONNECT" && !self.http.plan.connect {
             return refuse(405, "CONNECT is not allowed");
         }
-        if head.host().is_empty() {
+        if head.host().is_empty() && !self.http.lenient.allows(Leniency::HostEmpty) {
             return refuse(400, "a request without a host");
         }
         if let (Some(shaken), Some(tls)) = (&self.session.tls, &self.site.tls) {

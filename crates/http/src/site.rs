@@ -216,3 +216,28 @@ impl Service for Site {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eclusa_config::reference::{Key, Kind, table};
+    use std::collections::BTreeSet;
+
+    /// `allow` of the configuration: names that the codec does not know would allow nothing.
+    #[test]
+    fn what_can_be_allowed_is_what_the_codec_knows() {
+        let names = |key: &Key| match key.kind {
+            Kind::List(Kind::Choice(names)) => *names,
+            ref other => panic!("{}: {other:?}", key.name),
+        };
+        let (requests, answers) = (names(&table::HTTP_ALLOW), names(&table::POOL_ALLOW));
+        for name in requests.iter().chain(answers) {
+            let known = Leniency::from_name(name).map(Leniency::name);
+            assert_eq!(known, Some(*name));
+        }
+        let named: BTreeSet<_> = requests.iter().chain(answers).copied().collect();
+        let known: BTreeSet<_> = Leniency::ALL.iter().map(|leniency| leniency.name()).collect();
+        assert_eq!(named, known, "each can be allowed at a listener or towards a pool");
+        assert!(lenient(requests) != Lenient::NONE && lenient(answers) != Lenient::NONE);
+    }
+}

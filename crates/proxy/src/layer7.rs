@@ -4,10 +4,9 @@
 
 mod count;
 
+pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
-pub use crate::any_certificate::AnyCertificate;
-pub use crate::observe::{End, Exchange, ExchangeTimes, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
 pub use count::IdleGauge;
 
