@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bed;
+mod endpoints;
 mod ends;
 mod faults;
 mod hostile;

@@ -230,6 +230,7 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
 
 impl Run<'_> {
     /// Serves a request whose head was read.
+    #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
     async fn serve(&mut self, head: &mut Head, pool: impl Fn(usize) -> Option<Arc<Pool>>) -> Done {
         if let Some((answer, end)) = self.screen(head) {
             return self.answer(head, &answer, &[], Some(end)).await;
@@ -287,6 +288,7 @@ impl Run<'_> {
         None
     }
 
+    #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
     async fn forward(
         &mut self,
         head: &mut Head,
