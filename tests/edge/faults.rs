@@ -124,7 +124,7 @@ fn an_endpoint_that_closes_between_exchanges_costs_none() {
     });
     let failed = failed.filter(|(_, reply)| !reply.as_ref().is_ok_and(|reply| reply.status == 200));
     let failed: Vec<_> = failed.map(|failed| format!("{failed:?}")).collect();
-    Item::new("5.3.1 endpoints that close a kept connection")
+    Item::new("5.3.13 endpoints that close a kept connection")
         .bound("0 of the exchanges after it failed")
         .n(2 * times)
         .record(failed.is_empty(), wrong_of(2 * times, &failed));

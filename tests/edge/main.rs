@@ -7,6 +7,7 @@ mod bed;
 mod certbot;
 mod clients;
 mod corpus;
+mod endpoints;
 mod ends;
 mod errors;
 mod faults;

@@ -113,11 +113,13 @@ impl Plan {
         let pools = self.pools.iter().filter_map(|pool| pool.tls.as_ref());
         let tls = self.listeners.iter().filter_map(|listener| listener.tls.as_ref());
         let http = self.listeners.iter().filter_map(|listener| listener.http.as_ref());
+        let sticky = self.pools.iter().filter_map(|pool| pool.http.sticky_key.as_ref());
         let pages = self.errors.iter().flat_map(|page| page.html.iter().chain(&page.json));
         probes
             .chain(pools.flat_map(Originate::files))
             .chain(tls.flat_map(Terminate::files))
             .chain(http.flat_map(Http::files))
+            .chain(sticky.map(PathBuf::as_path))
             .chain(pages.map(PathBuf::as_path))
             .chain(self.lists.iter().map(|list| list.file()))
     }

@@ -51,7 +51,7 @@ pub(crate) async fn carry(
     let Some((pool_site, pool)) = chosen else {
         return over(End::abort(Who::Proxy, Step::Route, "no route takes this connection"));
     };
-    let reached = connection.reach(&pool, client.socket(), Vec::new(), None).await;
+    let reached = connection.reach(&pool, client.socket(), Vec::new(), None, None).await;
     let Reached { mut stream, lease, .. } = match reached {
         Ok(reached) => reached,
         Err(unreached) => {

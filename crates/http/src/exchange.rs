@@ -234,6 +234,7 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
 
 impl Run<'_> {
     /// Serves a request whose head was read.
+    #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
     async fn serve(&mut self, head: &mut Head, pool: impl Fn(usize) -> Option<Arc<Pool>>) -> Done {
         let limited = self.http.limiter.request(&self.session.connection);
         if let Some((answer, end)) = limited.or_else(|| self.screen(head)) {
@@ -297,6 +298,7 @@ impl Run<'_> {
         None
     }
 
+    #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
     async fn forward(
         &mut self,
         head: &mut Head,

@@ -4,6 +4,7 @@
 use crate::limit::Limiter;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
+use crate::place::Sticky;
 use crate::site::{Http as HttpSite, Pages, PoolSite, Site, Tls};
 use crate::tls::files::{Entry, Files, Kind};
 use crate::tls::originate::{self, Originator, Trust};
@@ -11,6 +12,7 @@ use crate::tls::store::{self, Live, Store};
 use crate::tls::terminate::{self, Clients, MinVersion, Terminator};
 use crate::tls::tickets::Tickets;
 use crate::tls::watch::Watcher;
+use aws_lc_rs::rand::fill;
 use eclusa_config::plan::{self, Plan};
 use eclusa_policy::rules::{Act, Content};
 use eclusa_proxy::layer7::{self, Layer, Service, Services, open};
@@ -23,11 +25,16 @@ use std::time::{Instant, SystemTime};
 /// The longest file of a page.
 const PAGE_MAX: u64 = 256 << 10;
 
+/// The least bytes of a key of sticky cookies.
+const STICKY_KEY: usize = 32;
+
 /// TLS and HTTP for the listeners that ask for them.
 #[derive(Debug)]
 pub struct Http {
     tickets: Arc<Tickets>,
     passwords: Arc<Passwords>,
+    /// Of the sticky cookies of pools that have no key in a file.
+    sticky_key: [u8; STICKY_KEY],
     made: Mutex<Made>,
 }
 
@@ -43,7 +50,10 @@ struct Made {
 impl Default for Http {
     fn default() -> Self {
         let tickets = Tickets::random(Instant::now());
-        Self { tickets, passwords: Arc::default(), made: Mutex::default() }
+        let mut sticky_key = [0; STICKY_KEY];
+        #[allow(clippy::expect_used, reason = "without randomness there is no TLS either")]
+        fill(&mut sticky_key).expect("the system has randomness");
+        Self { tickets, passwords: Arc::default(), sticky_key, made: Mutex::default() }
     }
 }
 
@@ -73,7 +83,8 @@ impl Files for KeptFiles {
 
 impl Layer for Http {
     fn prepare(&self, plan: &Plan) -> Result<Services, String> {
-        let pools = plan.pools.iter().map(|pool| pool_site(pool)).collect::<Result<_, _>>()?;
+        let pools = plan.pools.iter().map(|pool| self.pool_site(pool));
+        let pools = pools.collect::<Result<_, _>>()?;
         let (pools, pages) = (Arc::new(pools), Arc::new(pages(plan)?));
         let mut services = Services::new();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,6 +158,16 @@ impl Http {
         Ok(HttpSite::new(http, contents, users, limiter))
     }
 
+    fn pool_site(&self, pool: &plan::Pool) -> Result<PoolSite, String> {
+        let sticky = match (&pool.http.sticky, &pool.http.sticky_key) {
+            (None, _) => None,
+            (Some(name), None) => Some((name, self.sticky_key.to_vec())),
+            (Some(name), Some(path)) => Some((name, sticky_key(pool, path)?)),
+        };
+        let sticky = sticky.map(|(name, key)| Sticky::new(name.clone(), pool.name.clone(), &key));
+        Ok(PoolSite::new(pool, originate(pool)?, sticky))
+    }
+
     fn terminate(
         &self,
         listener: &plan::Listener,
@@ -190,14 +211,7 @@ impl Http {
     }
 }
 
-fn min_version(version: plan::TlsVersion) -> MinVersion {
-    match version {
-        plan::TlsVersion::V12 => MinVersion::Tls12,
-        plan::TlsVersion::V13 => MinVersion::Tls13,
-    }
-}
-
-fn pool_site(pool: &plan::Pool) -> Result<PoolSite, String> {
+fn originate(pool: &plan::Pool) -> Result<Option<Origin>, String> {
     let tls = pool.tls.as_ref().map(|tls| {
         let settings = originate::Settings {
             trust: tls.ca.clone().map_or(Trust::Anybody, Trust::Bundle),
@@ -210,7 +224,25 @@ fn pool_site(pool: &plan::Pool) -> Result<PoolSite, String> {
             .map(|originator| Origin::new(originator, tls.server_name.is_some()))
             .map_err(|mistake| format!("pool {}: {mistake}", pool.name))
     });
-    Ok(PoolSite::new(pool, tls.transpose()?))
+    tls.transpose()
+}
+
+/// The key of sticky cookies that a file holds.
+fn sticky_key(pool: &plan::Pool, path: &Path) -> Result<Vec<u8>, String> {
+    let told = |what: String| format!("pool {}: {}: {what}", pool.name, path.display());
+    let bytes = KeptFiles.read(path).map_err(|error| told(error.to_string()))?;
+    if bytes.len() < STICKY_KEY {
+        let remedy = "write at least 32 random bytes: `openssl rand -out FILE 32`";
+        return Err(told(format!("it has {} bytes, which can be guessed; {remedy}", bytes.len())));
+    }
+    Ok(bytes)
+}
+
+fn min_version(version: plan::TlsVersion) -> MinVersion {
+    match version {
+        plan::TlsVersion::V12 => MinVersion::Tls12,
+        plan::TlsVersion::V13 => MinVersion::Tls13,
+    }
 }
 
 fn pages(plan: &Plan) -> Result<Pages, String> {

@@ -7,9 +7,9 @@ use crate::forward::{Answered, Upload, Upstream};
 use crate::h1::{Fault, Pump, Side, Way, write_all};
 use crate::patience::{Mark, while_moving};
 use crate::refusal;
+use crate::shared::Conduct;
 use crate::stream::Presence;
 use eclusa_policy::rules::Edit;
-use eclusa_policy::verdict::Evidence;
 use eclusa_proxy::layer7::{End, Pool, Step, Who};
 use eclusa_wire::http1::{Body, Framing, Head, Persist, Version, write_response};
 use std::task::Poll;
@@ -34,6 +34,7 @@ impl Run<'_> {
         for edit in edits {
             apply(&mut response, edit);
         }
+        self.keep_at(head, &mut response, &upstream);
         let uploaded = matches!(upload, Upload::Whole);
         let (mut down, keeps) = self.begin_down(head, &response, upstream.index, uploaded);
         let moved =
@@ -41,6 +42,9 @@ impl Run<'_> {
         self.record.bytes.1 = down.sent();
         let fault = match moved {
             Some(Ok(())) => {
+                if response.status() != 503 {
+                    self.conduct(pool, upstream.index).served(upstream.lease.endpoint());
+                }
                 if response.rest().is_empty() && response.is_kept_alive() && uploaded {
                     upstream.give_back(self.session);
                 }
@@ -63,9 +67,25 @@ impl Run<'_> {
             None => End::timeout(Who::Endpoint, Step::Data, "no byte of the response came"),
         };
         // Cut midway: the client must be able to tell, and the endpoint is to blame.
-        let evidence = Evidence::EndedEarly { answered: true };
-        self.session.connection.saw(pool, upstream.lease.endpoint(), evidence);
+        self.conduct(pool, upstream.index).cut(upstream.lease.endpoint());
         Done { end: fault, then: Then::Reset }
+    }
+
+    /// How the endpoints of the pool at `index` behave.
+    pub(crate) fn conduct<'p>(&'p self, pool: &'p Pool, index: usize) -> Conduct<'p> {
+        let percent = self.site.pools.get(index).map_or(0, |pool| pool.http.retry_budget);
+        Conduct { connection: &self.session.connection, pool, percent }
+    }
+
+    /// Gives the client the cookie that brings it back to this endpoint, where the pool has one.
+    fn keep_at(&self, head: &Head, response: &mut Head, upstream: &Upstream) {
+        let sticky = self.site.pools.get(upstream.index).and_then(|pool| pool.sticky.as_ref());
+        let address = upstream.lease.endpoint().address();
+        let cookie = sticky.and_then(|it| it.to_set(head, address, self.session.tls.is_some()));
+        if let Some(cookie) = cookie {
+            // A cookie that cannot be a field's value is left out; names were checked.
+            let _ = response.add(b"Set-Cookie", cookie.as_bytes());
+        }
     }
 
     /// The response on its way down, and whether the client's connection is kept after it.

@@ -1,5 +1,6 @@
 //! Connections to endpoints that wait for their next exchange, of one worker.
 
+use crate::shared::Shared;
 use crate::stream::Stream;
 use eclusa_proxy::layer7::{Connection, IdleGauge};
 use std::cell::{Cell, OnceCell, RefCell};
@@ -69,7 +70,7 @@ pub(crate) struct Idle {
 impl Idle {
     /// Those of the worker that carries this connection.
     pub(crate) fn of(connection: &Connection) -> Rc<Self> {
-        let idle = connection.shared::<Self>();
+        let idle = Rc::clone(&connection.shared::<Shared>().idle);
         idle.gauge.get_or_init(|| connection.idle_gauge());
         idle
     }

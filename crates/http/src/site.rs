@@ -5,6 +5,7 @@ use crate::limit::Limiter;
 use crate::layer::KeptFiles;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
+use crate::place::Sticky;
 use crate::tls::mistake::Mistake;
 use crate::tls::terminate::Terminator;
 use crate::tls::tickets::Tickets;
@@ -88,6 +89,7 @@ pub(crate) struct PoolSite {
     pub(crate) lenient: Lenient,
     /// The TLS to its endpoints.
     pub(crate) tls: Option<Origin>,
+    pub(crate) sticky: Option<Sticky>,
 }
 
 /// Pages for answers of the proxy's own, by status: HTML, JSON.
@@ -177,10 +179,10 @@ impl Http {
 }
 
 impl PoolSite {
-    pub(crate) fn new(pool: &plan::Pool, tls: Option<Origin>) -> Self {
+    pub(crate) fn new(pool: &plan::Pool, tls: Option<Origin>, sticky: Option<Sticky>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, http: pool.http.clone(), lenient: lenient(&pool.http.allow), tls }
+        Self { id, http: pool.http.clone(), lenient: lenient(&pool.http.allow), tls, sticky }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod balance;
+pub mod budget;
 pub mod condition;
 pub mod limits;
 pub mod name;
@@ -14,6 +15,7 @@ pub mod queue;
 pub mod quorum;
 pub mod rebalance;
 pub mod replay;
+pub mod retry;
 pub mod route;
 pub mod rules;
 pub mod stop;

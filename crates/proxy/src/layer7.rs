@@ -18,6 +18,7 @@ use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
+use eclusa_policy::replay::Refusal;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Evidence;
 use std::any::Any;
@@ -188,6 +189,15 @@ pub struct Unreached {
     pub tries: u32,
 }
 
+/// Which endpoint is wanted, beside what the balance of the pool says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What decides instead of the client's address where an endpoint is chosen by a hash.
+    pub key: Option<u64>,
+    /// This one, as long as it may take traffic and has not just failed.
+    pub at: Option<SocketAddr>,
+}
+
 /// What a connection is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -322,13 +332,14 @@ impl Connection {
     /// A lease on an endpoint of `pool` that is not in `excluded`; `None`: none can take traffic now,
     /// or each is at its limit.
     #[must_use]
-    pub fn lease(&self, pool: &Pool, excluded: &[SocketAddr]) -> Option<Lease> {
-        let (source, now) = (self.source(), self.worker.time());
-        let wanted = Wanted { source, excluded, now, any: false };
+    pub fn lease(&self, pool: &Pool, excluded: &[SocketAddr], wish: Wish) -> Option<Lease> {
+        let (source, now, Wish { key, at }) = (self.source(), self.worker.time(), wish);
+        let wanted = Wanted { source, excluded, now, any: false, key, at };
         self.worker.pickers().pick(pool, wanted).ok()
     }
 
-    /// Connects to an endpoint of `pool`, within its budget; `first` is tried before all others.
+    /// Connects to an endpoint of `pool`, within its budget; `first` is tried before all others, `key`
+    /// is that of a [`Wish`].
     ///
     /// # Errors
     /// [`Unreached`]
@@ -338,9 +349,11 @@ impl Connection {
         client: &TcpStream,
         excluded: Vec<SocketAddr>,
         first: Option<Lease>,
+        key: Option<u64>,
     ) -> Result<Reached, Unreached> {
         let patience = Patience { client, may_half_close: true, time: &self.queued };
-        let call = Call { source: self.source(), excluded, first, patience: Some(patience) };
+        let patience = Some(patience);
+        let call = Call { source: self.source(), key, excluded, first, patience };
         match dial(&self.worker, pool, call).await {
             Ok(Dialled { stream, lease, tries }) => Ok(Reached { stream, lease, tries }),
             Err(failure) => Err(Unreached {
@@ -372,6 +385,27 @@ impl Connection {
     /// Tells the probes what traffic saw of an endpoint.
     pub fn saw(&self, pool: &Pool, endpoint: &Endpoint, evidence: Evidence) {
         self.worker.signal(pool, endpoint, evidence);
+    }
+
+    /// The endpoint has failed an exchange: this worker would rather have another for a moment.
+    pub fn put_aside(&self, pool: &Pool, endpoint: &Endpoint) {
+        self.worker.pickers().put_aside(pool, endpoint, self.worker.time());
+    }
+
+    /// Counts a second try of a request, or a rival of its first (`hedge`): begun, or why not.
+    pub fn second_try(&self, pool: &Pool, hedge: bool, begun: Result<(), Refusal>) {
+        pool.cells().second_try(self.worker.index(), hedge, begun);
+    }
+
+    /// Counts a hedged request that was answered.
+    pub fn hedge_won(&self, pool: &Pool, by_second: bool) {
+        pool.cells().hedge_won(self.worker.index(), by_second);
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.worker.metrics().workers()
     }
 
     /// The time, for everything in `policy`.

@@ -286,7 +286,7 @@ impl Race<'_> {
         self.tries += 1;
         let patience = self.is_alone().then_some(flight.patience);
         let excluded = self.tried.clone();
-        let call = Call { source: flight.source, excluded, first: None, patience };
+        let call = Call { source: flight.source, key: None, excluded, first: None, patience };
         self.dialling = Some(Box::pin(dial(flight.worker, flight.pool, call)));
         true
     }

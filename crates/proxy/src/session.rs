@@ -358,6 +358,7 @@ impl<'a> Session<'a> {
         let may_half_close = client_spoke && self.record.hello != Hello::Complete;
         let call = Call {
             source: self.record.client.ip(),
+            key: None,
             excluded: Vec::new(),
             first: None,
             patience: Some(Patience { client, may_half_close, time: &self.queued }),

@@ -144,12 +144,15 @@ pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
     let default = PoolHttp::default();
     let retries = reader.integer(&keys::RETRIES).map_or(default.retries, |got| got.value);
     let retry_methods = reader.choices(&keys::RETRY_METHODS);
-    if let Some(span) = reader.key_span(&keys::RETRY_METHODS).filter(|_| retries == 0) {
+    let of_retries =
+        [&keys::RETRY_METHODS, &keys::RETRY_BUDGET, &keys::RETRY_UNAVAILABLE, &keys::HEDGE];
+    for key in of_retries.into_iter().filter(|_| retries == 0) {
+        let Some(span) = reader.key_span(key) else { continue };
         reader.report.error(
             span,
-            "`retry_methods` says nothing: with `retries = 0` nothing is sent again",
+            &format!("`{}` says nothing: with `retries = 0` nothing is sent again", key.name),
             "`retries` of at least 1",
-            "raise `retries`, or remove `retry_methods`",
+            &format!("raise `retries`, or remove `{}`", key.name),
         );
     }
     let hash = reader.text(&keys::HASH, web::hash_by);
@@ -171,15 +174,29 @@ pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
         );
     }
     let sticky = reader.text(&keys::STICKY, web::token);
+    let sticky_key = reader.path_of(&keys::STICKY_KEY);
+    if let Some(span) = reader.key_span(&keys::STICKY_KEY).filter(|_| sticky.is_none()) {
+        reader.report.error(
+            span,
+            "`sticky_key` says nothing without `sticky`",
+            "both, or neither",
+            "add `sticky = \"place\"`, or remove `sticky_key`",
+        );
+    }
+    let flag = |key| reader.boolean(key).is_none_or(|got| got.value);
     PoolHttp {
         allow: reader.choices(&keys::POOL_ALLOW),
         reuse,
         retries,
         retry_methods,
+        retry_budget: reader.integer(&keys::RETRY_BUDGET).map_or(20, |got| got.value),
+        retry_unavailable: retries > 0 && flag(&keys::RETRY_UNAVAILABLE),
+        hedge: retries > 0 && flag(&keys::HEDGE),
         response_timeout: reader.duration(&keys::RESPONSE_TIMEOUT).value,
         idle_connections: idle.map_or(default.idle_connections, |got| got.value as usize),
         hash: hash.map(|got| got.value),
         sticky: sticky.map(|got| Arc::from(got.value)),
+        sticky_key: sticky_key.map(|got| got.value),
     }
 }
 

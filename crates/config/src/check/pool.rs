@@ -81,21 +81,24 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
     let probed = probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION));
     let judge = judge::read(reader, &probed);
     let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
-    let balance = balance.unwrap_or(Algorithm::RoundRobin);
     let edge = reader.report.program == Program::Edge;
+    let http = if edge { http::pool(reader) } else { PoolHttp::default() };
+    let balance = balance.unwrap_or(Algorithm::RoundRobin);
+    let rebalance = rebalance(reader, balance);
+    let balance = if http.hash.is_some() { Algorithm::SourceHash } else { balance };
     Policy {
         balance,
         send_proxy: send_proxy(reader),
         source: super::listener::plain(source),
         tls: edge.then(|| tls::originate(reader)).flatten(),
-        http: if edge { http::pool(reader) } else { PoolHttp::default() },
+        http,
         dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
         probe: probed.probe,
         judge,
         replay: replay.then(replay::Settings::default),
         endpoint_sessions_max: reader.integer(&keys::ENDPOINT_SESSIONS_MAX).map(|got| got.value),
         queue: queue(reader),
-        rebalance: rebalance(reader, balance),
+        rebalance,
         early_ends_weigh: reader.report.program == Program::Apiserver,
         resolve_interval: reader.duration(&keys::RESOLVE_INTERVAL).value,
     }

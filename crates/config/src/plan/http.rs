@@ -109,6 +109,12 @@ pub struct PoolHttp {
     /// Methods of requests that may be sent again although an endpoint may have begun to do what
     /// they ask.
     pub retry_methods: Vec<&'static str>,
+    /// Second tries in percent of the pool's requests, beside a few in any case.
+    pub retry_budget: u32,
+    /// Whether a 503 is a reason to ask another endpoint, too.
+    pub retry_unavailable: bool,
+    /// Whether a second endpoint is asked beside one that keeps silent for longer than is usual.
+    pub hedge: bool,
     /// How long the head of an answer may take.
     pub response_timeout: Duration,
     /// Idle connections that each worker keeps to each endpoint.
@@ -117,6 +123,8 @@ pub struct PoolHttp {
     pub hash: Option<HashBy>,
     /// Cookie that keeps a client at its endpoint; `None`: there is none.
     pub sticky: Option<Arc<str>>,
+    /// File with the key of what that cookie says; `None`: one of our own, until the next start.
+    pub sticky_key: Option<PathBuf>,
 }
 
 impl Default for PoolHttp {
@@ -126,10 +134,14 @@ impl Default for PoolHttp {
             reuse: Reuse::Safe,
             retries: 1,
             retry_methods: vec!["GET", "HEAD", "OPTIONS"],
+            retry_budget: 20,
+            retry_unavailable: true,
+            hedge: true,
             response_timeout: Duration::from_secs(60),
             idle_connections: 64,
             hash: None,
             sticky: None,
+            sticky_key: None,
         }
     }
 }

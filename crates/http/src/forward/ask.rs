@@ -5,7 +5,7 @@ use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
 use crate::patience::{Mark, while_moving};
 use crate::refusal;
 use crate::stream::Presence;
-use eclusa_policy::verdict::Evidence;
+use eclusa_policy::verdict::{Evidence, ExchangeFault};
 use eclusa_proxy::layer7::{End, Part, Refusal, Step, Who};
 use eclusa_wire::http1::{
     Asked, Body, Framing, Head, Parser, Reason, Version, write_request, write_response,
@@ -26,9 +26,21 @@ impl Forward<'_, '_> {
         upstream: &mut Upstream,
     ) -> Result<(Head, Upload), Tried> {
         let upgrade = self.upgrade_of(head);
+        let upload = Upload::Running(Box::new(self.begin(head, upgrade.as_deref())));
+        self.hear(head, upstream, upload, Head::new()).await
+    }
+
+    /// Reads the head of the response, of which some may be there; what is left of the request goes up
+    /// meanwhile.
+    pub(super) async fn hear(
+        &mut self,
+        head: &mut Head,
+        upstream: &mut Upstream,
+        mut upload: Upload,
+        mut response: Head,
+    ) -> Result<(Head, Upload), Tried> {
+        let upgrade = self.upgrade_of(head);
         let asked = Asked::by(head, upgrade.is_some());
-        let mut upload = Upload::Running(Box::new(self.begin(head, upgrade.as_deref())));
-        let mut response = Head::new();
         for number in 0..INTERIM_MAX {
             let read = self.read_head(head, upstream, &mut upload, &mut response, asked).await;
             read.map_err(|tried| if number == 0 { tried } else { tried.answered() })?;
@@ -39,7 +51,7 @@ impl Forward<'_, '_> {
                 let refusal = Refusal { reason, part: Part::Head, bytes, at: bytes.len() };
                 self.connection().refused_answer(refusal, self.pool, upstream.lease.endpoint());
                 let why = "a 101 to a protocol that was not asked for";
-                return Err(Tried::Fell(misled(why.into(), false)));
+                return Err(Tried::Fell(misled(why.into(), false, ExchangeFault::Garbage)));
             }
             if status >= 200 || status == 101 {
                 return Ok((response, upload));
@@ -47,15 +59,15 @@ impl Forward<'_, '_> {
             self.pass_interim(head, &response).await?;
             response.recycle();
         }
-        Err(Tried::Fell(misled("more interim responses than can be meant".into(), false)))
+        let why = "more interim responses than can be meant".into();
+        Err(Tried::Fell(misled(why, false, ExchangeFault::Garbage)))
     }
 
     /// The request on its way.
     fn begin(&self, head: &Head, upgrade: Option<&[u8]>) -> Pump {
         let http = self.run.http;
         let mut first = Vec::with_capacity(1024);
-        let framing = Framing { upgrade, ..Framing::of(head) };
-        write_request(head, &framing, &mut first);
+        write(head, upgrade, &mut first);
         let way = if head.body() == Body::Chunked { Way::Chunks } else { Way::Plain };
         let most = http.plan.body_max.map(|most| most.0);
         Pump::new(head.body(), way, first, (http.limits, http.lenient), most)
@@ -73,7 +85,7 @@ impl Forward<'_, '_> {
         let http = self.run.http;
         let pool = self.run.site.pools.get(self.index);
         let lenient = pool.map(|pool| pool.lenient).unwrap_or_default();
-        let patience = pool.map_or(Duration::ZERO, |pool| pool.http.response_timeout);
+        let patience = self.response_timeout();
         let mut parser = Parser::response(asked, http.limits, lenient);
         let (connection, pool) = (self.connection(), self.pool);
         let half_closed = connection.half_closed_timeout();
@@ -113,7 +125,7 @@ impl Forward<'_, '_> {
                         connection.refused_answer(refusal, pool, endpoint);
                     }
                     let silent = response.buffer().is_empty();
-                    fell(error, silent && taken == 0, silent && taken == 0 && sent == 0)
+                    fell(error, taken == 0, silent && taken == 0 && sent == 0)
                 })),
                 Poll::Pending => Err(mark),
             }
@@ -121,6 +133,12 @@ impl Forward<'_, '_> {
         let read = read.await;
         self.run.record.bytes.0 = moved.max(self.run.record.bytes.0);
         read.unwrap_or_else(|| Err(self.late(upload, patience)))
+    }
+
+    /// How long the head of a response may take.
+    pub(super) fn response_timeout(&self) -> Duration {
+        let pool = self.run.site.pools.get(self.index);
+        pool.map_or(Duration::ZERO, |pool| pool.http.response_timeout)
     }
 
     /// Nothing has moved for too long.
@@ -136,12 +154,12 @@ impl Forward<'_, '_> {
             _ => format!("no response within {patience:?}"),
         };
         let end = End::timeout(Who::Endpoint, Step::Answer, why);
-        let evidence = Evidence::EndedEarly { answered: false };
+        let evidence = Evidence::Exchange(ExchangeFault::Late);
         Tried::Fell(Fell { end, status: 504, seen: Seen::Much, evidence })
     }
 
     /// The protocols of `Upgrade` that are passed on; `None`: it is not.
-    fn upgrade_of(&self, head: &Head) -> Option<Vec<u8>> {
+    pub(super) fn upgrade_of(&self, head: &Head) -> Option<Vec<u8>> {
         let allowed = &self.run.http.plan.upgrades;
         let wanted = head.upgrade_protocols().filter(|protocol| {
             allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(protocol))
@@ -172,6 +190,11 @@ impl Forward<'_, '_> {
     }
 }
 
+/// Writes the head of a request.
+pub(super) fn write(head: &Head, upgrade: Option<&[u8]>, bytes: &mut Vec<u8>) {
+    write_request(head, &Framing { upgrade, ..Framing::of(head) }, bytes);
+}
+
 /// Whether each protocol that a 101 changes to is among those that were asked for.
 fn is_asked_for(response: &Head, upgrade: Option<&[u8]>) -> bool {
     let Some(upgrade) = upgrade else { return false };
@@ -196,20 +219,24 @@ fn of_client(fault: Fault) -> Failed {
     }
 }
 
-fn left() -> Failed {
+pub(super) fn left() -> Failed {
     Failed::Client(End::abort(Who::Client, Step::Answer, "left before the response came"))
 }
 
-/// The head of the response did not come, or is none. `only_head`: nothing of a body was sent, and not
-/// a byte of an answer came; `nothing`: not even the head was sent.
+/// The head of the response did not come, or is none. `only_head`: nothing of a body was sent; what came
+/// is no answer, and the client got nothing of it; `nothing`: not even the head was sent.
 fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
-    let why = match error {
-        HeadError::Closed { began: false } => "closed without a response".into(),
-        HeadError::Closed { began: true } => "closed within the head of its response".into(),
-        HeadError::Broken(error) => error.to_string(),
-        HeadError::Refused(reason) => reason.text().to_owned(),
+    let (why, fault) = match error {
+        HeadError::Closed { began: false } => {
+            ("closed without a response".into(), ExchangeFault::Empty)
+        }
+        HeadError::Closed { began: true } => {
+            ("closed within the head of its response".into(), ExchangeFault::Empty)
+        }
+        HeadError::Broken(error) => (error.to_string(), ExchangeFault::Empty),
+        HeadError::Refused(reason) => (reason.text().to_owned(), ExchangeFault::Garbage),
     };
-    let mut fell = misled(why, only_head);
+    let mut fell = misled(why, only_head, fault);
     if nothing {
         fell.seen = Seen::Nothing;
     }
@@ -226,8 +253,8 @@ impl Tried {
     }
 }
 
-fn misled(why: String, only_head: bool) -> Fell {
+pub(super) fn misled(why: String, only_head: bool, fault: ExchangeFault) -> Fell {
     let end = End::abort(Who::Endpoint, Step::Answer, why);
     let seen = if only_head { Seen::Head } else { Seen::Much };
-    Fell { end, status: 502, seen, evidence: Evidence::EndedEarly { answered: false } }
+    Fell { end, status: 502, seen, evidence: Evidence::Exchange(fault) }
 }

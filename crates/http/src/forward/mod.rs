@@ -1,16 +1,21 @@
 //! Finds an endpoint that answers a request: the only place that tries again.
 
 mod ask;
+mod race;
 mod upstream;
 
 pub(crate) use upstream::Upstream;
+use upstream::{Connected, Unconnected};
 
 use crate::exchange::Run;
 use crate::h1::Pump;
+use crate::place;
+use crate::shared::Conduct;
 use eclusa_config::plan::Reuse;
-use eclusa_policy::verdict::Evidence;
-use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who};
-use eclusa_wire::http1::Head;
+use eclusa_policy::replay::Refusal;
+use eclusa_policy::verdict::{Evidence, ExchangeFault};
+use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who, Wish};
+use eclusa_wire::http1::{Body, Head};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +24,9 @@ use tokio::time::Instant;
 /// A request that can be sent again only over a connection that is surely fresh uses a kept one that
 /// was idle for less than this.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// What stands behind the reason of a failure that was not tried again for want of budget.
+const SPENT: &str = "the pool's `retry_budget` is spent";
 
 /// An endpoint has answered.
 pub(crate) struct Answered {
@@ -65,8 +73,8 @@ struct Fell {
 enum Seen {
     /// Nothing: any request may go to another.
     Nothing,
-    /// Its head at most, and it ended without a byte of an answer: what can be repeated may go to
-    /// another.
+    /// Its head at most, and no answer came of which the client got a byte: what can be repeated may go
+    /// to another.
     Head,
     /// More, or for too long.
     Much,
@@ -83,35 +91,58 @@ pub(crate) struct Forward<'r, 'a> {
     run: &'r mut Run<'a>,
     pool: &'r Arc<Pool>,
     index: usize,
+    wish: Wish,
+    /// How long an endpoint has before it gets a rival.
+    clock: Duration,
     /// Endpoints that have failed.
     excluded: Vec<SocketAddr>,
 }
 
 impl<'r, 'a> Forward<'r, 'a> {
     pub(crate) fn new(run: &'r mut Run<'a>, pool: &'r Arc<Pool>, index: usize) -> Self {
-        Self { run, pool, index, excluded: Vec::new() }
+        let (wish, clock) = (Wish::default(), Duration::MAX);
+        Self { run, pool, index, wish, clock, excluded: Vec::new() }
     }
 
     fn connection(&self) -> &'a Connection {
         &self.run.session.connection
     }
 
+    /// How the pool's endpoints behave.
+    fn conduct(&self) -> Conduct<'_> {
+        self.run.conduct(self.pool, self.index)
+    }
+
     /// Tries endpoints until one answers, as often as the pool allows.
     pub(crate) async fn run(&mut self, head: &mut Head) -> Result<Answered, Failed> {
         let site = self.run.site;
-        let Some(http) = site.pools.get(self.index).map(|pool| &pool.http) else {
+        let Some(pool_site) = site.pools.get(self.index) else {
             let end = End::abort(Who::Proxy, Step::Route, "the pool is gone");
             return Err(Failed::Answer(503, end));
         };
+        let http = &pool_site.http;
+        self.wish = place::wish(pool_site, self.pool, head);
+        let hedged = self.conduct().with(|it, now| {
+            it.retry.request(now);
+            (it.len() > 1).then(|| it.retry.clock(now))
+        });
+        self.clock = hedged.unwrap_or(Duration::MAX);
         let repeatable = http.retry_methods.iter().any(|method| method.as_bytes() == head.method());
         let mut kept = match http.reuse {
             Reuse::Never => None,
             Reuse::Safe if !repeatable => Some(FRESH),
             Reuse::Safe | Reuse::Always => Some(Duration::MAX),
         };
+        let hedges = http.hedge && repeatable && self.is_safe(head);
         let (mut left, mut lease) = (http.retries, None);
         loop {
-            let fell = match self.attempt(head, kept, lease.take()).await {
+            let fell = match self.attempt(head, hedges, kept, lease.take()).await {
+                Ok(answered) if answered.response.status() == 503 && left > 0 => {
+                    let again = repeatable && http.retry_unavailable;
+                    // Boxed: others must not carry its state around.
+                    let instead = self.instead(head, hedges, kept, answered, again);
+                    return Box::pin(instead).await;
+                }
                 Ok(answered) => return Ok(answered),
                 Err(Tried::Failed(failed)) => return Err(failed),
                 Err(Tried::Fell(fell)) => fell,
@@ -133,37 +164,100 @@ impl<'r, 'a> Forward<'r, 'a> {
             if lease.is_none() {
                 return Err(Failed::Answer(fell.status, fell.end));
             }
+            if !self.may_try_again() {
+                return Err(Failed::Answer(fell.status, fell.end.because(SPENT)));
+            }
             left -= 1;
         }
     }
 
-    /// Sends the request to one endpoint.
+    /// Whether a request may be sent to two endpoints at once: it asks for nothing to be done (RFC 9110,
+    /// section 9.2.1), and all of it is there.
+    fn is_safe(&self, head: &Head) -> bool {
+        matches!(head.method(), b"GET" | b"HEAD" | b"OPTIONS")
+            && matches!(head.body(), Body::None | Body::Length(0))
+            && self.upgrade_of(head).is_none()
+    }
+
+    /// Sends the request to one endpoint, and to a second where that `hedges`.
     async fn attempt(
         &mut self,
         head: &mut Head,
+        hedges: bool,
         kept: Option<Duration>,
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
+        if hedges {
+            return self.race(head, kept, lease).await;
+        }
         let began = Instant::now();
-        let connected = self.upstream(head, kept, lease).await;
+        let connected = self.connect(head, kept, (lease, self.excluded.clone()), &|_| {}).await;
         self.run.record.times.dial += began.elapsed();
-        let mut upstream = connected?;
+        let mut upstream = match connected {
+            Ok(connected) => self.note(connected),
+            Err(lost) => return Err(self.note_lost(lost)),
+        };
         let asked = Instant::now();
         let (response, upload) = self.ask(head, &mut upstream).await?;
         self.run.record.times.answer = Some(asked.elapsed());
         Ok(Answered { response, upstream, upload })
     }
 
+    /// An endpoint has answered that it cannot. What another says instead, if it may be asked (`again`)
+    /// and can; else that.
+    async fn instead(
+        &mut self,
+        head: &mut Head,
+        hedges: bool,
+        kept: Option<Duration>,
+        unable: Answered,
+        again: bool,
+    ) -> Result<Answered, Failed> {
+        let endpoint = unable.upstream.lease.endpoint().clone();
+        if !again || !matches!(unable.upload, Upload::Whole) {
+            return Ok(unable);
+        }
+        self.excluded.push(endpoint.address());
+        let lease = self.other();
+        if lease.is_none() || !self.may_try_again() {
+            return Ok(unable);
+        }
+        let (reused, times) = (self.run.record.reused, self.run.record.times);
+        match self.attempt(head, hedges, kept, lease).await {
+            Ok(other) if other.response.status() != 503 => {
+                let fault = ExchangeFault::Unable(503);
+                self.conduct().failed(&endpoint, Evidence::Exchange(fault));
+                return Ok(other);
+            }
+            Ok(_) => {}
+            Err(Tried::Failed(Failed::Client(end))) => return Err(Failed::Client(end)),
+            Err(Tried::Failed(Failed::Answer(..))) => {}
+            Err(Tried::Fell(fell)) => self.accuse(fell.evidence),
+        }
+        let record = &mut self.run.record;
+        (record.endpoint, record.reused) = (Some(endpoint), reused);
+        record.times.answer = times.answer;
+        Ok(unable)
+    }
+
+    /// Whether the pool's budget has a second try left; then it is taken.
+    fn may_try_again(&self) -> bool {
+        let is_left = self.conduct().with(|it, now| it.retry.again(now));
+        let begun = if is_left { Ok(()) } else { Err(Refusal::Budget) };
+        self.connection().second_try(self.pool, false, begun);
+        is_left
+    }
+
     /// Tells the probes of the endpoint that has failed, and asks it no more.
     fn accuse(&mut self, evidence: Evidence) {
         if let Some(endpoint) = &self.run.record.endpoint {
-            self.connection().saw(self.pool, endpoint, evidence);
+            self.conduct().failed(endpoint, evidence);
             self.excluded.push(endpoint.address());
         }
     }
 
     /// Another endpoint that could take the request.
     fn other(&self) -> Option<Lease> {
-        self.connection().lease(self.pool, &self.excluded)
+        self.connection().lease(self.pool, &self.excluded, self.wish)
     }
 }

@@ -5,9 +5,11 @@ use crate::connection::Session;
 use crate::reuse::{Idle, Kept, Key};
 use crate::site::PoolSite;
 use crate::stream::Stream;
-use eclusa_policy::verdict::{DialFault, Evidence};
-use eclusa_proxy::layer7::{End, Lease, Reached, Step, Unreached, Who};
+use eclusa_policy::verdict::{DialFault, Evidence, ExchangeFault};
+use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Unreached, Who};
 use eclusa_wire::http1::Head;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -38,57 +40,108 @@ impl Upstream {
     }
 }
 
+/// A connection to an endpoint that was found.
+pub(super) struct Connected {
+    pub(super) upstream: Upstream,
+    /// Endpoints that were dialled for it, or asked over a kept connection.
+    pub(super) tries: u32,
+    /// It is a kept one.
+    pub(super) reused: bool,
+}
+
+/// No connection, or one that came to nothing.
+pub(super) struct Unconnected {
+    pub(super) tried: Tried,
+    /// The endpoint that was tried last.
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    pub(super) tries: u32,
+    pub(super) reused: bool,
+    /// What of that time went into the connection, where that was not the caller's to count.
+    pub(super) dial: Duration,
+}
+
 impl Forward<'_, '_> {
     /// A connection to an endpoint: one that has rested for less than `kept` where there is one, else
-    /// a fresh one. `lease`: to this endpoint.
-    pub(super) async fn upstream(
-        &mut self,
+    /// a fresh one. `lease`: to this endpoint; none of `excluded`. `note` hears which it is going to be.
+    pub(super) async fn connect(
+        &self,
         head: &Head,
         kept: Option<Duration>,
-        mut lease: Option<Lease>,
-    ) -> Result<Upstream, Tried> {
-        let (connection, site) = (self.connection(), self.run.site);
-        let Some(pool_site) = site.pools.get(self.index) else {
+        (lease, excluded): (Option<Lease>, Vec<SocketAddr>),
+        note: &impl Fn(&Arc<Endpoint>),
+    ) -> Result<Connected, Unconnected> {
+        let connection = self.connection();
+        let Some(pool_site) = self.run.site.pools.get(self.index) else {
             let end = End::abort(Who::Proxy, Step::Route, "the pool is gone");
-            return Err(Failed::Answer(503, end).into());
+            let tried = Failed::Answer(503, end).into();
+            return Err(Unconnected {
+                tried,
+                endpoint: None,
+                tries: 0,
+                reused: false,
+                dial: Duration::ZERO,
+            });
         };
         let host = String::from_utf8_lossy(head.host()).to_ascii_lowercase();
         let name = pool_site.tls.as_ref().and_then(|tls| tls.name(&host));
         let is_of_client = self.pool.plan().send_proxy.is_some();
-        let upstream = |stream, lease: Lease| {
+        let connected = |stream, lease: Lease, tries, reused| {
             let key = key(pool_site, &lease, name.clone());
             let (index, kept_at_most) = (self.index, pool_site.http.idle_connections);
-            Upstream { stream, lease, index, key, kept_at_most, is_of_client }
+            let upstream = Upstream { stream, lease, index, key, kept_at_most, is_of_client };
+            Connected { upstream, tries, reused }
         };
-        if let Some(age) = kept {
-            lease = lease.or_else(|| connection.lease(self.pool, &self.excluded));
-            if let Some(leased) = &lease {
-                let key = key(pool_site, leased, name.clone());
-                let found = if is_of_client {
-                    let own = self.run.session.own.borrow_mut().take();
-                    own.filter(|own| own.0 == key).and_then(|own| own.1.take(age))
-                } else {
-                    Idle::of(connection).take(&key, age)
-                };
-                if let (Some(stream), Some(leased)) = (found, lease.take_if(|_| true)) {
-                    self.run.record.tries += 1;
-                    self.run.record.reused = true;
-                    self.run.record.endpoint = Some(leased.endpoint().clone());
-                    return Ok(upstream(stream, leased));
+        let mut lease = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
+        if let Some(leased) = &lease {
+            note(leased.endpoint());
+            let key = key(pool_site, leased, name.clone());
+            let found = kept.and_then(|age| {
+                if !is_of_client {
+                    return Idle::of(connection).take(&key, age);
                 }
+                let own = self.run.session.own.borrow_mut().take();
+                own.filter(|own| own.0 == key).and_then(|own| own.1.take(age))
+            });
+            match (found, lease.take()) {
+                (Some(stream), Some(leased)) => return Ok(connected(stream, leased, 1, true)),
+                (_, unused) => lease = unused,
             }
         }
         let client = self.run.client.socket();
-        let reached = connection.reach(self.pool, client, self.excluded.clone(), lease).await;
-        self.run.record.times.queue = connection.queued();
-        let Reached { stream, lease, tries } = reached.map_err(|unreached| {
-            self.run.record.tries += unreached.tries;
-            failed(unreached, &mut self.run.record.endpoint)
-        })?;
-        self.run.record.tries += tries;
-        self.run.record.endpoint = Some(lease.endpoint().clone());
-        let stream = self.introduce(stream, pool_site, &lease, name.as_ref()).await?;
-        Ok(upstream(stream, lease))
+        let reached = connection.reach(self.pool, client, excluded, lease, self.wish.key).await;
+        let Reached { stream, lease, tries } = reached.map_err(failed)?;
+        note(lease.endpoint());
+        match self.introduce(stream, pool_site, &lease, name.as_ref()).await {
+            Ok(stream) => Ok(connected(stream, lease, tries, false)),
+            Err(tried) => {
+                let endpoint = Some(lease.endpoint().clone());
+                Err(Unconnected { tried, endpoint, tries, reused: false, dial: Duration::ZERO })
+            }
+        }
+    }
+
+    /// Notes a connection in the record.
+    pub(super) fn note(&mut self, connected: Connected) -> Upstream {
+        let Connected { upstream, tries, reused } = connected;
+        self.note_tries(tries, reused, Some(upstream.lease.endpoint().clone()));
+        upstream
+    }
+
+    /// Notes in the record what came to nothing.
+    pub(super) fn note_lost(&mut self, lost: Unconnected) -> Tried {
+        let Unconnected { tried, endpoint, tries, reused, dial } = lost;
+        self.run.record.times.dial += dial;
+        self.note_tries(tries, reused, endpoint);
+        tried
+    }
+
+    fn note_tries(&mut self, tries: u32, reused: bool, endpoint: Option<Arc<Endpoint>>) {
+        let queue = self.connection().queued();
+        let record = &mut self.run.record;
+        record.times.queue = queue;
+        record.tries += tries;
+        record.reused = reused;
+        record.endpoint = endpoint;
     }
 
     /// What an endpoint gets before the first request: the PROXY header, TLS.
@@ -97,7 +150,7 @@ impl Forward<'_, '_> {
         mut stream: TcpStream,
         pool_site: &PoolSite,
         lease: &Lease,
-        name: Option<&std::sync::Arc<str>>,
+        name: Option<&Arc<str>>,
     ) -> Result<Stream, Tried> {
         let patience = self.pool.plan().dial.timeout;
         let fell =
@@ -116,31 +169,28 @@ impl Forward<'_, '_> {
             Ok((secured, _)) => Ok(Stream::Endpoint(Box::new(secured))),
             Err(failure) => {
                 let end = End::abort(Who::Endpoint, Step::Dial, failure.words);
-                Err(fell(end, Evidence::DialFailed(DialFault::Reset)))
+                Err(fell(end, Evidence::Exchange(ExchangeFault::Tls)))
             }
         }
     }
 }
 
-fn key(pool: &PoolSite, lease: &Lease, name: Option<std::sync::Arc<str>>) -> Key {
+fn key(pool: &PoolSite, lease: &Lease, name: Option<Arc<str>>) -> Key {
     Key { pool: pool.id, address: lease.endpoint().address(), name }
 }
 
 /// No endpoint was reached: that is 502 where one was tried, 504 where it kept silent, and 503 where
 /// there was none to try.
-fn failed(
-    unreached: Unreached,
-    endpoint: &mut Option<std::sync::Arc<eclusa_proxy::layer7::Endpoint>>,
-) -> Tried {
-    *endpoint = unreached.endpoint;
-    let end = unreached.end;
-    if end.who() == Who::Client {
-        return Failed::Client(end).into();
-    }
+fn failed(unreached: Unreached) -> Unconnected {
+    let Unreached { end, endpoint, tries } = unreached;
     let status = match end.step() {
         Step::Dial if end.is_timeout() => 504,
-        Step::Dial if unreached.tries > 0 => 502,
+        Step::Dial if tries > 0 => 502,
         _ => 503,
     };
-    Failed::Answer(status, end).into()
+    let failed = match end.who() {
+        Who::Client => Failed::Client(end),
+        _ => Failed::Answer(status, end),
+    };
+    Unconnected { tried: failed.into(), endpoint, tries, reused: false, dial: Duration::ZERO }
 }

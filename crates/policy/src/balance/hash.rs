@@ -21,6 +21,13 @@ pub(super) fn source(address: Option<IpAddr>) -> u64 {
     }
 }
 
+/// The hash of what requests are to be told apart by: FNV-1a (Fowler, Noll, Vo), spread.
+#[must_use]
+pub fn hash_of(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
 /// A stable identity of an endpoint by its address and port.
 #[must_use]
 pub fn identity_of(address: SocketAddr) -> u64 {

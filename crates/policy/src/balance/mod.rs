@@ -20,7 +20,7 @@ mod two_choices;
 
 pub use candidate::{Candidate, Standing, candidates, groups};
 pub use early_end::{EARLY, EarlyEnds, WEIGHS_FOR};
-pub use hash::identity_of;
+pub use hash::{hash_of, identity_of};
 pub use pick::Pick;
 pub use slow_start::Ramp;
 

@@ -16,6 +16,8 @@ pub struct Pick<'a> {
     pub excluded: &'a [u32],
     /// The client's address.
     pub source: Option<IpAddr>,
+    /// What decides instead of it where an endpoint is chosen by a hash ([`super::hash_of`]).
+    pub key: Option<u64>,
     /// The time.
     pub now: Time,
 }
@@ -24,7 +26,7 @@ impl<'a> Pick<'a> {
     /// A pick where only the load matters.
     #[must_use]
     pub fn by_load(load: &'a dyn Fn(u32) -> u32) -> Self {
-        Self { load, taken: load, excluded: &[], source: None, now: Time::START }
+        Self { load, taken: load, excluded: &[], source: None, key: None, now: Time::START }
     }
 
     /// Whether a candidate may be picked: not excluded, and below its limit.

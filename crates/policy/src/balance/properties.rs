@@ -135,6 +135,7 @@ proptest! {
                     taken: &taken,
                     excluded: &excluded,
                     source: client(turn),
+                    key: None,
                     now: crate::time::Time::START,
                 };
                 let picked = picker.pick(&pick);

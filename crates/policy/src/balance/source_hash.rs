@@ -1,7 +1,7 @@
 //! Source hash by a Maglev table: one client, one endpoint, on every host with this configuration.
 //!
 //! Wanted where an endpoint keeps something for its clients (caches, sessions in memory). The
-//! client's address (of IPv6 its /64) alone decides; the order of the endpoints in the file and
+//! client's address (of IPv6 its /64) alone decides, or a key of the request; the order of the endpoints in the file and
 //! the seed do not. When an endpoint leaves, hardly anybody but its own clients moves. The table is that of
 //! Eisenbud et al., "Maglev", NSDI 2016, section 3.4, filled by weight. Slow start is left out: it
 //! would move clients twice.
@@ -87,7 +87,7 @@ fn fill(candidates: &[Candidate]) -> Vec<u16> {
 
 impl Balance for SourceHash {
     fn pick(&mut self, pick: &Pick<'_>) -> Option<u32> {
-        let hash = source(pick.source);
+        let hash = pick.key.unwrap_or_else(|| source(pick.source));
         // The remainder is below SIZE.
         let index = *self.table.get((hash % SIZE as u64) as usize)?;
         let candidate = &self.candidates[usize::from(index)];

@@ -110,3 +110,21 @@ fn a_place_that_came_meanwhile_is_no_reason_to_turn_away() {
         assert!(pick.would_wait(&candidates), "{algorithm:?}");
     }
 }
+
+#[test]
+fn a_key_decides_in_place_of_the_client() {
+    let candidates: Vec<_> = (0..5).map(|slot| Candidate::new(slot, 1)).collect();
+    let mut picker = picker(Algorithm::SourceHash, &candidates, 1);
+    let mut seen = std::collections::HashSet::new();
+    for user in 0..200_u32 {
+        let key = Some(hash_of(format!("user-{user}").as_bytes()));
+        let picks = (0..20_u8).map(|last| {
+            let source = Some(std::net::IpAddr::from([192, 0, 2, last]));
+            picker.pick(&Pick { key, source, ..Pick::by_load(&|_| 0) })
+        });
+        let picks: std::collections::HashSet<_> = picks.collect();
+        assert_eq!(picks.len(), 1, "one key, one endpoint, whoever asks");
+        seen.extend(picks);
+    }
+    assert_eq!(seen.len(), 5, "keys are spread");
+}

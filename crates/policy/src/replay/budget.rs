@@ -1,8 +1,8 @@
 //! The replay clock and the budget of a pool.
 
 use super::Percentile;
+use crate::budget::Budget;
 use crate::time::Time;
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
@@ -74,8 +74,7 @@ pub struct Counters {
 pub struct Replay {
     settings: Settings,
     first_bytes: Percentile,
-    /// (second, new sessions, replays), the newest last.
-    seconds: VecDeque<(u64, u32, u32)>,
+    budget: Budget,
     /// Per slot: the last time it was late, and the last time it was not.
     lateness: Vec<(Option<Time>, Option<Time>)>,
     counters: Counters,
@@ -90,7 +89,7 @@ impl Replay {
         Self {
             settings: Settings { floor, ..settings },
             first_bytes: Percentile::default(),
-            seconds: VecDeque::new(),
+            budget: Budget::new(settings.percent, floor, settings.window),
             lateness: vec![(None, None); endpoints],
             counters: Counters::default(),
         }
@@ -118,7 +117,7 @@ impl Replay {
 
     /// A new session began.
     pub fn session(&mut self, now: Time) {
-        self.second(now).1 += 1;
+        self.budget.earn(now);
     }
 
     /// An endpoint's first byte came, so long after the hello was written.
@@ -144,19 +143,10 @@ impl Replay {
             self.counters.refused_slow += 1;
             return Err(Refusal::PoolIsSlow);
         }
-        self.forget(now);
-        let (sessions, replays) = self
-            .seconds
-            .iter()
-            .fold((0_u32, 0_u32), |sum, second| (sum.0 + second.1, sum.1 + second.2));
-        let allowed = (sessions / 100 * self.settings.percent
-            + sessions % 100 * self.settings.percent / 100)
-            .max(self.settings.floor);
-        if replays >= allowed {
+        if !self.budget.spend(now) {
             self.counters.refused_budget += 1;
             return Err(Refusal::Budget);
         }
-        self.second(now).2 += 1;
         self.counters.replays += 1;
         Ok(())
     }
@@ -183,24 +173,6 @@ impl Replay {
             late.is_some_and(|at| now.since(at) < self.settings.window && *late > *prompt)
         };
         self.lateness.iter().filter(is_late).count()
-    }
-
-    fn forget(&mut self, now: Time) {
-        let window = self.settings.window.as_secs();
-        let second = now.since_start().as_secs();
-        while self.seconds.front().is_some_and(|(at, ..)| at + window <= second) {
-            self.seconds.pop_front();
-        }
-    }
-
-    fn second(&mut self, now: Time) -> &mut (u64, u32, u32) {
-        self.forget(now);
-        let second = now.since_start().as_secs();
-        if self.seconds.back().is_none_or(|(at, ..)| *at < second) {
-            self.seconds.push_back((second, 0, 0));
-        }
-        let last = self.seconds.len() - 1;
-        &mut self.seconds[last]
     }
 }
 

@@ -97,6 +97,10 @@ pub enum Evidence {
         /// Whether it had sent a byte.
         answered: bool,
     },
+    /// Traffic: an exchange over HTTP failed for the endpoint's sake.
+    Exchange(ExchangeFault),
+    /// Traffic: an exchange was served, the first since one that failed.
+    Served,
     /// Traffic or probe: a byte was received at this moment. Workers do not send it per byte:
     /// see [`super::Judge::heard`].
     Byte,
@@ -133,6 +137,23 @@ pub enum DialFault {
     Reset,
     /// Not connected within the budget.
     TimedOut,
+}
+
+/// How an endpoint failed an exchange that had reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExchangeFault {
+    /// It ended the connection before its answer began.
+    Empty,
+    /// What it said is no answer.
+    Garbage,
+    /// Its answer broke off, or stood still for too long.
+    Cut,
+    /// Not a byte came, and another endpoint answered meanwhile or the time was up.
+    Late,
+    /// TLS with it fails.
+    Tls,
+    /// It answered that it cannot, and another endpoint could.
+    Unable(u16),
 }
 
 /// Why a result is void: our own trouble is no evidence.

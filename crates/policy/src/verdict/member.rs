@@ -2,6 +2,7 @@
 //! finding is believed is up to the brakes.
 
 use super::answers::{Answers, Rules};
+use super::conduct::Conduct;
 use super::history::{History, Outcome};
 use super::report::{Onward, Report};
 use super::schedule::Schedule;
@@ -27,6 +28,7 @@ pub(super) struct Member {
     pub(super) reset: Reset,
     pub(super) published: Report,
     pub(super) answers: Answers,
+    conduct: Conduct,
     pub(super) resolved: bool,
     refusals: u32,
     tls_failures: u32,
@@ -119,6 +121,7 @@ impl Member {
                 risen: None,
             },
             answers: Answers::default(),
+            conduct: Conduct::default(),
             resolved: true,
             refusals: 0,
             tls_failures: 0,
@@ -182,6 +185,11 @@ impl Member {
                 self.schedule.hurry(now);
                 self.met_by_traffic(evidence)
             }
+            Evidence::Exchange(fault) => {
+                self.schedule.hurry(now);
+                self.conduct.failed(now);
+                Finding::Suspect(Reason::Exchange(fault))
+            }
             _ => {
                 self.noted(evidence, now, settings);
                 Finding::Nothing
@@ -193,6 +201,7 @@ impl Member {
     fn noted(&mut self, evidence: &Evidence, now: Time, settings: &Settings) {
         match *evidence {
             Evidence::Byte => self.silence.byte(now),
+            Evidence::Served => self.conduct.served(),
             // Over a fresh connection its hello came a moment ago: it lives, and is slow to
             // answer. To ask it again at once would be a load on one that is sick.
             Evidence::Overdue { .. } if self.schedule.last_was_kept() => self.schedule.hurry(now),
@@ -376,7 +385,13 @@ impl Member {
         let needed = if self.is_out() { settings.rise } else { 1 };
         let enough = |check: &Check| self.good[*check as usize] >= needed;
         let all = self.fresh_good && settings.checks.iter().all(enough);
-        if all { Finding::Rise } else { Finding::Nothing }
+        if all && !self.is_out_for_conduct(now) { Finding::Rise } else { Finding::Nothing }
+    }
+
+    /// Suspect for what exchanges met, so that no probe clears it yet.
+    fn is_out_for_conduct(&self, now: Time) -> bool {
+        let passive = matches!(self.state, State::Suspect(reason) if reason.is_passive());
+        passive && self.conduct.is_out(now)
     }
 
     fn count_good(&mut self, check: Check, now: Time) {
@@ -400,7 +415,7 @@ impl Member {
 
     /// Comes up.
     pub(super) fn rise(&mut self, now: Time) {
-        if self.is_out() || self.state == State::Unprobed {
+        if self.conduct.returns() || self.is_out() || self.state == State::Unprobed {
             self.risen = Some(now);
         }
         self.state = State::Up;

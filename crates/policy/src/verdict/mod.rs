@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `settings` | every number, with its unit |
 //! | `evidence`, `reason` | what can be seen, and how it is named |
-//! | `silence`, `answers` | the two kinds of evidence that need a memory |
+//! | `silence`, `answers`, `conduct` | the kinds of evidence that need a memory |
 //! | `member` | one endpoint: evidence to finding |
 //! | `standing` | state to verdict, tier, fate of sessions |
 //! | `brakes` | correlation, witness, hold, resets |
@@ -57,6 +57,7 @@
 
 mod answers;
 mod brakes;
+mod conduct;
 mod evidence;
 mod history;
 mod judge;
@@ -72,7 +73,9 @@ mod standing;
 mod tests;
 mod unasked;
 
-pub use evidence::{Check, DialFault, Evidence, HandshakeFacts, TlsFault, VoidCause};
+pub use evidence::{
+    Check, DialFault, Evidence, ExchangeFault, HandshakeFacts, TlsFault, VoidCause,
+};
 pub use history::{Entry, History, Outcome};
 pub use judge::{Availability, Judge, Key};
 pub use pace::{Pace, Pacer};

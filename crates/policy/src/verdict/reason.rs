@@ -1,6 +1,6 @@
 //! Reasons: why a verdict is what it is, in words for people and in one word for machines.
 
-use super::{DialFault, TlsFault};
+use super::{DialFault, ExchangeFault, TlsFault};
 use std::fmt;
 
 /// Stands for the status of an answer that did not come because the connection ended.
@@ -37,6 +37,8 @@ pub enum Reason {
     Unanswered,
     /// It ended a session before its first byte.
     EndedEarly,
+    /// Exchanges with it fail.
+    Exchange(ExchangeFault),
     /// Its name does not resolve.
     Unresolved,
     /// It fell together with others that have come back since; a fresh probe decides.
@@ -61,6 +63,12 @@ impl Reason {
             Self::DialFailed(_) => "dial failed",
             Self::Unanswered => "unanswered",
             Self::EndedEarly => "ended early",
+            Self::Exchange(ExchangeFault::Empty) => "no answer",
+            Self::Exchange(ExchangeFault::Garbage) => "garbage",
+            Self::Exchange(ExchangeFault::Cut) => "answer cut",
+            Self::Exchange(ExchangeFault::Late) => "answer late",
+            Self::Exchange(ExchangeFault::Tls) => "tls failed",
+            Self::Exchange(ExchangeFault::Unable(_)) => "unable",
             Self::Unresolved => "unresolved",
             Self::Recheck => "recheck",
         }
@@ -73,7 +81,10 @@ impl Reason {
 
     /// Whether it came from traffic alone.
     pub(super) fn is_passive(self) -> bool {
-        matches!(self, Self::DialFailed(_) | Self::Unanswered | Self::EndedEarly)
+        matches!(
+            self,
+            Self::DialFailed(_) | Self::Unanswered | Self::EndedEarly | Self::Exchange(_)
+        )
     }
 }
 
@@ -109,6 +120,18 @@ impl fmt::Display for Reason {
             Self::DialFailed(DialFault::TimedOut) => f.write_str("a session's dial timed out"),
             Self::Unanswered => f.write_str("a session's first flight was not answered"),
             Self::EndedEarly => f.write_str("it ended a session before its first byte"),
+            Self::Exchange(ExchangeFault::Empty) => {
+                f.write_str("it ended a connection where a response was due")
+            }
+            Self::Exchange(ExchangeFault::Garbage) => f.write_str("its responses are none"),
+            Self::Exchange(ExchangeFault::Cut) => f.write_str("its responses break off"),
+            Self::Exchange(ExchangeFault::Late) => {
+                f.write_str("its responses are late while others answer")
+            }
+            Self::Exchange(ExchangeFault::Tls) => f.write_str("the TLS of requests to it fails"),
+            Self::Exchange(ExchangeFault::Unable(status)) => {
+                write!(f, "it answers {status} where others can answer")
+            }
             Self::Unresolved => f.write_str("its name does not resolve"),
             Self::Recheck => f.write_str("others that fell with it are back; it is probed again"),
         }

@@ -24,6 +24,7 @@ impl Unasked {
             Evidence::DialFailed(fault) => Reason::DialFailed(*fault),
             Evidence::Unanswered { .. } => Reason::Unanswered,
             Evidence::EndedEarly { answered: false } => Reason::EndedEarly,
+            Evidence::Exchange(fault) => Reason::Exchange(*fault),
             _ => return None,
         };
         let until = now + SUSPECT_FOR;

@@ -140,7 +140,10 @@ pub fn void_changes_nothing(evidence: &Evidence, before: &[Report], after: &[Rep
 pub fn traffic_alone_never_kills(evidence: &Evidence, before: &Report, after: &Report) -> Check {
     let passive = matches!(
         evidence,
-        Evidence::DialFailed(_) | Evidence::Unanswered { .. } | Evidence::EndedEarly { .. }
+        Evidence::DialFailed(_)
+            | Evidence::Unanswered { .. }
+            | Evidence::EndedEarly { .. }
+            | Evidence::Exchange(_)
     );
     let killed = after.verdict == Verdict::Dead && before.verdict != Verdict::Dead;
     holds("traffic alone never kills", !passive || !killed, || format!("{evidence:?}: {after:?}"))

@@ -173,6 +173,13 @@ impl End {
         matches!(self.step, Step::Answer | Step::Data)
     }
 
+    /// The same, with one more thing to know about it.
+    #[must_use]
+    pub fn because(mut self, more: &str) -> Self {
+        self.reason = format!("{}; {more}", self.reason).into();
+        self
+    }
+
     /// Who ended it.
     #[must_use]
     pub fn who(&self) -> Who {

@@ -148,7 +148,8 @@ fn reach_of(report: &Report) -> Reach {
         | Reason::Tls(_)
         | Reason::DialFailed(_)
         | Reason::Unanswered
-        | Reason::EndedEarly => Reach::None,
+        | Reason::EndedEarly
+        | Reason::Exchange(_) => Reach::None,
         _ if report.verdict == Verdict::Dead => Reach::None,
         _ => Reach::One,
     }

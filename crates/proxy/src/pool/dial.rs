@@ -70,6 +70,8 @@ pub(crate) enum FailureKind {
 pub(crate) struct Call<'a> {
     /// The client.
     pub(crate) source: IpAddr,
+    /// What decides instead of the client where an endpoint is chosen by a hash.
+    pub(crate) key: Option<u64>,
     /// None of these is dialled: a first flight that is sent again goes somewhere else.
     pub(crate) excluded: Vec<SocketAddr>,
     /// Its endpoint is dialled before all others.
@@ -100,11 +102,12 @@ pub(crate) async fn dial(
     pool: &Pool,
     call: Call<'_>,
 ) -> Result<Dialled, DialFailure> {
-    let Call { source, excluded, first, patience } = call;
+    let Call { source, key, excluded, first, patience } = call;
     let mut dialler = Dialler {
         worker,
         pool,
         source,
+        key,
         patience,
         full: false,
         deadline: Instant::now() + pool.plan().dial.timeout,
@@ -126,6 +129,7 @@ struct Dialler<'a> {
     pool: &'a Pool,
     /// The client.
     source: IpAddr,
+    key: Option<u64>,
     patience: Option<Patience<'a>>,
     /// Another endpoint could take the session if it were not at its limit.
     full: bool,
@@ -259,8 +263,9 @@ impl Dialler<'_> {
     }
 
     fn pick(&self, any: bool) -> Result<Lease, Unpicked> {
-        let (source, excluded, now) = (self.source, &*self.excluded, self.worker.time());
-        let wanted = Wanted { source, excluded, now, any };
+        let Self { source, key, .. } = *self;
+        let (excluded, now) = (&*self.excluded, self.worker.time());
+        let wanted = Wanted { source, excluded, now, any, key, at: None };
         self.worker.pickers().pick(self.pool, wanted)
     }
 

@@ -166,7 +166,9 @@ impl Pool {
         }
     }
 
-    pub(crate) fn epoch(&self) -> u64 {
+    /// Changes whenever the plan, the set of endpoints or a verdict does.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 

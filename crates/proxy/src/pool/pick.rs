@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) struct Pickers {
     worker: usize,
@@ -24,6 +25,8 @@ struct Picker {
     groups: Vec<Group>,
     /// What this worker saw of endpoints that end sessions early; the others see the same.
     early: HashMap<Key, EarlyEnds>,
+    /// Endpoints that failed this worker just now, and until when it would rather have another.
+    aside: Vec<(Key, Time)>,
 }
 
 struct Group {
@@ -32,6 +35,10 @@ struct Group {
     /// A session rather waits for one of these than it goes to a worse group.
     worth: bool,
 }
+
+/// How long a worker would rather have another endpoint after one has failed it: until the judge, who
+/// hears of it at the same time, has made up its mind.
+const ASIDE: Duration = Duration::from_secs(1);
 
 /// Looks at a pick that another worker was faster at before it counts as full: each means that
 /// somebody got a place.
@@ -47,6 +54,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) now: Time,
     /// It would be turned away otherwise: any place will do, whoever waits.
     pub(crate) any: bool,
+    /// What decides instead of the client where an endpoint is chosen by a hash.
+    pub(crate) key: Option<u64>,
+    /// This one, if it may take traffic and no better does.
+    pub(crate) at: Option<SocketAddr>,
 }
 
 impl Pickers {
@@ -73,7 +84,7 @@ impl Pickers {
         if picker.epoch != epoch {
             picker.rebuild(pool, epoch, self.worker);
         }
-        let Picker { endpoints, groups, early, .. } = picker;
+        let Picker { endpoints, groups, early, aside, .. } = picker;
         let load = |slot: u32| {
             let endpoint = endpoints.get(slot as usize);
             endpoint.map_or(u32::MAX, |endpoint| {
@@ -88,10 +99,19 @@ impl Pickers {
             taken: &taken,
             excluded: &excluded,
             source: Some(wanted.source),
+            key: wanted.key,
             now: wanted.now,
         };
+        aside.retain(|(_, until)| wanted.now < *until);
+        let aside = slots_where(endpoints, !aside.is_empty(), |endpoint| {
+            aside.iter().any(|(key, _)| *key == endpoint.key())
+        });
+        let at = wanted.at.map_or_else(Vec::new, |at| slots_of(&[at], endpoints));
         for _ in 0..RACES {
-            let slot = choose(groups, &pick, wanted.any)?;
+            let slot = match groups.first_mut().and_then(|best| best.prefer(&pick, &aside, &at)) {
+                Some(slot) => slot,
+                None => choose(groups, &pick, wanted.any)?,
+            };
             let endpoint = endpoints.get(slot as usize).ok_or(Unpicked::Nobody)?.clone();
             if let Some(lease) = Lease::take(endpoint, self.worker) {
                 return Ok(lease);
@@ -103,6 +123,19 @@ impl Pickers {
     /// The lease for a place that was waited for.
     pub(super) fn lease(&self, grant: Grant) -> Result<Lease, NoPlace> {
         Lease::of(grant, self.worker).ok_or(NoPlace::Nobody)
+    }
+
+    /// An endpoint of the pool failed this worker: for a moment it would rather have another, as long as
+    /// traffic may make that many suspect.
+    pub(crate) fn put_aside(&self, pool: &Pool, endpoint: &Endpoint, now: Time) {
+        let limit = pool.plan().judge.passive_limit;
+        if let Some(picker) = self.pickers.borrow_mut().get_mut(&pool.id()) {
+            let limit = limit.map_or(usize::MAX, |limit| limit.of(picker.endpoints.len()));
+            picker.aside.retain(|(key, until)| *key != endpoint.key() && now < *until);
+            if picker.aside.len() < limit {
+                picker.aside.push((endpoint.key(), now + ASIDE));
+            }
+        }
     }
 
     /// An endpoint of the pool ended a session early: that weighs as load for a while.
@@ -122,6 +155,25 @@ pub(crate) enum Unpicked {
     Full,
 }
 
+impl Group {
+    /// An endpoint of this group that there is a reason to prefer, if it can be picked: `at`, or one
+    /// that is not among those put `aside`.
+    fn prefer(&mut self, pick: &Pick<'_>, aside: &[u32], at: &[u32]) -> Option<u32> {
+        let wanted = |candidate: &&Candidate| {
+            let slot = &candidate.slot;
+            at.contains(slot) && !aside.contains(slot) && pick.allows(candidate)
+        };
+        if let Some(candidate) = self.candidates.iter().find(wanted) {
+            return Some(candidate.slot);
+        }
+        if aside.is_empty() {
+            return None;
+        }
+        let excluded = [pick.excluded, aside].concat();
+        self.balance.pick(&Pick { excluded: &excluded, ..*pick })
+    }
+}
+
 fn choose(groups: &mut [Group], pick: &Pick<'_>, any: bool) -> Result<u32, Unpicked> {
     let mut full = false;
     for group in groups {
@@ -138,11 +190,22 @@ fn choose(groups: &mut [Group], pick: &Pick<'_>, any: bool) -> Result<u32, Unpic
 
 /// The slots of the endpoints at these addresses; the usual case, none, costs nothing.
 fn slots_of(addresses: &[SocketAddr], endpoints: &[Arc<Endpoint>]) -> Vec<u32> {
-    if addresses.is_empty() {
+    slots_where(endpoints, !addresses.is_empty(), |endpoint| {
+        addresses.contains(&endpoint.address())
+    })
+}
+
+/// The slots of the endpoints that `is_one` takes; where there is none (not `any`) nobody looks.
+fn slots_where(
+    endpoints: &[Arc<Endpoint>],
+    any: bool,
+    is_one: impl Fn(&Endpoint) -> bool,
+) -> Vec<u32> {
+    if !any {
         return Vec::new();
     }
     let slots = (0..).zip(endpoints);
-    slots.filter(|(_, e)| addresses.contains(&e.address())).map(|(slot, _)| slot).collect()
+    slots.filter(|(_, endpoint)| is_one(endpoint)).map(|(slot, _)| slot).collect()
 }
 
 impl Picker {

@@ -228,7 +228,37 @@ pub static RETRY_METHODS: Key = Key {
     kind: Kind::List(&Kind::Choice(&["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])),
     default: Default::Value("[\"GET\", \"HEAD\", \"OPTIONS\"]"),
     help: "Methods of requests that are sent again although an endpoint may have begun to do what they \
-           ask: as long as no byte of an answer came.",
+           ask: as long as the client has got no byte of an answer.",
+};
+
+/// Budget of retries.
+pub static RETRY_BUDGET: Key = Key {
+    name: "retry_budget",
+    kind: Kind::Integer { min: 0, max: 100 },
+    default: Default::Value("20"),
+    help: "Second tries (retries and hedges) in percent of the pool's requests of the last 10 s; ten a \
+           second are allowed in any case, unless it is 0. Beyond, the first failure is answered: a sick \
+           pool must not be hammered.",
+};
+
+/// Retries of 503.
+pub static RETRY_UNAVAILABLE: Key = Key {
+    name: "retry_unavailable",
+    kind: Kind::Boolean,
+    default: Default::Value("true"),
+    help: "A 503 to a request of `retry_methods` is held while another endpoint is asked: its answer is \
+           passed on, and where it fails, too, the 503.",
+};
+
+/// Hedge.
+pub static HEDGE: Key = Key {
+    name: "hedge",
+    kind: Kind::Boolean,
+    default: Default::Value("true"),
+    help: "A GET, HEAD or OPTIONS without a body, of `retry_methods`, is sent to a second endpoint beside \
+           the first when that has not answered for twice the pool's 99th percentile (100 ms at least; \
+           1 s while too little is known): the first answer wins. Within `retry_budget`, never with \
+           `retries = 0`, and not while more than half of the endpoints are late.",
 };
 
 /// Answers.
@@ -253,7 +283,7 @@ pub static HASH: Key = Key {
     kind: Kind::HashBy,
     default: Default::Words("`balance` decides"),
     help: "What decides on the endpoint instead of `balance`: the same value, the same endpoint, on \
-           every host alike.",
+           every host alike. For requests that do not have it the client's address does.",
 };
 
 /// Sticky cookie.
@@ -263,6 +293,15 @@ pub static STICKY: Key = Key {
     default: Default::Words("none"),
     help: "Name of a cookie that is given to clients and brings them back to their endpoint as long as \
            that is up.",
+};
+
+/// The key of sticky cookies.
+pub static STICKY_KEY: Key = Key {
+    name: "sticky_key",
+    kind: Kind::Path("/etc/eclusa/sticky.key"),
+    default: Default::Words("one of its own, until the next start"),
+    help: "File with at least 32 random bytes, for hosts that share an address and for restarts: with the \
+           same file the same cookie leads to the same endpoint. Read at the start and by a reload.",
 };
 
 /// `[errors.STATUS]`

@@ -358,10 +358,14 @@ pub static POOL_HTTP_SECTION: Section = Section {
         &REUSE,
         &RETRIES,
         &RETRY_METHODS,
+        &RETRY_BUDGET,
+        &RETRY_UNAVAILABLE,
+        &HEDGE,
         &RESPONSE_TIMEOUT,
         &IDLE_CONNECTIONS,
         &HASH,
         &STICKY,
+        &STICKY_KEY,
     ],
 };
 

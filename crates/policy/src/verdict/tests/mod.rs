@@ -2,6 +2,7 @@
 //! and what must hold for any evidence.
 
 mod braking;
+mod conduct;
 mod probing;
 mod properties;
 mod table;

@@ -32,6 +32,8 @@ fn evidence() -> impl Strategy<Value = Evidence> {
         1 => void(),
         1 => Just(Evidence::DialFailed(DialFault::Refused)),
         1 => Just(Evidence::EndedEarly { answered: false }),
+        2 => Just(Evidence::Exchange(ExchangeFault::Cut)),
+        1 => Just(Evidence::Served),
         1 => Just(Evidence::Byte),
         1 => Just(Evidence::Unresolved),
         1 => Just(Evidence::Resolved),
@@ -64,7 +66,8 @@ fn bad(n: usize, now: Time) -> Evidence {
         5 => Evidence::DialFailed(DialFault::TimedOut),
         6 => Evidence::Unanswered { since: earlier(500) },
         7 => Evidence::EndedEarly { answered: false },
-        8 => Evidence::Slow { since: earlier(200) },
+        8 => Evidence::Exchange(ExchangeFault::Late),
+        9 => Evidence::Slow { since: earlier(200) },
         _ => Evidence::Unresolved,
     }
 }
@@ -97,7 +100,7 @@ proptest! {
 
     #[test]
     fn more_bad_evidence_never_yields_a_better_verdict(
-        acts in acts(), key in key(), more in prop::collection::vec(0_usize..10, 1..4),
+        acts in acts(), key in key(), more in prop::collection::vec(0_usize..11, 1..4),
     ) {
         let mut court = play(&acts, |_, _, _| {});
         for n in more {

@@ -6,6 +6,7 @@ use super::exchanges::{ListenerHttp, PoolHttp};
 use super::histogram::{ANSWERS, Counter, Histogram, ROUND_TRIPS, SESSIONS};
 use crate::observe::{End, HOWS, Record, Step, TcpSide, Who};
 use crate::pool::Queued;
+use eclusa_policy::replay::Refusal;
 use std::sync::OnceLock;
 
 /// A block per worker, each there from its worker's first use on: ten thousand pools of which few
@@ -96,6 +97,12 @@ pub(crate) struct PoolCell {
     pub(crate) replays_won: [Counter; 2],
     /// Refused for the budget, for a slow pool.
     pub(crate) replays_refused: [Counter; 2],
+    pub(crate) retries: Counter,
+    pub(crate) hedges: Counter,
+    /// Won by the first endpoint, by the second.
+    pub(crate) hedges_won: [Counter; 2],
+    /// Refused for the budget, for a slow pool.
+    pub(crate) retries_refused: [Counter; 2],
     /// Towards the client, towards the endpoint.
     pub(crate) retransmits: [Counter; 2],
     pub(crate) rtt: [Histogram; 2],
@@ -182,13 +189,30 @@ impl PoolCells {
     }
 
     /// A first flight was late: it was replayed, or may not be.
-    pub(crate) fn replay(&self, worker: usize, begun: Result<(), eclusa_policy::replay::Refusal>) {
-        use eclusa_policy::replay::Refusal;
+    pub(crate) fn replay(&self, worker: usize, begun: Result<(), Refusal>) {
         let Some(cell) = self.workers.of(worker) else { return };
         match begun {
             Ok(()) => cell.replays.add(1),
             Err(Refusal::Budget) => cell.replays_refused[0].add(1),
             Err(Refusal::PoolIsSlow) => cell.replays_refused[1].add(1),
+        }
+    }
+
+    /// A request was to have a second try, or a rival (`hedge`).
+    pub(crate) fn second_try(&self, worker: usize, hedge: bool, begun: Result<(), Refusal>) {
+        let Some(cell) = self.workers.of(worker) else { return };
+        match begun {
+            Ok(()) if hedge => cell.hedges.add(1),
+            Ok(()) => cell.retries.add(1),
+            Err(Refusal::Budget) => cell.retries_refused[0].add(1),
+            Err(Refusal::PoolIsSlow) => cell.retries_refused[1].add(1),
+        }
+    }
+
+    /// A hedged request was answered.
+    pub(crate) fn hedge_won(&self, worker: usize, by_second: bool) {
+        if let Some(cell) = self.workers.of(worker) {
+            cell.hedges_won[usize::from(by_second)].add(1);
         }
     }
 

@@ -4,7 +4,7 @@ use super::histogram::Counter;
 use eclusa_policy::verdict::{Evidence, Verdict, VoidCause, Way};
 
 /// Kinds of evidence, as the metric names them.
-pub(super) const KINDS: [&str; 18] = [
+pub(super) const KINDS: [&str; 20] = [
     "connected",
     "hello",
     "handshake",
@@ -23,6 +23,8 @@ pub(super) const KINDS: [&str; 18] = [
     "unresolved",
     "resolved",
     "slow",
+    "exchange_failed",
+    "served",
 ];
 
 /// Causes of void results, as the metric names them.
@@ -69,6 +71,8 @@ impl ProbingCell {
             Evidence::Unresolved => 15,
             Evidence::Resolved => 16,
             Evidence::Slow { .. } => 17,
+            Evidence::Exchange(_) => 18,
+            Evidence::Served => 19,
         };
         self.evidence[kind].add(1);
     }

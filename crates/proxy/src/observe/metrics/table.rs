@@ -203,6 +203,14 @@ table! {
         "Replays that were answered: by the `first` endpoint after all, or by the `second`.";
     REPLAYS_REFUSED: Counter Things "eclusa_pool_replays_refused_total" ["pool", "reason"]
         "Late first flights that were not sent again: `budget`, or the whole pool is `slow`.";
+    RETRIES: Counter Things "eclusa_pool_retries_total" ["pool"]
+        "Requests that were sent to another endpoint after one had failed (or, where `retry_statuses` says so, had answered that it cannot).";
+    HEDGES: Counter Things "eclusa_pool_hedges_total" ["pool"]
+        "Requests that a second endpoint was sent because the first kept silent for longer than is usual.";
+    HEDGES_WON: Counter Things "eclusa_pool_hedges_won_total" ["pool", "by"]
+        "Hedged requests that were answered: by the `first` endpoint after all, or by the `second`.";
+    RETRIES_REFUSED: Counter Things "eclusa_pool_retries_refused_total" ["pool", "reason"]
+        "Second tries that were not made: `retry_budget` was spent (`budget`), or the whole pool is `slow`.";
     RETRANSMITS: Counter Things "eclusa_pool_tcp_retransmits_total" ["pool", "side"]
         "Segments that the kernel sent again, towards the `client` or the `endpoint`; counted when a session ends.";
     RTT: Histogram Seconds "eclusa_pool_tcp_rtt_seconds" ["pool", "side"]

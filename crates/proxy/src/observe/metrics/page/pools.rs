@@ -43,6 +43,10 @@ pub(super) fn write(page: &mut Page, view: &View) {
     single(page, pools, &table::REPLAYS, |cell| &cell.replays);
     words(page, pools, &table::REPLAYS_WON, ["first", "second"], |cell| &cell.replays_won);
     words(page, pools, &table::REPLAYS_REFUSED, ["budget", "slow"], |cell| &cell.replays_refused);
+    single(page, pools, &table::RETRIES, |cell| &cell.retries);
+    single(page, pools, &table::HEDGES, |cell| &cell.hedges);
+    words(page, pools, &table::HEDGES_WON, ["first", "second"], |cell| &cell.hedges_won);
+    words(page, pools, &table::RETRIES_REFUSED, ["budget", "slow"], |cell| &cell.retries_refused);
     words(page, pools, &table::RETRANSMITS, SIDES, |cell| &cell.retransmits);
     page.family(&table::RTT);
     for pool in pools.iter() {
