@@ -18,7 +18,7 @@ use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
-use eclusa_policy::replay::Refusal;
+use eclusa_policy::replay;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Evidence;
 use std::any::Any;
@@ -393,7 +393,7 @@ impl Connection {
     }
 
     /// Counts a second try of a request, or a rival of its first (`hedge`): begun, or why not.
-    pub fn second_try(&self, pool: &Pool, hedge: bool, begun: Result<(), Refusal>) {
+    pub fn second_try(&self, pool: &Pool, hedge: bool, begun: Result<(), replay::Refusal>) {
         pool.cells().second_try(self.worker.index(), hedge, begun);
     }
 

@@ -133,7 +133,6 @@ pub(crate) struct PoolHttp {
     pub(super) ends: Ends,
     pub(super) refused: ByReason,
     pub(super) answer: Histogram,
-    pub(super) retries: Counter,
     pub(super) reused: Counter,
 }
 
@@ -220,7 +219,6 @@ impl PoolCells {
         let Some(cell) = self.workers.of(worker) else { return };
         let http = cell.http();
         http.ends.count(&exchange.end);
-        http.retries.add(exchange.tries.saturating_sub(1).into());
         http.reused.add(exchange.reused.into());
         if let Some(answer) = exchange.times.answer {
             http.answer.record(&ANSWERS, answer);

@@ -204,7 +204,7 @@ table! {
     REPLAYS_REFUSED: Counter Things "eclusa_pool_replays_refused_total" ["pool", "reason"]
         "Late first flights that were not sent again: `budget`, or the whole pool is `slow`.";
     RETRIES: Counter Things "eclusa_pool_retries_total" ["pool"]
-        "Requests that were sent to another endpoint after one had failed (or, where `retry_statuses` says so, had answered that it cannot).";
+        "Requests that were sent to another endpoint after one had failed (or, with `retry_unavailable`, had answered 503).";
     HEDGES: Counter Things "eclusa_pool_hedges_total" ["pool"]
         "Requests that a second endpoint was sent because the first kept silent for longer than is usual.";
     HEDGES_WON: Counter Things "eclusa_pool_hedges_won_total" ["pool", "by"]
@@ -243,8 +243,6 @@ table! {
         "Exchanges that a route gave to the pool and that are over: ended by whom and at which step, as in the log, and how.";
     ANSWER_TIME: Histogram Seconds "eclusa_pool_answer_seconds" ["pool"]
         "From a request sent until the head of the endpoint's answer.";
-    RETRIES: Counter Things "eclusa_pool_retries_total" ["pool"]
-        "Tries beyond the first of an exchange: another endpoint after a failure, or a fresh connection after a kept one had ended.";
     REUSED: Counter Things "eclusa_pool_reused_total" ["pool"]
         "Exchanges over a connection to the endpoint that had served others.";
     ANSWERS_REFUSED: Counter Things "eclusa_pool_answers_refused_total" ["pool", "reason"]

@@ -6,9 +6,9 @@ use crate::observe::View;
 use crate::observe::metrics::Metrics;
 use crate::observe::metrics::cells::{ListenerCells, PerWorker, PoolCell};
 use crate::observe::metrics::exchanges::{
-    ByReason, CLASSES, CONSEQUENCES, Handshake, Limited, Login, PoolHttp,
+    ByReason, CLASSES, CONSEQUENCES, Handshake, Limited, Login,
 };
-use crate::observe::metrics::histogram::{ANSWERS, Counter};
+use crate::observe::metrics::histogram::ANSWERS;
 use crate::observe::metrics::table::{self, Metric};
 use eclusa_wire::http1::Reason;
 use std::sync::Arc;
@@ -72,13 +72,9 @@ fn of_pools(page: &mut Page, pools: &[(&str, &PerWorker<PoolCell>)]) {
             &cell.http_so_far().answer
         });
     }
-    let single: [(&Metric, fn(&PoolHttp) -> &Counter); 2] =
-        [(&table::RETRIES, |http| &http.retries), (&table::REUSED, |http| &http.reused)];
-    for (metric, of) in single {
-        page.family(metric);
-        for (name, cells) in pools {
-            page.sample(metric, &[name], cells.sum(|cell| of(cell.http_so_far())));
-        }
+    page.family(&table::REUSED);
+    for (name, cells) in pools {
+        page.sample(&table::REUSED, &[name], cells.sum(|cell| &cell.http_so_far().reused));
     }
     page.family(&table::ANSWERS_REFUSED);
     for (name, cells) in pools {
