@@ -4,10 +4,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod bed;
+mod dice;
+mod duct;
 mod ends;
 mod faults;
 mod hostile;
+mod idle;
+mod mirror;
 mod recorder;
 mod reload;
 mod reply;
 mod shows;
+mod slow;
+mod stress;

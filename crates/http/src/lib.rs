@@ -21,6 +21,7 @@ mod origin;
 mod patience;
 mod request;
 mod respond;
+mod rest;
 mod reuse;
 mod scratch;
 mod site;
