@@ -8,10 +8,12 @@ use eclusa_testkit::ca::Ca;
 use eclusa_testkit::netns::{Cluster, Host, Shape};
 use eclusa_testkit::process::{Peer, Scratch, binary};
 use eclusa_testkit::wait::wait_until;
+use rustls::ServerConfig;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 /// Where the edge speaks plain HTTP.
 pub(crate) const PLAIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2)), 80);
@@ -102,6 +104,7 @@ pub(crate) struct Bed {
     nginx: Option<Peer>,
     pub(crate) client: Host,
     pub(crate) ca: PathBuf,
+    server: Arc<ServerConfig>,
     config: String,
     _files: Scratch,
     cluster: Cluster,
@@ -126,18 +129,26 @@ impl Bed {
         let ca_file = files.write("ca.pem", ca.pem()).unwrap();
         let nginx = nginx.then(|| start_nginx(&cluster, &files, &ca));
         let recorder = Recorder::start(&cluster.host("worker1"), RECORDER);
-        let config = CONFIG
-            .replace("{certificate}", &edge.both.display().to_string())
-            .replace("{ca}", &ca_file.display().to_string());
-        let config = format!("{config}{more}");
+        let fill = |text: &str| {
+            text.replace("{certificate}", &edge.both.display().to_string())
+                .replace("{ca}", &ca_file.display().to_string())
+        };
+        let config = fill(&format!("{CONFIG}{more}"));
+        let server = ca.leaf(&names).server(&[]);
         let edge = Program::Edge.start(Some(&cluster.host("edge")), &config);
         let client = cluster.host("outside1");
-        Self { edge, recorder, nginx, client, ca: ca_file, config, _files: files, cluster }
+        let (ca, _files) = (ca_file, files);
+        Self { edge, recorder, nginx, client, ca, server, config, _files, cluster }
     }
 
     /// A host of the cluster.
     pub(crate) fn host(&self, name: &str) -> Host {
         self.cluster.host(name)
+    }
+
+    /// TLS for endpoints of the test's own.
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server)
     }
 
     /// One more recording endpoint.

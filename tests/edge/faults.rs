@@ -3,9 +3,7 @@
 use crate::bed::{Bed, PLAIN};
 use crate::recorder::path_of;
 use crate::reply::Wire;
-use e2e::product::PATIENCE;
 use e2e::proof::{Item, size, wrong_of};
-use eclusa_testkit::background::raise_file_limit;
 use eclusa_testkit::netns::skipped;
 use std::time::{Duration, Instant};
 
@@ -220,37 +218,4 @@ fn a_client_that_reads_nothing_is_cut() {
     assert_eq!(record["letters"], "cD", "{record}");
     assert!(bed.edge.memory().unwrap().resident < 60 << 20, "nothing is piled up");
     assert!(wire.hear_to_end().unwrap().0.len() < 32 << 20);
-}
-
-#[test]
-fn idle_connections_hold_little() {
-    if skipped("idle_connections_hold_little") {
-        return;
-    }
-    let _ = raise_file_limit();
-    let bed = Bed::without_nginx("");
-    let connect = |count: usize| -> Vec<Wire> {
-        let ask = |_| {
-            let mut wire = bed.connect();
-            assert_eq!(wire.get("app.test", "/idle").unwrap().status, 200);
-            wire
-        };
-        (0..count).map(ask).collect()
-    };
-    let warm = connect(200);
-    let before = bed.edge.memory().unwrap().resident;
-    let count = 2_000;
-    let idle = connect(count);
-    let after = bed.edge.memory().unwrap().resident;
-    let each = after.saturating_sub(before) / count as u64;
-    Item::new("5.6 resident memory of an idle kept connection")
-        .bound("at most 4 KiB without optimisation")
-        .n(count)
-        .record(each <= 4096, format!("{each} bytes"));
-    drop((warm, idle));
-    let held = || bed.recorder.open();
-    assert!(held() <= 64 * 16, "{} connections to the endpoint", held());
-    eclusa_testkit::wait::wait_until(PATIENCE, "an answer", || {
-        bed.connect().get("app.test", "/after").is_ok_and(|reply| reply.status == 200)
-    });
 }

@@ -1,5 +1,6 @@
 //! One connection of an HTTP client that says certain bytes and reads responses one by one.
 
+use crate::bed::PLAIN;
 use e2e::plain::try_connect;
 use e2e::product::PATIENCE;
 use eclusa_testkit::netns::Host;
@@ -41,6 +42,14 @@ pub(crate) struct Wire<S = TcpStream>(BufReader<S>);
 impl Wire {
     pub(crate) fn open(host: &Host, to: SocketAddr) -> io::Result<Self> {
         try_connect(host, to, PATIENCE).map(Self::over)
+    }
+
+    /// From a thread that is at the client already.
+    pub(crate) fn here() -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&PLAIN, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

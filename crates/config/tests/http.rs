@@ -36,6 +36,7 @@ fn defaults_are_those_of_the_book() {
     let times = [http.head_timeout, http.body_timeout, http.keep_alive_timeout];
     assert_eq!(times.map(|time| time.as_secs()), [10, 30, 60]);
     assert_eq!((http.head_max, http.headers_max, http.body_max), (ByteSize(32 << 10), 100, None));
+    assert_eq!(http.body_rate_min, ByteSize(256));
     assert_eq!((http.forwarded, http.connect), (Forwarded::Set, false));
     assert_eq!(http.upgrades.iter().map(|name| &**name).collect::<Vec<_>>(), ["websocket"]);
     assert_eq!(

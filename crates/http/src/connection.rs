@@ -3,8 +3,9 @@
 use crate::carry;
 use crate::exchange::{self, Next};
 use crate::limit::Place;
+use crate::rest::{Rest, Rested};
 use crate::reuse::{Kept, Key};
-use crate::site::Site;
+use crate::site::{Http, Site};
 use crate::stream::Stream;
 use crate::tls::accept::{Handshake, accept};
 use crate::tls::failure::{self, Why};
@@ -15,7 +16,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// A connection while it is served.
@@ -23,7 +23,7 @@ pub(crate) struct Session {
     pub(crate) connection: Connection,
     pub(crate) tls: Option<Box<Shaken>>,
     /// A connection at rest to an endpoint that was told of this client, and serves no other.
-    pub(crate) own: RefCell<Option<(Key, Kept)>>,
+    pub(crate) own: RefCell<Option<Box<(Key, Kept)>>>,
     /// Counts for its client network.
     _place: Option<Place>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Over {
 /// Serves a connection to its end. The future is what a connection at rest costs: what it does not
 /// need then is boxed.
 pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {
-    let Arrival { client, first, connection } = arrival;
+    let Arrival { client, mut first, connection } = arrival;
     let entered = site.http.as_ref().map_or(Ok(None), |http| http.limiter.enter(&connection));
     let place = match entered {
         Ok(place) => place,
@@ -60,11 +60,13 @@ pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Out
     };
     let (tls, own) = (None, RefCell::default());
     let mut session = Box::new(Session { connection, tls, own, _place: place });
+    let mut client = Some(Stream::Plain(client));
     Box::pin(async move {
-        let opened = Box::pin(open(&site, &mut session, client, first)).await;
+        let opened = Box::pin(open(&site, &mut session, &mut client, &mut first)).await;
         let over = match opened {
             Err(end) => Over { end, bytes: (0, 0), told: false },
-            Ok((client, first)) => serve_stream(&site, &session, client, first).await,
+            // By reference: what is handed over by value is there twice.
+            Ok(()) => serve_stream(&site, &session, &mut client, &mut first).await,
         };
         let Session { connection, .. } = *session;
         connection.finish(over.end, over.bytes, over.told);
@@ -80,31 +82,32 @@ pub(crate) fn end_by(told: Told) -> End {
     End::abort(Who::Operator, Step::Data, why)
 }
 
-/// What `future` yields, unless the operator ends the connection first.
-pub(crate) async fn until_told<T>(
-    connection: &Connection,
-    future: impl Future<Output = T>,
-) -> Result<T, Told> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
+/// What `future` yields, unless the operator ends the connection first. It is pinned by whoever has it: an
+/// async function would carry it around twice.
+pub(crate) fn until_told<'a, T>(
+    connection: &'a Connection,
+    mut future: impl Future<Output = T> + Unpin + 'a,
+) -> impl Future<Output = Result<T, Told>> + 'a {
+    poll_fn(move |context| {
         if let Some(told) = connection.poll_told(context) {
             return Poll::Ready(Err(told));
         }
-        future.as_mut().poll(context).map(Ok)
+        Pin::new(&mut future).poll(context).map(Ok)
     })
-    .await
 }
 
-/// The client's stream, behind its handshake where there is one, and what it has said first.
+/// Puts the client's stream behind its handshake where there is one; it has said `first`.
 async fn open(
     site: &Site,
     session: &mut Session,
-    client: TcpStream,
-    first: Vec<u8>,
-) -> Result<(Stream, Vec<u8>), End> {
-    let Some(tls) = &site.tls else { return Ok((Stream::Plain(client), first)) };
+    client: &mut Option<Stream>,
+    first: &mut Vec<u8>,
+) -> Result<(), End> {
+    let Some(tls) = &site.tls else { return Ok(()) };
+    let Some(Stream::Plain(plain)) = client.take() else { return Ok(()) };
+    let first = std::mem::take(first);
     let deadline = Instant::from_std(session.connection.accepted()) + tls.handshake_timeout;
-    let shaking = accept(&tls.terminator, client, &first, deadline);
+    let shaking = pin!(accept(&tls.terminator, plain, &first, deadline));
     let shaken = until_told(&session.connection, shaking).await;
     let (stream, handshake) = match shaken {
         Ok(Ok(done)) => done,
@@ -126,7 +129,8 @@ async fn open(
     let server_name = handshake.server_name.as_deref().map(Arc::from);
     let cipher = handshake.cipher_name().into();
     session.tls = Some(Box::new(Shaken { server_name, certificate, cipher, handshake }));
-    Ok((Stream::Client(Box::new(stream)), Vec::new()))
+    *client = Some(Stream::Client(Box::new(stream)));
+    Ok(())
 }
 
 /// How a handshake that failed is counted.
@@ -160,30 +164,63 @@ fn end_of(failure: failure::Failure) -> End {
 async fn serve_stream(
     site: &Arc<Site>,
     session: &Session,
-    mut client: Stream,
-    mut rest: Vec<u8>,
+    client: &mut Option<Stream>,
+    rest: &mut Vec<u8>,
 ) -> Over {
     let Some(http) = &site.http else {
-        return carried(session, Box::pin(carry::carry(site, session, client, rest))).await;
+        let first = std::mem::take(rest);
+        return match client.take() {
+            Some(client) => {
+                carried(session, Box::pin(carry::carry(site, session, client, first))).await
+            }
+            None => gone(),
+        };
     };
     let mut number = 0;
-    loop {
+    while let Some(stream) = client {
         number += 1;
-        let waiting = exchange::wait(session, http, &mut client, &mut rest, number);
-        let waited = until_told(&session.connection, waiting).await;
-        if let Err(end) = waited.unwrap_or_else(|told| Err(end_by(told))) {
-            client.say_goodbye();
+        if let Err(end) = before(session, http, (stream, rest), number).await {
+            stream.say_goodbye();
             return Over { end, bytes: (0, 0), told: number > 1 };
         }
         // Boxed: a connection at rest must not carry the state of an exchange around.
-        match Box::pin(exchange::run(session, &mut client, &mut rest, number)).await {
+        match Box::pin(exchange::run(session, stream, rest, number)).await {
             Next::Again => {}
             Next::Close(end) => return Over { end, bytes: (0, 0), told: true },
             Next::Upgraded(tunnel) => {
+                let Some(client) = client.take() else { break };
                 return carried(session, Box::pin(carry::tunnel(session, client, tunnel))).await;
             }
         }
     }
+    gone()
+}
+
+/// The rest before an exchange.
+async fn before(
+    session: &Session,
+    http: &Http,
+    (stream, inbox): (&mut Stream, &mut Vec<u8>),
+    number: u64,
+) -> Result<(), End> {
+    let connection = &session.connection;
+    let mut rest = Rest::new(connection, http, number);
+    let rested = poll_fn(|context| match connection.poll_told(context) {
+        Some(told) => Poll::Ready(Err(end_by(told))),
+        None => rest.poll(context, connection, stream, inbox),
+    });
+    match rested.await? {
+        Rested::Came => Ok(()),
+        Rested::Late => {
+            let late = Box::pin(rest.late(connection, (stream, http), number));
+            Err(until_told(connection, late).await.unwrap_or_else(end_by))
+        }
+    }
+}
+
+/// The end of a connection that is not there: none is ever served like this.
+fn gone() -> Over {
+    Over { end: End::clean(Who::Client), bytes: (0, 0), told: true }
 }
 
 /// Bytes both ways, until both sides have ended or the operator ends them.

@@ -3,7 +3,7 @@
 
 use crate::patience::{Mark, while_moving};
 use crate::scratch::with_scratch;
-use crate::stream::Stream;
+use crate::stream::{PIECE, Stream};
 use eclusa_proxy::layer7::{Connection, End, Step, Who, reset_on_close};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -17,6 +17,8 @@ struct Way {
     /// What was read and not taken yet; what of it was.
     rest: Vec<u8>,
     written: usize,
+    /// The last read found as much as it had room for: there is more.
+    is_bulk: bool,
     /// Bytes delivered.
     moved: u64,
     /// The reading side has ended.
@@ -27,7 +29,7 @@ struct Way {
 
 impl Way {
     fn new(rest: Vec<u8>) -> Self {
-        Self { rest, written: 0, moved: 0, ended: false, over: false }
+        Self { rest, written: 0, is_bulk: false, moved: 0, ended: false, over: false }
     }
 
     /// Moves on; an error is with the side that it came from: `true`, the one that is read.
@@ -76,8 +78,10 @@ impl Way {
         to: &mut Stream,
     ) -> Poll<Result<(), (bool, io::Error)>> {
         with_scratch(|scratch| {
-            let read = ready!(from.poll_read(context, scratch)).map_err(|error| (true, error))?;
-            self.ended = read == 0;
+            let wanted = if self.is_bulk { scratch.len() } else { PIECE.min(scratch.len()) };
+            let room = scratch.get_mut(..to.takes_of(wanted)).unwrap_or_default();
+            let read = ready!(from.poll_read(context, room)).map_err(|error| (true, error))?;
+            (self.ended, self.is_bulk) = (read == 0, read == room.len());
             let mut bytes = scratch.get(..read).unwrap_or_default();
             while !bytes.is_empty() {
                 match to.poll_write(context, bytes) {

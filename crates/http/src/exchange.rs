@@ -6,9 +6,10 @@ use crate::connection::{Session, end_by, until_told};
 use crate::edits::edit;
 use crate::forward::{Failed, Forward};
 use crate::forwarded;
-use crate::h1::{FirstByte, HeadError, poll_first_byte, poll_head, write_all};
-use crate::patience::{Mark, while_moving};
+use crate::h1::{HeadError, poll_head, write_all};
+use crate::patience::part;
 use crate::request::Seen;
+use crate::rest::{TOOK_NOTHING, takes_the_rest};
 use crate::site::{Http, Site};
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
@@ -18,9 +19,8 @@ use eclusa_proxy::layer7::{
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -29,11 +29,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 const PARTING: Duration = Duration::from_secs(2);
 /// Bytes of it that are thrown away meanwhile.
 const PARTING_BYTES: u64 = 8 << 20;
-/// How long a connection waits for a last request once our side wants to leave, at least, and how much
-/// longer at most: whoever asks meanwhile is answered, and told that this was the last answer; a request
-/// that meets a closed connection is lost.
-const LINGER: Duration = Duration::from_secs(3);
-const LINGER_SPREAD_MS: u64 = 2_000;
 
 /// What comes after an exchange.
 pub(crate) enum Next {
@@ -94,13 +89,15 @@ pub(crate) async fn run(
         // A reload has made something else of the listener.
         return Next::Close(End::clean(Who::Proxy));
     };
-    let reading = read(http, (connection, client), head, began + http.plan.head_timeout);
-    let read = until_told(connection, reading).await;
+    let read = {
+        let reading = pin!(read(http, (connection, client), head, began + http.plan.head_timeout));
+        until_told(connection, reading).await
+    };
     let mut run = Run { session, site, http, client, record: begin(session, head, number) };
     run.record.times.head = began.elapsed();
     let done = match read {
         Ok(Ok(())) => {
-            let serving = run.serve(head, |index| snapshot.pool(index));
+            let serving = pin!(run.serve(head, |index| snapshot.pool(index)));
             until_told(connection, serving).await
         }
         Ok(Err(Unread::Broken(end))) => Ok(Done { end, then: Then::Close }),
@@ -117,55 +114,32 @@ pub(crate) async fn run(
         head.recycle();
         *rest = std::mem::take(head.buffer());
     }
-    leave(client, done).await
+    leave(connection, http, client, done).await
 }
 
 /// Does with the connection what is to be done after an exchange.
-async fn leave(client: &mut Stream, done: Done) -> Next {
+async fn leave(connection: &Connection, http: &Http, client: &mut Stream, done: Done) -> Next {
     match done.then {
         Then::Again => return Next::Again,
         Then::Upgraded(tunnel) => return Next::Upgraded(tunnel),
         Then::Close => client.say_goodbye(),
         Then::Reset => reset_on_close(client.socket()),
-        Then::Part => crate::patience::part(client, PARTING, PARTING_BYTES).await,
+        Then::Part => {
+            part(client, PARTING, PARTING_BYTES).await;
+            match until_told(connection, pin!(takes_the_rest(client, http))).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let why = http.too_slow(TOOK_NOTHING);
+                    return Next::Close(End::timeout(Who::Client, Step::Data, why));
+                }
+                Err(told) => {
+                    reset_on_close(client.socket());
+                    return Next::Close(end_by(told));
+                }
+            }
+        }
     }
     Next::Close(done.end)
-}
-
-/// Waits for the first byte of a request: the connection may rest before one.
-pub(crate) async fn wait(
-    session: &Session,
-    http: &Http,
-    client: &mut Stream,
-    inbox: &mut Vec<u8>,
-    number: u64,
-) -> Result<(), End> {
-    let (plan, connection) = (&http.plan, &session.connection);
-    let usual = if number == 1 { plan.head_timeout } else { plan.keep_alive_timeout };
-    let (began, mut patience) = (Instant::now(), usual);
-    let mut lingers = false;
-    let waited = while_moving(|context| match poll_first_byte(context, client, inbox) {
-        Poll::Ready(came) => Ok(came),
-        Poll::Pending => {
-            if !lingers && connection.is_leaving() {
-                lingers = true;
-                let spread = Duration::from_millis(fastrand::u64(..LINGER_SPREAD_MS));
-                patience = usual.min(began.elapsed() + LINGER + spread);
-            }
-            Err(Mark { moved: 0, patience })
-        }
-    });
-    match waited.await {
-        Some(Ok(FirstByte::Came)) => Ok(()),
-        Some(Ok(FirstByte::Ended)) => Err(End::clean(Who::Client)),
-        // Between messages nothing can be cut short: TLS need not be ended in form.
-        Some(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => {
-            Err(End::clean(Who::Client))
-        }
-        Some(Err(error)) => Err(End::abort(Who::Client, Step::Head, error.to_string())),
-        None if number > 1 || connection.is_leaving() => Err(End::clean(Who::Proxy)),
-        None => Err(End::timeout(Who::Client, Step::Head, format!("no request within {usual:?}"))),
-    }
 }
 
 /// Why there is no request.

@@ -25,6 +25,7 @@ mod place;
 mod refusal;
 mod request;
 mod respond;
+mod rest;
 mod reuse;
 mod scratch;
 mod shared;

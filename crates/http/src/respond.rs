@@ -5,8 +5,9 @@ use crate::edits::apply;
 use crate::exchange::{Done, Run, Then};
 use crate::forward::{Answered, Upload, Upstream};
 use crate::h1::{Fault, Pump, Side, Way, write_all};
-use crate::patience::{Mark, while_moving};
+use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
+use crate::rest::TOOK_NOTHING;
 use crate::shared::Conduct;
 use crate::stream::Presence;
 use eclusa_policy::rules::Edit;
@@ -61,7 +62,8 @@ impl Run<'_> {
                 End::abort(Who::Endpoint, Step::Data, in_words(&fault))
             }
             None if down.waits_for() == Side::To => {
-                let end = End::timeout(Who::Client, Step::Data, "took no byte of the response");
+                let why = self.http.too_slow(TOOK_NOTHING);
+                let end = End::timeout(Who::Client, Step::Data, why);
                 return Done { end, then: Then::Reset };
             }
             None => End::timeout(Who::Endpoint, Step::Data, "no byte of the response came"),
@@ -131,7 +133,7 @@ impl Run<'_> {
         let patience = self.patience_with(response);
         let half_closed = connection.half_closed_timeout();
         let (client, endpoint) = (&mut *self.client, &mut upstream.stream);
-        let mut seen = 0;
+        let (mut seen, mut taken, floor) = (0, Taken::default(), self.http.floor);
         while_moving(|context| {
             let mut mark = Mark { moved: 0, patience };
             if let Upload::Running(up) = upload {
@@ -144,7 +146,8 @@ impl Run<'_> {
                     }
                     *upload = Upload::Refused;
                 }
-            } else {
+            }
+            if !matches!(upload, Upload::Running(_)) {
                 match client.presence(context) {
                     Presence::Here => {}
                     Presence::Ended => mark.patience = patience.min(half_closed),
@@ -162,7 +165,12 @@ impl Run<'_> {
                 seen = mark.moved;
                 connection.carried((0, down.sent()));
             }
-            Err(mark)
+            if down.waits_for() == Side::From {
+                return Err(mark.into());
+            }
+            let taken = taken.of(client, down.sent());
+            mark.moved = mark.moved.saturating_add(taken);
+            Err(mark.at_least(floor, taken))
         })
         .await
     }

@@ -18,6 +18,7 @@ use eclusa_wire::http1::{Leniency, Lenient, Limits};
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub(crate) struct Http {
     pub(crate) limits: Limits,
     pub(crate) lenient: Lenient,
     pub(crate) trusted: NetworkSet,
+    /// Bytes a second that a client must send of a body, or take of an answer.
+    pub(crate) floor: Option<NonZeroU64>,
     /// What the files of fixed answers hold.
     pub(crate) contents: HashMap<PathBuf, Arc<[u8]>>,
     /// Who may log in, beside those whom the plan names.
@@ -170,10 +173,20 @@ impl Http {
             limits: Limits::new(START_LINE_MAX, head, plan.headers_max),
             lenient: lenient(&plan.allow),
             trusted: plan.trusted.iter().copied().collect(),
+            floor: NonZeroU64::new(plan.body_rate_min.0),
             contents,
             users,
             limiter,
             plan: plan.clone(),
+        }
+    }
+
+    /// Why a client is cut that did `nothing` for too long, or too little.
+    pub(crate) fn too_slow(&self, nothing: &str) -> String {
+        let within = format!("{nothing} within {:?}", self.plan.body_timeout);
+        match self.floor {
+            None => within,
+            Some(_) => format!("{within}, or less than {} a second", self.plan.body_rate_min),
         }
     }
 }

@@ -1,12 +1,18 @@
 //! One side of an exchange: a TCP connection, with TLS or without.
 
 use crate::tls::{accept, originate};
+use eclusa_proxy::layer7::room;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+/// So much is read at once without asking whether the other side takes it.
+pub(crate) const PIECE: usize = 16 << 10;
+/// The least that is read at once where there is more.
+const LEAST: usize = 4 << 10;
 
 /// A connection to a client or to an endpoint.
 #[derive(Debug)]
@@ -43,7 +49,12 @@ impl Stream {
         match ready.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error() => Presence::Gone,
             Poll::Ready(Ok(ready)) if ready.is_read_closed() => Presence::Ended,
-            _ => Presence::Here,
+            // Ready it may have been for bytes that were read since: nobody would be woken by that.
+            _ => match socket.poll_peek(context, &mut ReadBuf::new(&mut [0; 1])) {
+                Poll::Ready(Ok(0)) => Presence::Ended,
+                Poll::Ready(Err(_)) => Presence::Gone,
+                Poll::Ready(Ok(_)) | Poll::Pending => Presence::Here,
+            },
         }
     }
 
@@ -60,6 +71,17 @@ impl Stream {
             Self::Client(stream) => stream.get_ref().0,
             Self::Endpoint(stream) => stream.get_ref().0,
         }
+    }
+
+    /// How much of `wanted` is to be read for this connection to take. What it does not take is kept, and
+    /// thousands of slow readers must not cost a whole read each.
+    pub(crate) fn takes_of(&self, wanted: usize) -> usize {
+        if wanted <= PIECE {
+            return wanted;
+        }
+        // Half of the room: for a small window the kernel queues small pieces, and each needs nearly as
+        // much again for itself.
+        (room(self.socket()) / 2).clamp(LEAST, wanted)
     }
 
     /// Reads once into `buffer`; 0 at the end.

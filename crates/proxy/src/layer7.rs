@@ -15,7 +15,7 @@ use crate::found::{self, Kind};
 use crate::listener::{Address, Listener};
 use crate::observe::{Line, Record};
 use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
-use crate::registry::{Entry, Order, SettingUp};
+use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
 use eclusa_policy::replay;
@@ -91,6 +91,19 @@ pub fn list(directory: &Path) -> io::Result<Vec<found::Entry>> {
 /// Makes the end of a connection a reset, so that its peer does not take it for one in good order.
 pub fn reset_on_close(stream: &TcpStream) {
     eclusa_sys::socket::reset_on_close(stream.as_fd());
+}
+
+/// Bytes that were written to a connection and that its peer has not acknowledged.
+#[must_use]
+pub fn untaken(stream: &TcpStream) -> usize {
+    // Of a connection that is gone nothing is left to wait for.
+    eclusa_sys::socket::send_queue(stream.as_fd()).unwrap_or(0)
+}
+
+/// How many bytes a connection takes now without waiting for its peer, or nearly so many.
+#[must_use]
+pub fn room(stream: &TcpStream) -> usize {
+    eclusa_sys::socket::send_room(stream.as_fd()).unwrap_or(0)
 }
 
 /// Serves the connections of a listener.
@@ -322,6 +335,14 @@ impl Connection {
             }
             Order::None | Order::Check | Order::MoveOn | Order::Reset(_) => None,
         }
+    }
+
+    /// Wakes the connection when it has rested for so long, at most a second later; no timer is set for
+    /// it. `None`: it rests no more.
+    pub fn wake_after(&self, rest: Option<Duration>) {
+        self.entry.touch();
+        // A tick may have begun before the rest did.
+        self.entry.set_patience(rest.map(|rest| rest + Tick::LENGTH));
     }
 
     /// Notes that bytes moved, and how many were delivered so far, up and down.

@@ -197,6 +197,34 @@ pub fn send_queue(socket: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
+/// How many bytes the send buffer has room for now (`SO_MEMINFO`): what it was given less the memory that
+/// is queued in it, so that a write of that size is taken whole or nearly so.
+///
+/// # Errors
+/// Whatever getsockopt(2) says.
+pub fn send_room(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    // `SK_MEMINFO_SNDBUF`, `SK_MEMINFO_WMEM_QUEUED`, `SK_MEMINFO_VARS` of `linux/sock_diag.h`.
+    const BUFFER: usize = 3;
+    const QUEUED: usize = 5;
+    const VALUES: usize = 9;
+    let mut values = [0u32; VALUES];
+    let mut length = size_of_val(&values) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes to `values`, which has as many.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(values[BUFFER].saturating_sub(values[QUEUED]) as usize)
+}
+
 /// Whether an error tells of trouble on this host (descriptors, memory, ports, no route of our
 /// own), which is no evidence against the other side.
 #[must_use]
@@ -292,6 +320,21 @@ mod tests {
         assert_eq!(accepted.tcp_keepalive_time().unwrap(), KEEPALIVE.idle);
         assert_eq!(accept(listener.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(send_queue(socket.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn the_room_of_a_send_buffer_is_what_a_write_takes() {
+        use std::io::Write;
+        let listener = std::net::TcpListener::bind(loopback()).unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let _peer = listener.accept().unwrap();
+        client.set_nonblocking(true).unwrap();
+        let room = send_room(client.as_fd()).unwrap();
+        let piece = vec![b'a'; room / 2];
+        assert_eq!(client.write(&piece).unwrap(), piece.len(), "half of {room} fits");
+        while client.write(&piece).is_ok() {}
+        let left = send_room(client.as_fd()).unwrap();
+        assert!(left < room / 2, "{left} of {room} left of a full buffer");
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) fn read(
         allow: reader.choices(&keys::HTTP_ALLOW),
         head_timeout: reader.duration(&keys::HEAD_TIMEOUT).value,
         body_timeout: reader.duration(&keys::BODY_TIMEOUT).value,
+        body_rate_min: size(&keys::BODY_RATE_MIN).unwrap_or(crate::plan::ByteSize(256)),
         keep_alive_timeout: reader.duration(&keys::KEEP_ALIVE_TIMEOUT).value,
         head_max: size(&keys::HEAD_MAX).unwrap_or(crate::plan::ByteSize(32 << 10)),
         headers_max: reader.integer(&keys::HEADERS_MAX).map_or(100, |got| got.value as usize),

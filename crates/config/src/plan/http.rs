@@ -33,6 +33,9 @@ pub struct Http {
     pub head_timeout: Duration,
     /// How long a body may rest.
     pub body_timeout: Duration,
+    /// Bytes a second that a client must send of a body or take of an answer in the long run; 0: a byte
+    /// now and then is enough.
+    pub body_rate_min: ByteSize,
     /// How long a connection waits for its next request.
     pub keep_alive_timeout: Duration,
     /// The longest head.

@@ -2,7 +2,7 @@
 
 use super::{Failed, Fell, Forward, Seen, Tried, Upload, Upstream};
 use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
-use crate::patience::{Mark, while_moving};
+use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
 use crate::stream::Presence;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
@@ -92,12 +92,18 @@ impl Forward<'_, '_> {
         let endpoint = upstream.lease.endpoint();
         let (client, stream) = (&mut *self.run.client, &mut upstream.stream);
         let (mut moved, mut taken, mut sent) = (0, 0, 0);
+        let (mut taken_by_endpoint, floor) = (Taken::default(), http.floor);
         let read = while_moving(|context| {
             let mut mark = Mark { moved: u64::MAX, patience };
+            let mut rate = None;
             if let Upload::Running(pump) = upload {
                 let pumped = pump.poll(context, (client, head), stream);
                 (moved, taken, sent) = (pump.moved(), pump.taken(), pump.sent());
                 mark = Mark { moved: pump.progress(), patience: http.plan.body_timeout };
+                match pump.waits_for() {
+                    Side::From => rate = floor,
+                    Side::To => mark.moved += taken_by_endpoint.of(stream, sent),
+                }
                 match pumped {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => *upload = Upload::Whole,
@@ -110,6 +116,7 @@ impl Forward<'_, '_> {
                 }
             }
             if !matches!(upload, Upload::Running(_)) {
+                rate = None;
                 mark = Mark { moved: u64::MAX, patience };
                 match client.presence(context) {
                     Presence::Here => {}
@@ -127,7 +134,7 @@ impl Forward<'_, '_> {
                     let silent = response.buffer().is_empty();
                     fell(error, taken == 0, silent && taken == 0 && sent == 0)
                 })),
-                Poll::Pending => Err(mark),
+                Poll::Pending => Err(mark.at_least(rate, taken)),
             }
         });
         let read = read.await;
@@ -146,7 +153,7 @@ impl Forward<'_, '_> {
         if let Upload::Running(pump) = upload
             && pump.waits_for() == Side::From
         {
-            let why = format!("no byte of the body within {:?}", self.run.http.plan.body_timeout);
+            let why = self.run.http.too_slow("sent no byte of the body");
             return Failed::Answer(408, End::timeout(Who::Client, Step::Data, why)).into();
         }
         let why = match upload {

@@ -35,7 +35,7 @@ impl Upstream {
             return Idle::of(&session.connection).put(key, stream, kept_at_most);
         }
         if kept_at_most > 0 {
-            *session.own.borrow_mut() = Some((key, Kept::new(stream)));
+            *session.own.borrow_mut() = Some(Box::new((key, Kept::new(stream))));
         }
     }
 }

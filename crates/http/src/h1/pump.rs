@@ -2,7 +2,7 @@
 //! is left to write.
 
 use crate::scratch::with_scratch;
-use crate::stream::Stream;
+use crate::stream::{PIECE, Stream};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
 };
@@ -12,6 +12,8 @@ use std::task::{Context, Poll, ready};
 
 /// Reads of one turn, so that one exchange cannot hold the worker.
 const READS_PER_TURN: u32 = 8;
+/// So much memory that holds nothing may stay with a body that waits.
+const SPARE: usize = 4 << 10;
 
 /// Bytes of a body that are kept on each side of a place where it is wrong: enough to see the chunks,
 /// and little of what they carry.
@@ -80,6 +82,8 @@ pub(crate) struct Pump {
     way: Way,
     /// The most bytes of the body.
     most: u64,
+    /// The last read found as much as it had room for: there is more.
+    is_bulk: bool,
     /// What is ready to be written, and how much of it is written.
     ready: Vec<u8>,
     written: usize,
@@ -109,7 +113,8 @@ impl Pump {
             Body::UntilClose => Source::UntilClose,
         };
         let most = most.unwrap_or(u64::MAX);
-        Self { source, way, most, ready: first, written: 0, moved: 0, taken: 0, sent: 0 }
+        let (is_bulk, ready) = (false, first);
+        Self { source, way, most, is_bulk, ready, written: 0, moved: 0, taken: 0, sent: 0 }
     }
 
     /// Bytes of the body so far.
@@ -157,7 +162,11 @@ impl Pump {
             if there.is_empty() {
                 // What TLS holds back must not wait for bytes that wait for it.
                 ready!(to.poll_flush(context)).map_err(|error| Fault::Broken(Side::To, error))?;
-                ready!(self.read(context, (from, inbox), to))?;
+                let read = self.read(context, (from, inbox), to);
+                if read.is_pending() {
+                    self.hold_little();
+                }
+                ready!(read)?;
             } else {
                 let used = self.take(there)?;
                 inbox.use_rest(used);
@@ -171,16 +180,20 @@ impl Pump {
     /// Writes what is ready.
     fn drain(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), Fault>> {
         while let Some(rest) = self.ready.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match ready!(to.poll_write(context, rest)) {
-                Ok(0) => {
+            match to.poll_write(context, rest) {
+                Poll::Pending => {
+                    self.hold_little();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => {
                     let error = io::ErrorKind::WriteZero.into();
                     return Poll::Ready(Err(Fault::Broken(Side::To, error)));
                 }
-                Ok(count) => {
+                Poll::Ready(Ok(count)) => {
                     self.written += count;
                     self.sent += count as u64;
                 }
-                Err(error) => return Poll::Ready(Err(Fault::Broken(Side::To, error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Fault::Broken(Side::To, error))),
             }
         }
         if self.written > 0 {
@@ -201,18 +214,13 @@ impl Pump {
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
         with_scratch(|scratch| {
-            let room = match self.source {
-                // Nothing of the next message is read: that is the head's.
-                Source::Length(left) => {
-                    usize::try_from(left).map_or(scratch.len(), |left| left.min(scratch.len()))
-                }
-                _ => scratch.len(),
-            };
+            let room = self.room(to, scratch.len());
             let room = scratch.get_mut(..room).unwrap_or_default();
             let read = match ready!(from.poll_read(context, room)) {
                 Ok(read) => read,
                 Err(error) => return Poll::Ready(Err(Fault::Broken(Side::From, error))),
             };
+            self.is_bulk = read == room.len();
             if read == 0 {
                 return Poll::Ready(self.end());
             }
@@ -228,6 +236,27 @@ impl Pump {
             inbox.buffer().extend_from_slice(bytes);
             Poll::Ready(Ok(()))
         })
+    }
+
+    /// How much to read.
+    fn room(&self, to: &Stream, most: usize) -> usize {
+        let wanted = match self.source {
+            // Nothing of the next message is read: that is the head's.
+            Source::Length(left) => usize::try_from(left).map_or(most, |left| left.min(most)),
+            _ if self.is_bulk => most,
+            _ => PIECE.min(most),
+        };
+        to.takes_of(wanted)
+    }
+
+    /// Gives memory back that holds nothing, before a wait of any length.
+    fn hold_little(&mut self) {
+        let rest = self.ready.len() - self.written;
+        if self.ready.capacity() > rest + SPARE {
+            self.ready.drain(..self.written);
+            self.ready.shrink_to_fit();
+            self.written = 0;
+        }
     }
 
     /// Writes bytes of the body as they are; only what the other side does not take is kept.

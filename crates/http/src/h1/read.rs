@@ -1,7 +1,7 @@
 //! Reads heads.
 
 use crate::scratch::with_scratch;
-use crate::stream::Stream;
+use crate::stream::{PIECE, Stream};
 use eclusa_wire::http1::{Head, Parsed, Parser, Reason};
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -70,7 +70,9 @@ fn poll_more(
     inbox: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
     with_scratch(|scratch| {
-        let read = ready!(stream.poll_read(context, scratch))?;
+        // What follows a head is kept with it: a long body is better moved past it.
+        let room = scratch.get_mut(..PIECE).unwrap_or_default();
+        let read = ready!(stream.poll_read(context, room))?;
         inbox.extend_from_slice(scratch.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
     })

@@ -6,6 +6,9 @@ use super::field::{EDITED, Field, REMOVED, Span};
 use super::framing::Body;
 use super::target::Named;
 
+/// So much of a rest that is used up may lie about.
+const SPARE: usize = 4 << 10;
+
 /// The version that a message came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
@@ -129,9 +132,15 @@ impl Head {
         self.arena.get(self.length + self.used..).unwrap_or_default()
     }
 
-    /// Uses up the first `count` bytes of [`Self::rest`].
+    /// Uses up the first `count` bytes of [`Self::rest`]. The memory of a long rest is given back with its
+    /// last byte: a body may go on for hours after what came with its head.
     pub fn use_rest(&mut self, count: usize) {
         self.used += count.min(self.rest().len());
+        if self.used > SPARE && self.rest().is_empty() {
+            self.arena.truncate(self.length);
+            self.arena.shrink_to_fit();
+            self.used = 0;
+        }
     }
 
     /// Forgets the head and what was used up behind it. What is left of the rest is the beginning

@@ -85,6 +85,27 @@ fn requests_follow_each_other() {
 }
 
 #[test]
+fn a_long_rest_that_is_used_up_takes_no_room() {
+    let mut head = Head::new();
+    let wire = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    head.buffer().extend_from_slice(wire.as_bytes());
+    head.buffer().extend_from_slice(&[b'a'; 16_000]);
+    let mut parser = Parser::request(Limits::default(), Lenient::NONE);
+    assert_eq!(parser.parse(&mut head), Parsed::Complete(wire.len()));
+    head.use_rest(15_999);
+    assert_eq!(head.rest(), b"a");
+    head.use_rest(1);
+    assert!(head.buffer().capacity() < 1_000, "{}", head.buffer().capacity());
+    assert_eq!((head.rest(), head.target(), head.host()), (&b""[..], &b"/1"[..], &b"a"[..]));
+    // What comes later is its rest all the same.
+    head.buffer().extend_from_slice(b"bc");
+    head.use_rest(1);
+    assert_eq!(head.rest(), b"c");
+    head.recycle();
+    assert_eq!(head.buffer(), b"c");
+}
+
+#[test]
 fn an_idle_connection_is_not_a_slow_one() {
     let mut head = Head::new();
     let mut parser = Parser::request(Limits::default(), Lenient::NONE);

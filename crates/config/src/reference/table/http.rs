@@ -46,7 +46,18 @@ pub static BODY_TIMEOUT: Key = Key {
     name: "body_timeout",
     kind: duration(milliseconds(100), seconds(3_600)),
     default: Default::Value("\"30s\""),
-    help: "How long a body, of a request or an answer, may rest without a byte.",
+    help: "How long a body, of a request or an answer, may rest without a byte, and how far a client may \
+           be behind `body_rate_min`.",
+};
+
+/// Pace of a body.
+pub static BODY_RATE_MIN: Key = Key {
+    name: "body_rate_min",
+    kind: Kind::Size { min: 0, max: 1 << 30 },
+    default: Default::Value("\"256B\""),
+    help: "Bytes a second that a client must send of a body, or take of an answer, while it is the client \
+           that is waited for: one that falls behind by `body_timeout` is cut, so that a byte now and \
+           then holds no connection. `\"0B\"`: it does.",
 };
 
 /// Keep-alive.

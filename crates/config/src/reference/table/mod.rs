@@ -320,6 +320,7 @@ pub static HTTP_SECTION: Section = Section {
         &HTTP_ALLOW,
         &HEAD_TIMEOUT,
         &BODY_TIMEOUT,
+        &BODY_RATE_MIN,
         &KEEP_ALIVE_TIMEOUT,
         &HEAD_MAX,
         &HEADERS_MAX,
