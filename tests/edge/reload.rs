@@ -67,11 +67,11 @@ fn no_exchange_fails_while_the_configuration_changes() {
     let (mut cut, mut frames) = (Vec::new(), 0);
     let failed: Vec<String> = std::thread::scope(|scope| {
         let ways = [Way::Kept, Way::Kept, Way::KeptTls, Way::EachTls];
-        let clients = ways.iter().enumerate();
+        let clients = ways.into_iter().enumerate();
         let clients: Vec<_> = clients
             .map(|(client, way)| {
                 let load = &load;
-                scope.spawn(move || load.keep_asking(client, *way))
+                scope.spawn(move || load.keep_asking(client, way))
             })
             .collect();
         for number in 0..reloads {
