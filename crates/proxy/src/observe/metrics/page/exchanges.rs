@@ -72,17 +72,23 @@ fn of_pools(page: &mut Page, pools: &[(&str, &PerWorker<PoolCell>)]) {
             &cell.http_so_far().answer
         });
     }
-    let single: [(&Metric, fn(&PoolHttp) -> &Counter); 2] =
-        [(&table::RETRIES, |http| &http.retries), (&table::REUSED, |http| &http.reused)];
-    for (metric, of) in single {
-        page.family(metric);
-        for (name, cells) in pools {
-            page.sample(metric, &[name], cells.sum(|cell| of(cell.http_so_far())));
-        }
-    }
+    single(page, pools, &table::RETRIES, |http| &http.retries);
+    single(page, pools, &table::REUSED, |http| &http.reused);
     page.family(&table::ANSWERS_REFUSED);
     for (name, cells) in pools {
         by_reason(page, &table::ANSWERS_REFUSED, name, cells, |cell| &cell.http_so_far().refused);
+    }
+}
+
+fn single(
+    page: &mut Page,
+    pools: &[(&str, &PerWorker<PoolCell>)],
+    metric: &Metric,
+    of: impl Fn(&PoolHttp) -> &Counter,
+) {
+    page.family(metric);
+    for (name, cells) in pools {
+        page.sample(metric, &[name], cells.sum(|cell| of(cell.http_so_far())));
     }
 }
 
