@@ -290,8 +290,7 @@ impl Engine {
         let services = prepare(layer.as_ref(), plan)?;
         let listeners = bind::listeners(plan, &pools, &metrics, &services);
         let bound = bind::bind(plan, listeners, workers, &sockets, &logger)?;
-        let observing = observe(plan)?;
-        let sessions_max = bind::sessions_max(plan, &logger);
+        let (observing, sessions_max) = (observe(plan)?, bind::sessions_max(plan, &logger));
         let (signals, signalled) = mpsc::channel(SIGNALS);
         let (seats, lines): (Vec<_>, Vec<_>) = (0..workers).map(|_| seat()).unzip();
         let shared = Arc::new(Shared {
