@@ -107,8 +107,7 @@ impl Forward<'_, '_> {
         let way = (kept, lease, self.excluded.clone());
         let mut first = Some(pin!(self.approach(head, request, way, &progress[0])));
         let alone = while_moving(|context| {
-            let polled = poll_one(context, &mut first);
-            match polled {
+            match poll_one(context, &mut first) {
                 _ if self.has_left(context) => return Ok(Outcome::Left),
                 Some(Ok(spoke)) => return Ok(Outcome::Spoke { spoke, by_second: false }),
                 Some(Err(lost)) => return Ok(Outcome::Lost(lost)),

@@ -165,6 +165,12 @@ proptest! {
             court.good(key);
         }
         prop_assert_ne!(court.judge.availability(), Availability::Nobody);
+        if court.report(key).reason.is_passive() {
+            // Out for what exchanges met: used while nobody better can be, and back in time.
+            prop_assert_eq!(court.report(key).tier, Tier::Suspect);
+            court.pass(80_000);
+            court.good(key);
+        }
         prop_assert!(matches!(court.verdict(key).0, Verdict::Up | Verdict::Unresolved));
     }
 
