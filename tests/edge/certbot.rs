@@ -1,12 +1,13 @@
 //! Certificates as certbot and HAProxy lay them out, for root alone.
 
-use eclusa_testkit::ca::{Ca, Leaf};
+use eclusa_testkit::ca::{Ca, Leaf, VALID_FOR};
 use eclusa_testkit::process::Scratch;
 use eclusa_testkit::tls::ClientConfig;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A directory with certificates; gone when dropped.
 pub(crate) struct Certificates {
@@ -73,7 +74,12 @@ impl Certificates {
 
     /// A certificate for `name`, of a year.
     pub(crate) fn leaf(&self, name: &str) -> Leaf {
-        self.ca.leaf(&[name])
+        self.leaf_until(name, SystemTime::now() + VALID_FOR)
+    }
+
+    /// One that ends then.
+    pub(crate) fn leaf_until(&self, name: &str, not_after: SystemTime) -> Leaf {
+        self.ca.leaf_of(&[name], not_after)
     }
 }
 

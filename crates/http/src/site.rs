@@ -118,7 +118,9 @@ impl Tls {
             return;
         }
         let change = watched.watcher.look(now, SystemTime::now());
-        watched.due = now + (INTERVAL - SLACK).max(now.elapsed() * SHARE);
+        // With news: at the next call.
+        let every = if watched.watcher.has_news() { Duration::ZERO } else { INTERVAL - SLACK };
+        watched.due = now + every.max(now.elapsed() * SHARE);
         drop(watched);
         if let Some(Err(mistake)) = self.tickets.as_ref().map(|it| it.tend(&KeptFiles, now)) {
             tell("certificate", mistake.to_string());

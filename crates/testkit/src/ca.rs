@@ -126,12 +126,20 @@ impl Ca {
     /// When a name is none.
     #[must_use]
     pub fn leaf_until(&self, names: &[&str], not_after: SystemTime) -> Leaf {
-        let mut all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        for always in ["localhost", "127.0.0.1", "::1"] {
-            if !names.contains(&always) {
-                all.push(always.to_owned());
-            }
-        }
+        let always = ["localhost", "127.0.0.1", "::1"];
+        let missing = always.iter().filter(|always| !names.contains(always));
+        let all: Vec<&str> = names.iter().chain(missing).copied().collect();
+        self.leaf_of(&all, not_after)
+    }
+
+    /// Like [`Ca::leaf_until`] for these names and no others: a server that has several certificates
+    /// wants each name in one of them.
+    ///
+    /// # Panics
+    /// When a name is none.
+    #[must_use]
+    pub fn leaf_of(&self, names: &[&str], not_after: SystemTime) -> Leaf {
+        let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(all).expect("names of a test certificate");
         params
             .distinguished_name

@@ -6,7 +6,7 @@
 //! one `stat` a file.
 //!
 //! What has changed is loaded when two looks in a row see the same, so that a renewal may write its
-//! files one after the other; that is at most one second after the last change. Where chain and key
+//! files one after the other; that is less than a second after the last change. Where chain and key
 //! do not fit then, the old certificate goes on, the others are renewed all the same, and after
 //! [`PATIENCE`] the mistake is told, once. A certificate that has gone from a directory goes from
 //! the store; the last one stays.
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often [`Watcher::look`] is to be called.
+/// How often [`Watcher::look`] is to be called; sooner when it [`Watcher::has_news`].
 pub const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long something may be wrong before it is told: a renewal by hand takes its time.
@@ -97,6 +97,12 @@ impl Watcher {
             }
         }
         self.tell(now)
+    }
+
+    /// Whether the last look saw something that is not loaded yet: then the next one may come soon.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.seen != self.loaded
     }
 
     fn load(&mut self, survey: &Survey, now: Instant, today: SystemTime) -> Option<Change> {
