@@ -3,8 +3,11 @@
 use crate::bed::{Bed, PLAIN};
 use crate::recorder::path_of;
 use crate::reply::Wire;
+use e2e::bed::reset;
+use e2e::product::PATIENCE;
 use e2e::proof::{Item, size, wrong_of};
 use eclusa_testkit::netns::skipped;
+use eclusa_testkit::wait::wait_until;
 use std::time::{Duration, Instant};
 
 /// Answers that nobody can rely on.
@@ -204,6 +207,41 @@ fn slow_clients_are_cut_at_their_deadlines() {
         wire.say(b"G").is_err()
     });
     assert!(dribbled.is_some() && begun.elapsed() < Duration::from_secs(10), "{dribbled:?}");
+}
+
+#[test]
+fn a_client_that_leaves_while_the_endpoint_thinks_is_noticed() {
+    if skipped("a_client_that_leaves_while_the_endpoint_thinks_is_noticed") {
+        return;
+    }
+    let bed = Bed::without_nginx("");
+    for (head, body) in [("GET /hang HTTP/1.1", ""), ("POST /hang HTTP/1.1", "0123456789")] {
+        // Whatever comes by every few seconds would notice it as well: it is the leaving that must wake.
+        let noticed = (0..3).any(|_| leaves(&bed, head, body) < Duration::from_secs(2));
+        assert!(noticed, "{head}: not noticed at once");
+    }
+}
+
+/// How long it takes until the edge has noticed that a client left.
+fn leaves(bed: &Bed, head: &str, body: &str) -> Duration {
+    let records = bed.exchanges().len();
+    let before = bed.recorder.bytes();
+    let mut wire = bed.connect();
+    let length = body.len();
+    let said = format!("{head}\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n");
+    wire.say(said.as_bytes()).unwrap();
+    wait_until(PATIENCE, "the head", || bed.recorder.bytes() > before);
+    let before = bed.recorder.bytes();
+    // In a read of its own, which it fills: nothing then says that there is nothing left to read.
+    wire.say(body.as_bytes()).unwrap();
+    wait_until(PATIENCE, "the body", || bed.recorder.bytes() >= before + length);
+    reset(wire.stream().try_clone().unwrap());
+    drop(wire);
+    let took =
+        wait_until(PATIENCE, "the record of the exchange", || bed.exchanges().len() > records);
+    let record = bed.exchange_for("/hang");
+    assert_eq!(record["letters"], "CH", "{head}: {record}");
+    took
 }
 
 #[test]

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 /// Between two bytes of a client.
 const BEAT: Duration = Duration::from_millis(250);
+/// Between ten connections and the next ten.
+const CONNECT_PACE: Duration = Duration::from_millis(2);
 /// In so many parts they have theirs.
 const PARTS: usize = 25;
 /// Between two requests of the good client.
@@ -127,7 +129,7 @@ fn slow_clients_are_cut_in_time_and_hurt_nobody() {
     let _endpoints = [
         endpoint(SILENT, Kind::BlackHole),
         endpoint(LONG, Kind::Greeting(answer(256 << 10))),
-        endpoint(SHORT, Kind::Greeting(answer(40 << 10))),
+        endpoint(SHORT, Kind::Greeting(answer(24 << 10))),
     ];
     let at_rest = bed.edge.descriptors().unwrap();
     let kinds = [
@@ -295,7 +297,10 @@ impl Client {
 
 /// So many clients, each with its request said.
 fn connect(host: &Host, slow: Slow, count: usize) -> Vec<Client> {
-    let connect = |_| {
+    let connect = |number: usize| {
+        if number.is_multiple_of(10) {
+            pause(CONNECT_PACE);
+        }
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         if slow.reads() {
             socket.set_recv_buffer_size(BUFFER).unwrap();
