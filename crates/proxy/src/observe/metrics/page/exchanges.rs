@@ -72,22 +72,13 @@ fn of_pools(page: &mut Page, pools: &[(&str, &PerWorker<PoolCell>)]) {
             &cell.http_so_far().answer
         });
     }
-    single(page, pools, &table::REUSED, |http| &http.reused);
+    page.family(&table::REUSED);
+    for (name, cells) in pools {
+        page.sample(&table::REUSED, &[name], cells.sum(|cell| &cell.http_so_far().reused));
+    }
     page.family(&table::ANSWERS_REFUSED);
     for (name, cells) in pools {
         by_reason(page, &table::ANSWERS_REFUSED, name, cells, |cell| &cell.http_so_far().refused);
-    }
-}
-
-fn single(
-    page: &mut Page,
-    pools: &[(&str, &PerWorker<PoolCell>)],
-    metric: &Metric,
-    of: impl Fn(&PoolHttp) -> &Counter,
-) {
-    page.family(metric);
-    for (name, cells) in pools {
-        page.sample(metric, &[name], cells.sum(|cell| of(cell.http_so_far())));
     }
 }
 
