@@ -2,6 +2,7 @@
 
 use crate::carry;
 use crate::exchange::{self, Next};
+use crate::patience::Alarm;
 use crate::reuse::{Kept, Key};
 use crate::site::Site;
 use crate::stream::Stream;
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) tls: Option<Box<Shaken>>,
     /// A connection at rest to an endpoint that was told of this client, and serves no other.
     pub(crate) own: RefCell<Option<(Key, Kept)>>,
+    /// What ends a wait that takes too long.
+    pub(crate) alarm: Alarm,
 }
 
 /// What the handshake has agreed on.
@@ -46,7 +49,8 @@ pub(crate) struct Over {
 /// need then is boxed.
 pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {
     let Arrival { client, first, connection } = arrival;
-    let mut session = Box::new(Session { connection, tls: None, own: RefCell::default() });
+    let (own, alarm) = (RefCell::default(), Alarm::default());
+    let mut session = Box::new(Session { connection, tls: None, own, alarm });
     Box::pin(async move {
         let opened = Box::pin(open(&site, &mut session, client, first)).await;
         let over = match opened {

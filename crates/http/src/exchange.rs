@@ -10,11 +10,13 @@ use crate::h1::{FirstByte, HeadError, poll_first_byte, poll_head, write_all};
 use crate::patience::{Mark, while_moving};
 use crate::request::Seen;
 use crate::site::{Http, Site};
+use crate::spare;
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
 use eclusa_policy::rules::{Context, Decision, Edit, Scheme, decide};
 use eclusa_proxy::layer7::{End, Exchange, ExchangeTimes, Pool, Step, Who, reset_on_close};
 use eclusa_wire::http1::{Body, Head, Parser, Version};
+use std::fmt::Write;
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -82,9 +84,10 @@ pub(crate) async fn run(
     number: u64,
 ) -> Next {
     let began = Instant::now();
-    let mut head = Head::new();
-    let head = &mut head;
-    *head.buffer() = std::mem::take(rest);
+    let mut head = spare::head();
+    let head = &mut *head;
+    head.buffer().append(rest);
+    *rest = Vec::new();
     let connection = &session.connection;
     let snapshot = connection.snapshot();
     let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
@@ -112,8 +115,7 @@ pub(crate) async fn run(
     run.record.times.total = began.elapsed();
     connection.exchanged(run.record);
     if matches!(done.then, Then::Again) && !head.rest().is_empty() {
-        head.recycle();
-        *rest = std::mem::take(head.buffer());
+        rest.extend_from_slice(head.rest());
     }
     leave(client, done).await
 }
@@ -125,7 +127,7 @@ async fn leave(client: &mut Stream, done: Done) -> Next {
         Then::Upgraded(tunnel) => return Next::Upgraded(tunnel),
         Then::Close => client.say_goodbye(),
         Then::Reset => reset_on_close(client.socket()),
-        Then::Part => crate::patience::part(client, PARTING, PARTING_BYTES).await,
+        Then::Part => Box::pin(crate::patience::part(client, PARTING, PARTING_BYTES)).await,
     }
     Next::Close(done.end)
 }
@@ -142,7 +144,7 @@ pub(crate) async fn wait(
     let usual = if number == 1 { plan.head_timeout } else { plan.keep_alive_timeout };
     let (began, mut patience) = (Instant::now(), usual);
     let mut lingers = false;
-    let waited = while_moving(|context| match poll_first_byte(context, client, inbox) {
+    let waited = while_moving(&session.alarm, |context| match poll_first_byte(context, client, inbox) {
         Poll::Ready(came) => Ok(came),
         Poll::Pending => {
             if !lingers && connection.is_leaving() {
@@ -203,9 +205,17 @@ async fn read(
 /// The record of an exchange, as far as the head tells.
 fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
     let connection = &session.connection;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Box::new(Exchange {
-        id: format!("{}-{number}", connection.id()),
+    let mut spare = connection.spare_exchange();
+    // The texts of an exchange that is over lend their memory.
+    let mut lent = |text: fn(&mut Exchange) -> &mut String| {
+        spare.as_mut().map(|spare| std::mem::take(text(spare))).unwrap_or_default()
+    };
+    let mut id = lent(|spare| &mut spare.id);
+    id.clear();
+    // Writing to memory does not fail.
+    let _ = write!(id, "{}-{number}", connection.shown_id());
+    let exchange = Exchange {
+        id,
         listener: Arc::clone(connection.listener()),
         client: connection.client(),
         peer: connection.peer(),
@@ -213,9 +223,9 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         server_name: session.tls.as_ref().and_then(|tls| tls.server_name.clone()),
         tls: session.tls.as_ref().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
         version: if head.version() == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" },
-        method: text(head.method()),
-        host: text(head.authority()),
-        target: text(head.target()),
+        method: text(lent(|spare| &mut spare.method), head.method()),
+        host: text(lent(|spare| &mut spare.host), head.authority()),
+        target: text(lent(|spare| &mut spare.target), head.target()),
         status: 0,
         pool: None,
         endpoint: None,
@@ -225,7 +235,20 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         times: ExchangeTimes::default(),
         bytes: (0, 0),
         end: End::clean(Who::Client),
-    })
+    };
+    let Some(mut spare) = spare else { return Box::new(exchange) };
+    *spare = exchange;
+    spare
+}
+
+/// A part of a head, in a text that is no longer needed.
+fn text(mut text: String, bytes: &[u8]) -> String {
+    text.clear();
+    match std::str::from_utf8(bytes) {
+        Ok(bytes) => text.push_str(bytes),
+        Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
+    }
+    text
 }
 
 impl Run<'_> {
@@ -235,8 +258,7 @@ impl Run<'_> {
             return self.answer(head, &answer, &[], Some(end)).await;
         }
         let (http, site, connection) = (self.http, self.site, &self.session.connection);
-        let asked_head = head.compact();
-        let seen = Seen::new(&asked_head);
+        let seen = Seen::new(head);
         let asked = Asked::new(&seen);
         let facts = Facts {
             source: connection.client().ip(),
@@ -246,8 +268,8 @@ impl Run<'_> {
             request: Some(&asked),
         };
         let scheme = if self.session.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let id = self.record.id.clone();
-        let context = Context { facts, client_port: connection.client().port(), scheme, id: &id };
+        let (client_port, id) = (connection.client().port(), self.record.id.as_str());
+        let context = Context { facts, client_port, scheme, id };
         // Passwords are found out by a thread of their own; until then nobody is let in.
         let decision = decide(&http.plan.rules, &context, &mut |_, _| Some(false));
         if let Some(end) = &decision.end {

@@ -24,6 +24,7 @@ mod respond;
 mod reuse;
 mod scratch;
 mod site;
+mod spare;
 mod stream;
 pub mod tls;
 

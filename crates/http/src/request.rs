@@ -2,19 +2,28 @@
 
 use eclusa_policy::condition::Request;
 use eclusa_wire::http1::Head;
+use std::borrow::Cow;
 
 /// The head of a request, with its host in the form in which hosts are compared.
 pub(crate) struct Seen<'a> {
     head: &'a Head,
-    host: String,
+    host: Cow<'a, str>,
 }
 
 impl<'a> Seen<'a> {
     pub(crate) fn new(head: &'a Head) -> Self {
-        let host = text(head.host()).to_ascii_lowercase();
-        let host = host.strip_suffix('.').map_or_else(|| host.clone(), str::to_owned);
-        Self { head, host }
+        let host = text(head.host());
+        let host = host.strip_suffix('.').unwrap_or(host);
+        Self { head, host: lowercase(host) }
     }
+}
+
+/// In lower case, as nearly every host comes.
+fn lowercase(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return host.to_ascii_lowercase().into();
+    }
+    host.into()
 }
 
 /// The codec lets nothing but ASCII into these.

@@ -2,6 +2,10 @@
 //! connections after the preamble, when the client may come in, and what it needs of the core to
 //! serve them: pools, leases, dials, the log. The core knows nothing of what it does.
 
+mod splice;
+
+pub use splice::{Filled, Splice};
+
 pub use crate::observe::{End, Exchange, ExchangeTimes, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
 
@@ -211,6 +215,12 @@ impl Connection {
         self.record.id.to_string()
     }
 
+    /// The same, to be written somewhere.
+    #[must_use]
+    pub fn shown_id(&self) -> impl fmt::Display + use<> {
+        self.record.id
+    }
+
     /// When it was accepted.
     #[must_use]
     pub fn accepted(&self) -> Instant {
@@ -317,6 +327,12 @@ impl Connection {
         pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how))
     }
 
+    /// What moves large bodies between sockets.
+    #[must_use]
+    pub fn splice(&self) -> Splice {
+        Splice::new(Rc::clone(self.worker.buffers()))
+    }
+
     /// Notes that a byte came from the endpoint.
     pub fn heard(&self, lease: &Lease) {
         let registry = self.worker.registry();
@@ -343,6 +359,13 @@ impl Connection {
     #[must_use]
     pub fn wants_records(&self) -> bool {
         self.worker.logger().wants_sessions()
+    }
+
+    /// A record that was written and can be used again: whoever fills it anew saves the memory of its
+    /// texts.
+    #[must_use]
+    pub fn spare_exchange(&self) -> Option<Box<Exchange>> {
+        self.worker.logger().spare_exchange()
     }
 
     /// Writes the record of an exchange.

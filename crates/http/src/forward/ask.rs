@@ -3,6 +3,7 @@
 use super::{Failed, Fell, Forward, Seen, Tried, Upload, Upstream};
 use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
 use crate::patience::{Mark, while_moving};
+use crate::spare::{self, Lent};
 use crate::stream::Presence;
 use eclusa_policy::verdict::Evidence;
 use eclusa_proxy::layer7::{End, Step, Who};
@@ -23,11 +24,11 @@ impl Forward<'_, '_> {
         &mut self,
         head: &mut Head,
         upstream: &mut Upstream,
-    ) -> Result<(Head, Upload), Tried> {
+    ) -> Result<(Lent, Upload), Tried> {
         let upgrade = self.upgrade_of(head);
         let asked = Asked::by(head, upgrade.is_some());
         let mut upload = Upload::Running(Box::new(self.begin(head, upgrade.as_deref())));
-        let mut response = Head::new();
+        let mut response = spare::head();
         for number in 0..INTERIM_MAX {
             let read = self.read_head(head, upstream, &mut upload, &mut response, asked).await;
             read.map_err(|tried| if number == 0 { tried } else { tried.answered() })?;
@@ -49,12 +50,13 @@ impl Forward<'_, '_> {
     /// The request on its way.
     fn begin(&self, head: &Head, upgrade: Option<&[u8]>) -> Pump {
         let http = self.run.http;
-        let mut first = Vec::with_capacity(1024);
+        let mut first = spare::buffer();
         let framing = Framing { upgrade, ..Framing::of(head) };
         write_request(head, &framing, &mut first);
         let way = if head.body() == Body::Chunked { Way::Chunks } else { Way::Plain };
         let most = http.plan.body_max.map(|most| most.0);
         Pump::new(head.body(), way, first, (http.limits, http.lenient), most)
+            .spliced(|| self.connection().splice())
     }
 
     /// Reads the next head of the endpoint; the body goes up meanwhile.
@@ -71,10 +73,10 @@ impl Forward<'_, '_> {
         let lenient = pool.map(|pool| pool.lenient).unwrap_or_default();
         let patience = pool.map_or(Duration::ZERO, |pool| pool.http.response_timeout);
         let mut parser = Parser::response(asked, http.limits, lenient);
-        let half_closed = self.connection().half_closed_timeout();
+        let connection = self.connection();
         let (client, stream) = (&mut *self.run.client, &mut upstream.stream);
         let (mut moved, mut taken, mut sent) = (0, 0, 0);
-        let read = while_moving(|context| {
+        let read = while_moving(&self.run.session.alarm, |context| {
             let mut mark = Mark { moved: u64::MAX, patience };
             if let Upload::Running(pump) = upload {
                 let pumped = pump.poll(context, (client, head), stream);
@@ -92,7 +94,9 @@ impl Forward<'_, '_> {
                 mark = Mark { moved: u64::MAX, patience };
                 match client.presence(context) {
                     Presence::Here => {}
-                    Presence::Ended => mark.patience = patience.min(half_closed),
+                    Presence::Ended => {
+                        mark.patience = patience.min(connection.half_closed_timeout());
+                    }
                     Presence::Gone => return Ok(Err(left().into())),
                 }
             }

@@ -7,6 +7,7 @@ pub(crate) use upstream::Upstream;
 
 use crate::exchange::Run;
 use crate::h1::Pump;
+use crate::spare::Lent;
 use eclusa_config::plan::Reuse;
 use eclusa_policy::verdict::Evidence;
 use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who};
@@ -22,7 +23,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// An endpoint has answered.
 pub(crate) struct Answered {
-    pub(crate) response: Head,
+    pub(crate) response: Lent,
     pub(crate) upstream: Upstream,
     pub(crate) upload: Upload,
 }
@@ -146,9 +147,9 @@ impl<'r, 'a> Forward<'r, 'a> {
     ) -> Result<Answered, Tried> {
         let began = Instant::now();
         let connected = self.upstream(head, kept, lease).await;
-        self.run.record.times.dial += began.elapsed();
-        let mut upstream = connected?;
         let asked = Instant::now();
+        self.run.record.times.dial += asked - began;
+        let mut upstream = connected?;
         let (response, upload) = self.ask(head, &mut upstream).await?;
         self.run.record.times.answer = Some(asked.elapsed());
         Ok(Answered { response, upstream, upload })

@@ -52,8 +52,9 @@ impl Forward<'_, '_> {
             let end = End::abort(Who::Proxy, Step::Route, "the pool is gone");
             return Err(Failed::Answer(503, end).into());
         };
-        let host = String::from_utf8_lossy(head.host()).to_ascii_lowercase();
-        let name = pool_site.tls.as_ref().and_then(|tls| tls.name(&host));
+        let name = pool_site.tls.as_ref().and_then(|tls| {
+            tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase())
+        });
         let is_of_client = self.pool.plan().send_proxy.is_some();
         let upstream = |stream, lease: Lease| {
             let key = key(pool_site, &lease, name.clone());
@@ -79,7 +80,9 @@ impl Forward<'_, '_> {
             }
         }
         let client = self.run.client.socket();
-        let reached = connection.reach(self.pool, client, self.excluded.clone(), lease).await;
+        // Boxed, as most exchanges find a connection that is kept, and need not carry this around.
+        let reaching = connection.reach(self.pool, client, self.excluded.clone(), lease);
+        let reached = Box::pin(reaching).await;
         self.run.record.times.queue = connection.queued();
         let Reached { stream, lease, tries } = reached.map_err(|unreached| {
             self.run.record.tries += unreached.tries;
@@ -87,7 +90,8 @@ impl Forward<'_, '_> {
         })?;
         self.run.record.tries += tries;
         self.run.record.endpoint = Some(lease.endpoint().clone());
-        let stream = self.introduce(stream, pool_site, &lease, name.as_ref()).await?;
+        let introducing = self.introduce(stream, pool_site, &lease, name.as_ref());
+        let stream = Box::pin(introducing).await?;
         Ok(upstream(stream, lease))
     }
 

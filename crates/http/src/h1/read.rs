@@ -6,6 +6,9 @@ use eclusa_wire::http1::{Head, Parsed, Parser, Reason};
 use std::io;
 use std::task::{Context, Poll, ready};
 
+/// Read at once while a head is waited for: what comes with it of a body is copied.
+const ROOM: usize = 8 * 1024;
+
 /// Why there is no head.
 #[derive(Debug)]
 pub(crate) enum HeadError {
@@ -70,6 +73,8 @@ fn poll_more(
     inbox: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
     with_scratch(|scratch| {
+        let room = ROOM.min(scratch.len());
+        let scratch = scratch.get_mut(..room).unwrap_or_default();
         let read = ready!(stream.poll_read(context, scratch))?;
         inbox.extend_from_slice(scratch.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
