@@ -122,7 +122,8 @@ pub fn run(bench: &Bench, case: &Case, setups: &[Setup], idle: Idle) -> Outcome<
 
 fn one(bench: &Bench, setup: &Setup, work: Work, idle: Idle) -> Outcome<Found> {
     let bytes = idle.mebibytes << 20;
-    let mut scene = Scene::set(bench, setup, Stage { work, http: None, bytes, sessions: idle.sessions + 500 })?;
+    let mut scene =
+        Scene::set(bench, setup, Stage { work, http: None, bytes, sessions: idle.sessions + 500 })?;
     let interrupt = &bench.interrupt;
     let Some(candidate) = &scene.candidate else {
         return Err(Failure::new("there is no candidate whose memory could be read"));

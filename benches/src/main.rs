@@ -1,8 +1,8 @@
 //! `bench`: ours beside HAProxy, nginx and a direct connection.
 
 use bench::binaries::{Binary, Kind};
-use bench::certificate;
 use bench::case::{Case, Work, choose};
+use bench::certificate;
 use bench::failure::{Context, Failure, Outcome};
 use bench::idle::{self, AT_ONCE, Idle, IdleReport};
 use bench::interrupt::Interrupt;

@@ -31,7 +31,8 @@ const FIELDS: [(&str, &str); 16] = [
 ];
 
 fn fill(head: &mut String, has: usize, wanted: usize) {
-    for (number, (name, value)) in FIELDS.iter().cycle().take(wanted.saturating_sub(has)).enumerate()
+    for (number, (name, value)) in
+        FIELDS.iter().cycle().take(wanted.saturating_sub(has)).enumerate()
     {
         if number < FIELDS.len() {
             let _ = write!(head, "{name}: {value}\r\n");

@@ -144,17 +144,18 @@ pub(crate) async fn wait(
     let usual = if number == 1 { plan.head_timeout } else { plan.keep_alive_timeout };
     let (began, mut patience) = (Instant::now(), usual);
     let mut lingers = false;
-    let waited = while_moving(&session.alarm, |context| match poll_first_byte(context, client, inbox) {
-        Poll::Ready(came) => Ok(came),
-        Poll::Pending => {
-            if !lingers && connection.is_leaving() {
-                lingers = true;
-                let spread = Duration::from_millis(fastrand::u64(..LINGER_SPREAD_MS));
-                patience = usual.min(began.elapsed() + LINGER + spread);
+    let waited =
+        while_moving(&session.alarm, |context| match poll_first_byte(context, client, inbox) {
+            Poll::Ready(came) => Ok(came),
+            Poll::Pending => {
+                if !lingers && connection.is_leaving() {
+                    lingers = true;
+                    let spread = Duration::from_millis(fastrand::u64(..LINGER_SPREAD_MS));
+                    patience = usual.min(began.elapsed() + LINGER + spread);
+                }
+                Err(Mark { moved: 0, patience })
             }
-            Err(Mark { moved: 0, patience })
-        }
-    });
+        });
     match waited.await {
         Some(Ok(FirstByte::Came)) => Ok(()),
         Some(Ok(FirstByte::Ended)) => Err(End::clean(Who::Client)),

@@ -52,9 +52,10 @@ impl Forward<'_, '_> {
             let end = End::abort(Who::Proxy, Step::Route, "the pool is gone");
             return Err(Failed::Answer(503, end).into());
         };
-        let name = pool_site.tls.as_ref().and_then(|tls| {
-            tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase())
-        });
+        let name = pool_site
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase()));
         let is_of_client = self.pool.plan().send_proxy.is_some();
         let upstream = |stream, lease: Lease| {
             let key = key(pool_site, &lease, name.clone());
