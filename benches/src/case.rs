@@ -21,6 +21,8 @@ pub enum Work {
     ConnectClose,
     /// Some bytes both ways, then silence with the connection open.
     Idle,
+    /// HTTP requests and their answers: a closed loop per connection, as [`Http`] says.
+    Http,
 }
 
 /// What is counted.
@@ -35,6 +37,45 @@ pub enum Unit {
     /// A connection from connect to close.
     #[serde(rename = "connection")]
     Connection,
+    /// An HTTP request with its answer.
+    #[serde(rename = "request")]
+    Request,
+}
+
+/// The messages of [`Work::Http`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Header fields of a request, and of its answer.
+    pub fields: usize,
+    /// Bytes of the answer's body.
+    pub body: usize,
+    /// Whether each request has a connection of its own, which the candidate is asked to close.
+    #[serde(default)]
+    pub fresh: bool,
+    /// Whether the generator speaks TLS with the candidate.
+    #[serde(default)]
+    pub tls: bool,
+}
+
+impl Http {
+    /// As the traffic processes take it on their command line.
+    ///
+    /// # Panics
+    /// Never: numbers and truth values always have a form.
+    #[must_use]
+    pub fn to_word(self) -> String {
+        #[allow(clippy::expect_used, reason = "numbers and truth values always have a form")]
+        serde_json::to_string(&self).expect("plain values")
+    }
+
+    /// What [`Self::to_word`] wrote.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn from_word(word: &str) -> Result<Self, String> {
+        serde_json::from_str(word).map_err(|error| error.to_string())
+    }
 }
 
 impl Unit {
@@ -43,7 +84,7 @@ impl Unit {
     pub fn size(self) -> f64 {
         match self {
             Self::Gigabyte => 1e9,
-            Self::RoundTrip | Self::Connection => 1.0,
+            Self::RoundTrip | Self::Connection | Self::Request => 1.0,
         }
     }
 }
@@ -74,6 +115,8 @@ struct Document {
     unit: Unit,
     /// A folder of `templates/`, for candidates whose file the case does not bring itself.
     templates: Option<String>,
+    /// Of the HTTP work.
+    http: Option<Http>,
     #[serde(rename = "variant")]
     variants: Vec<Variant>,
 }
@@ -91,6 +134,8 @@ pub struct Case {
     pub work: Work,
     /// What is counted.
     pub unit: Unit,
+    /// The messages of the HTTP work.
+    pub http: Option<Http>,
     /// The loads, in the order written.
     pub variants: Vec<Variant>,
     /// The candidates' configuration templates: the case's own, then the shared ones that it does
@@ -117,8 +162,9 @@ impl Case {
             }
         }
         templates.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-        let Document { description, topology, work, unit, variants, .. } = document;
-        Ok(Self { name: name.to_owned(), description, topology, work, unit, variants, templates })
+        let Document { description, topology, work, unit, http, variants, .. } = document;
+        let name = name.to_owned();
+        Ok(Self { name, description, topology, work, unit, http, variants, templates })
     }
 
     /// Reads all cases under `root/cases`, by name.
@@ -175,6 +221,9 @@ fn parse(text: &str) -> Outcome<Document> {
     if document.variants.is_empty() || document.variants.iter().any(|v| v.connections == 0) {
         return Err(Failure::new("a case needs a [[variant]], each with at least one connection"));
     }
+    if (document.work == Work::Http) != document.http.is_some() {
+        return Err(Failure::new("the work `http`, and no other, needs a table [http]"));
+    }
     Ok(document)
 }
 
@@ -213,6 +262,7 @@ mod tests {
             topology: Topology::Chain,
             work,
             unit: Unit::RoundTrip,
+            http: None,
             variants: loads.iter().map(|&connections| Variant { connections }).collect(),
             templates: Vec::new(),
         }
@@ -232,6 +282,16 @@ mod tests {
         assert!(parse(&CASE.replace("GB", "furlong")).is_err());
         assert!(parse(&CASE.replace("16", "0")).is_err());
         assert!(parse(&CASE.replace("[[variant]]", "[[variant]]\nspeed = 1")).is_err());
+        assert!(parse(&CASE.replace("bulk-down", "http")).is_err());
+        assert!(parse(&format!("{CASE}[http]\nfields = 4\nbody = 9")).is_err());
+    }
+
+    #[test]
+    fn messages_of_http_pass_the_command_line() {
+        let text = CASE.replace("bulk-down", "http") + "[http]\nfields = 4\nbody = 9\ntls = true";
+        let http = parse(&text).expect("a good case").http.expect("its messages");
+        assert_eq!(http, Http { fields: 4, body: 9, fresh: false, tls: true });
+        assert_eq!(Http::from_word(&http.to_word()), Ok(http));
     }
 
     #[test]

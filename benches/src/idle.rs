@@ -3,7 +3,7 @@
 use crate::case::{Case, Work};
 use crate::failure::{Failure, Outcome};
 use crate::machine::Fact;
-use crate::measure::{Bench, Scene, mark};
+use crate::measure::{Bench, Scene, Stage, mark};
 use crate::meter::{Memory, Sockets, family, slab};
 use crate::setup::Setup;
 use serde::Serialize;
@@ -122,7 +122,8 @@ pub fn run(bench: &Bench, case: &Case, setups: &[Setup], idle: Idle) -> Outcome<
 
 fn one(bench: &Bench, setup: &Setup, work: Work, idle: Idle) -> Outcome<Found> {
     let bytes = idle.mebibytes << 20;
-    let mut scene = Scene::set(bench, setup, work, bytes, idle.sessions + 500)?;
+    let mut scene =
+        Scene::set(bench, setup, Stage { work, http: None, bytes, sessions: idle.sessions + 500 })?;
     let interrupt = &bench.interrupt;
     let Some(candidate) = &scene.candidate else {
         return Err(Failure::new("there is no candidate whose memory could be read"));

@@ -7,6 +7,7 @@
 
 pub mod binaries;
 pub mod case;
+pub mod certificate;
 pub mod failure;
 pub mod idle;
 pub mod interrupt;

@@ -2,6 +2,7 @@
 
 use bench::binaries::{Binary, Kind};
 use bench::case::{Case, Work, choose};
+use bench::certificate;
 use bench::failure::{Context, Failure, Outcome};
 use bench::idle::{self, AT_ONCE, Idle, IdleReport};
 use bench::interrupt::Interrupt;
@@ -15,7 +16,7 @@ use bench::report::Report;
 use bench::run;
 use bench::service::Identity;
 use bench::setup::Setup;
-use bench::traffic::{endpoint, load};
+use bench::traffic::{answers, endpoint, load};
 use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -51,12 +52,16 @@ fn main() -> ExitCode {
 
 fn serve_endpoint(options: &EndpointOptions) -> Outcome<bool> {
     let limit = Duration::from_secs(options.limit);
-    endpoint::run(options.listen, options.work, options.bytes, limit).map(|()| true)
+    match options.http {
+        Some(http) => answers::run(options.listen, http, limit),
+        None => endpoint::run(options.listen, options.work, options.bytes, limit),
+    }
+    .map(|()| true)
 }
 
 fn serve_load(options: &LoadOptions) -> Outcome<bool> {
-    let LoadOptions { to, work, connections, bytes, at_once, limit } = *options;
-    let load = load::Load { to, work, connections, bytes, at_once };
+    let LoadOptions { to, work, connections, bytes, at_once, http, limit } = *options;
+    let load = load::Load { to, work, connections, bytes, at_once, http };
     load::run(load, Duration::from_secs(limit)).map(|()| true)
 }
 
@@ -107,6 +112,7 @@ fn prepare(common: &Common) -> Outcome<(Bench, Vec<Fact>)> {
     let workspace = Path::new(ROOT).parent().unwrap_or(Path::new(ROOT));
     let mut facts = machine::facts(workspace);
     let scratch = Scratch::new()?;
+    certificate::write(scratch.path())?;
     let interrupt = Interrupt::new()?;
     let mut binaries = Vec::new();
     for kind in Kind::ALL {

@@ -44,6 +44,7 @@ fn case(table: &Table) -> String {
         Unit::Gigabyte => ("s/GB", "GB/s"),
         Unit::RoundTrip => ("µs/round trip", "round trips/s"),
         Unit::Connection => ("µs/connection", "connections/s"),
+        Unit::Request => ("µs/request", "requests/s"),
     };
     let _ = writeln!(
         text,
@@ -81,7 +82,7 @@ fn line(row: &Row, rows: &[Row], unit: Unit) -> String {
     // Seconds per GB, or microseconds per operation.
     let (scale, digits, rate_digits) = match unit {
         Unit::Gigabyte => (1.0, 3, 2),
-        Unit::RoundTrip | Unit::Connection => (1e6, 1, 0),
+        Unit::RoundTrip | Unit::Connection | Unit::Request => (1e6, 1, 0),
     };
     let several = rows.iter().filter(|other| other.candidate == row.candidate).count() > 1;
     let star = if several && row.counts { " \\*" } else { "" };

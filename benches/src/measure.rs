@@ -1,7 +1,8 @@
 //! One measurement: everything started fresh, warmed up, watched for a while.
 
 use crate::binaries::Binary;
-use crate::case::{Case, Variant, Work};
+use crate::case::{Case, Http, Variant, Work};
+use crate::certificate;
 use crate::failure::{Context, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::meter::{self, Machine, Memory, Sockets};
@@ -54,6 +55,19 @@ pub struct Times {
     pub measure: Duration,
 }
 
+/// What endpoint and candidate are to be ready for.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage {
+    /// What the generator will do.
+    pub work: Work,
+    /// The messages of the HTTP work.
+    pub http: Option<Http>,
+    /// Bytes that a session of the idle work exchanges.
+    pub bytes: usize,
+    /// Sessions that the candidate has to allow for.
+    pub sessions: usize,
+}
+
 /// Endpoint and candidate, running; dropping it ends them and takes their place away.
 pub struct Scene<'a> {
     bench: &'a Bench,
@@ -62,24 +76,20 @@ pub struct Scene<'a> {
     /// The endpoint.
     pub endpoint: Process,
     target: std::net::SocketAddr,
+    http: Option<Http>,
+    directory: PathBuf,
     log: PathBuf,
     // Last: processes go before their namespaces do.
     place: Place,
 }
 
 impl<'a> Scene<'a> {
-    /// Makes a place and starts endpoint and candidate in it. `bytes` is what the idle work
-    /// exchanges, `sessions` what the candidate has to allow for.
+    /// Makes a place and starts endpoint and candidate in it.
     ///
     /// # Errors
     /// One of them does not start, or does not listen in time.
-    pub fn set(
-        bench: &'a Bench,
-        setup: &Setup,
-        work: Work,
-        bytes: usize,
-        sessions: usize,
-    ) -> Outcome<Self> {
+    pub fn set(bench: &'a Bench, setup: &Setup, stage: Stage) -> Outcome<Self> {
+        let Stage { work, http, bytes, sessions } = stage;
         let number = bench.places.get();
         bench.places.set(number + 1);
         let directory = bench.scratch.path().join(format!("{number}-{}", setup.name));
@@ -90,18 +100,16 @@ impl<'a> Scene<'a> {
         } else {
             Place::loopback(bench.cores)?
         };
-        let arguments = [
-            ["--listen".into(), place.endpoint_listens().to_string()],
-            ["--work".into(), word_of(work)],
-            ["--bytes".into(), bytes.to_string()],
-        ];
-        let endpoint = bench.traffic(&place, Role::Endpoint, "endpoint", arguments.concat());
+        let mut arguments = vec!["--listen".into(), place.endpoint_listens().to_string()];
+        arguments.extend(["--work".into(), word_of(work), "--bytes".into(), bytes.to_string()]);
+        arguments.extend(words_of(http));
+        let endpoint = bench.traffic(&place, Role::Endpoint, "endpoint", arguments);
         let mut endpoint = Process::talking("the endpoint", endpoint, &log)?;
         endpoint.line(&bench.interrupt)?;
         let limits = Limits { sessions, descriptors: bench.descriptors };
         let candidate = bench.candidate(setup, &place, limits, &directory, &log)?;
         let target = if candidate.is_some() { place.listen() } else { place.direct() };
-        Ok(Self { bench, candidate, endpoint, target, log, place })
+        Ok(Self { bench, candidate, endpoint, target, http, directory, log, place })
     }
 
     /// Starts the generator.
@@ -111,6 +119,7 @@ impl<'a> Scene<'a> {
     pub fn load(&self, work: Work, arguments: &[(&str, usize)]) -> Outcome<Process> {
         let mut words = vec!["--to".into(), self.target.to_string()];
         words.extend(["--work".into(), word_of(work)]);
+        words.extend(words_of(self.http));
         for (name, value) in arguments {
             words.extend([(*name).to_owned(), value.to_string()]);
         }
@@ -134,9 +143,23 @@ impl<'a> Scene<'a> {
     }
 }
 
+impl Drop for Scene<'_> {
+    /// What it has logged is large, and of no use any more.
+    fn drop(&mut self) {
+        self.candidate = None;
+        let _ = fs::remove_dir_all(&self.directory);
+        let _ = fs::remove_file(&self.log);
+    }
+}
+
 fn word_of(work: Work) -> String {
     use clap::ValueEnum;
     work.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// The messages of the HTTP work, as the traffic processes take them.
+fn words_of(http: Option<Http>) -> impl Iterator<Item = String> {
+    http.into_iter().flat_map(|http| ["--http".into(), http.to_word()])
 }
 
 impl Bench {
@@ -161,6 +184,9 @@ impl Bench {
         let binary = self.binaries.iter().find(|binary| binary.kind == *kind);
         let binary = binary.ok_or_else(|| Failure::new(format!("no {}", kind.name())))?;
         let configuration = write_configuration(template, binary, place, limits, directory)?;
+        let certificate = self.scratch.path().join(certificate::FILE);
+        fs::copy(&certificate, directory.join(certificate::FILE))
+            .context(|| format!("cannot copy {}", certificate.display()))?;
         let mut words = place.command(Role::Candidate);
         if let Some(identity) = &self.identity {
             identity.own(directory)?;
@@ -246,7 +272,9 @@ pub fn measure(
 ) -> Outcome<Sample> {
     // Room to spare: a candidate at its limit would wait instead of work.
     let room = usize::try_from(bench.descriptors / 5).unwrap_or(usize::MAX).min(4000);
-    let mut scene = Scene::set(bench, setup, case.work, 0, room.max(variant.connections))?;
+    let sessions = room.max(variant.connections);
+    let stage = Stage { work: case.work, http: case.http, bytes: 0, sessions };
+    let mut scene = Scene::set(bench, setup, stage)?;
     let mut load = scene.load(case.work, &[("--connections", variant.connections)])?;
     let interrupt = &bench.interrupt;
     interrupt.wait(times.warm_up)?;

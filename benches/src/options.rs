@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::case::Work;
+use crate::case::{Http, Work};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,6 +100,9 @@ pub struct EndpointOptions {
     /// Bytes each way of a session of the idle work.
     #[arg(long, default_value_t = 0)]
     pub bytes: usize,
+    /// The messages of the HTTP work.
+    #[arg(long, value_parser = Http::from_word)]
+    pub http: Option<Http>,
     /// Seconds after which nobody can still want it.
     #[arg(long, default_value_t = 60)]
     pub limit: u64,
@@ -123,6 +126,9 @@ pub struct LoadOptions {
     /// Sessions of the idle work that exchange at the same time.
     #[arg(long, default_value_t = crate::idle::AT_ONCE)]
     pub at_once: usize,
+    /// The messages of the HTTP work.
+    #[arg(long, value_parser = Http::from_word)]
+    pub http: Option<Http>,
     /// Seconds after which nobody can still want it.
     #[arg(long, default_value_t = 60)]
     pub limit: u64,

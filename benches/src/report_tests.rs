@@ -36,6 +36,7 @@ fn table(rows: Vec<Row>) -> Table {
         topology: crate::case::Topology::Chain,
         work: crate::case::Work::PingPong,
         unit: Unit::RoundTrip,
+        http: None,
         variants: Vec::new(),
         templates: Vec::new(),
     };

@@ -3,6 +3,7 @@
 
 use crate::binaries::{Binary, Kind};
 use crate::case::Case;
+use crate::certificate;
 use crate::failure::{Context, Failure, Outcome};
 use crate::place::Place;
 use crate::template::{Values, fill};
@@ -51,12 +52,16 @@ impl Setup {
         })
     }
 
-    /// All setups of a case: the null test, ours, then the peers by name.
+    /// All setups of a case: the null test, ours, then the peers by name. Endpoints speak no TLS, so
+    /// where the generator does there is no null test.
     ///
     /// # Errors
     /// A template that belongs to no candidate.
     pub fn of_case(case: &Case) -> Outcome<Vec<Self>> {
-        let mut setups = vec![Self::direct()];
+        let mut setups = Vec::new();
+        if !case.http.is_some_and(|http| http.tls) {
+            setups.push(Self::direct());
+        }
         for path in &case.templates {
             setups.push(Self::of_template(path).ok_or_else(|| {
                 Failure::new(format!("{}: no candidate has such a file", path.display()))
@@ -106,6 +111,7 @@ pub fn write_configuration(
         ("listen", place.listen().to_string()),
         ("endpoint", place.endpoint().to_string()),
         ("directory", directory.display().to_string()),
+        ("certificate", directory.join(certificate::FILE).display().to_string()),
         ("sessions_max", limits.sessions.to_string()),
         ("descriptors", limits.descriptors.to_string()),
         ("nginx_modules", binary.modules.clone()),

@@ -60,7 +60,11 @@ pub fn run(address: SocketAddr, work: Work, bytes: usize, limit: Duration) -> Ou
     serve(&mut endpoint, limit)
 }
 
-fn listening(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+/// A listening socket that does not block.
+///
+/// # Errors
+/// The address cannot be bound.
+pub(super) fn listening(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
@@ -102,7 +106,7 @@ impl Part for Endpoint {
                 Progress::Ended => Some(Ok(())),
                 Progress::Broken(error) => Some(Err(format!("receive: {error}"))),
             },
-            Work::PingPong | Work::ConnectClose => echo(socket, &mut buffer),
+            Work::PingPong | Work::ConnectClose | Work::Http => echo(socket, &mut buffer),
             Work::Idle if connection.exchange.done() => echo(socket, &mut buffer),
             Work::Idle => {
                 let gone = connection.exchange.go_on(socket, &self.blob, &mut self.drain);
@@ -153,7 +157,7 @@ impl Endpoint {
         let interest = match self.work {
             Work::BulkDown => EventFlags::OUT,
             Work::Idle => EventFlags::OUT | EventFlags::IN | EventFlags::ET,
-            Work::BulkUp | Work::PingPong | Work::ConnectClose => EventFlags::IN,
+            Work::BulkUp | Work::PingPong | Work::ConnectClose | Work::Http => EventFlags::IN,
         };
         for _ in 0..ACCEPTS {
             let socket = match accept_with(&self.listener, flags) {

@@ -2,11 +2,12 @@
 //! and the operations.
 
 use super::operations::Operations;
+use super::requests::Requests;
 use super::stream::{AT_ONCE, Blob, Drain, Exchange, Progress, quiet};
 use super::tally::Tally;
 use super::{Interest, Part, say, serve};
-use crate::case::Work;
-use crate::failure::{Context, Outcome};
+use crate::case::{Http, Work};
+use crate::failure::{Context, Failure, Outcome};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -27,6 +28,8 @@ pub struct Load {
     pub bytes: usize,
     /// Sessions of the idle work that exchange at the same time.
     pub at_once: usize,
+    /// The messages of the HTTP work.
+    pub http: Option<Http>,
 }
 
 /// Generates `load` until standard input ends.
@@ -37,6 +40,12 @@ pub fn run(load: Load, limit: Duration) -> Outcome<()> {
     match load.work {
         Work::PingPong | Work::ConnectClose => {
             let mut part = Operations::new(load)?;
+            say("started")?;
+            serve(&mut part, limit)
+        }
+        Work::Http => {
+            let http = load.http.ok_or_else(|| Failure::new("which messages? --http"))?;
+            let mut part = Requests::new(load, http)?;
             say("started")?;
             serve(&mut part, limit)
         }

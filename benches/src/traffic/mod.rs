@@ -9,9 +9,13 @@
 //!
 //! End of input ends the process, so none outlives the runner, however that ends.
 
+pub mod answers;
 pub mod endpoint;
 pub mod load;
+pub mod message;
 pub mod operations;
+pub mod requests;
+pub mod secure;
 pub mod stream;
 pub mod tally;
 

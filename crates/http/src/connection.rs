@@ -4,6 +4,7 @@ use crate::carry;
 use crate::exchange::{self, Next};
 use crate::limit::Place;
 use crate::rest::{Rest, Rested};
+use crate::patience::Alarm;
 use crate::reuse::{Kept, Key};
 use crate::site::{Http, Site};
 use crate::stream::Stream;
@@ -24,6 +25,8 @@ pub(crate) struct Session {
     pub(crate) tls: Option<Box<Shaken>>,
     /// A connection at rest to an endpoint that was told of this client, and serves no other.
     pub(crate) own: RefCell<Option<Box<(Key, Kept)>>>,
+    /// What ends a wait that takes too long.
+    pub(crate) alarm: Alarm,
     /// Counts for its client network.
     _place: Option<Place>,
 }
@@ -58,8 +61,8 @@ pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Out
             return Box::pin(std::future::ready(()));
         }
     };
-    let (tls, own) = (None, RefCell::default());
-    let mut session = Box::new(Session { connection, tls, own, _place: place });
+    let (tls, own, alarm) = (None, RefCell::default(), Alarm::default());
+    let mut session = Box::new(Session { connection, tls, own, alarm, _place: place });
     let mut client = Some(Stream::Plain(client));
     Box::pin(async move {
         let opened = Box::pin(open(&site, &mut session, &mut client, &mut first)).await;

@@ -1,7 +1,7 @@
 //! Moves bytes both ways. A connection at rest holds no buffer: bytes go through the thread's, and only
 //! what the other side does not take is kept.
 
-use crate::patience::{Mark, while_moving};
+use crate::patience::{Alarm, Mark, while_moving};
 use crate::scratch::with_scratch;
 use crate::stream::{PIECE, Stream};
 use eclusa_proxy::layer7::{Connection, End, Step, Who, reset_on_close};
@@ -112,7 +112,8 @@ pub(crate) async fn both(
     let idle = connection.idle_timeout().unwrap_or(Duration::from_secs(u32::MAX.into()));
     let half_closed = connection.half_closed_timeout();
     let (mut first, mut seen) = (None, 0);
-    let moved = while_moving(|context| {
+    let alarm = Alarm::default();
+    let moved = while_moving(&alarm, |context| {
         let went_up = up.poll(context, &mut client, &mut endpoint);
         let went_down = down.poll(context, &mut endpoint, &mut client);
         let moved = up.moved.saturating_add(down.moved);

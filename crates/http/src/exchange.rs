@@ -11,6 +11,7 @@ use crate::patience::part;
 use crate::request::Seen;
 use crate::rest::{TOOK_NOTHING, takes_the_rest};
 use crate::site::{Http, Site};
+use crate::spare;
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
 use eclusa_policy::rules::{Context, Decision, Edit, Scheme};
@@ -18,6 +19,7 @@ use eclusa_proxy::layer7::{
     Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, reset_on_close,
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
+use std::fmt::Write;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -79,9 +81,10 @@ pub(crate) async fn run(
     number: u64,
 ) -> Next {
     let began = Instant::now();
-    let mut head = Head::new();
-    let head = &mut head;
-    *head.buffer() = std::mem::take(rest);
+    let mut head = spare::head();
+    let head = &mut *head;
+    head.buffer().append(rest);
+    *rest = Vec::new();
     let connection = &session.connection;
     let snapshot = connection.snapshot();
     let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
@@ -111,8 +114,7 @@ pub(crate) async fn run(
     run.record.times.total = began.elapsed();
     connection.exchanged(run.record);
     if matches!(done.then, Then::Again) && !head.rest().is_empty() {
-        head.recycle();
-        *rest = std::mem::take(head.buffer());
+        rest.extend_from_slice(head.rest());
     }
     leave(connection, http, client, done).await
 }
@@ -125,7 +127,7 @@ async fn leave(connection: &Connection, http: &Http, client: &mut Stream, done: 
         Then::Close => client.say_goodbye(),
         Then::Reset => reset_on_close(client.socket()),
         Then::Part => {
-            part(client, PARTING, PARTING_BYTES).await;
+            Box::pin(part(client, PARTING, PARTING_BYTES)).await;
             match until_told(connection, pin!(takes_the_rest(client, http))).await {
                 Ok(true) => {}
                 Ok(false) => {
@@ -181,9 +183,17 @@ async fn read(
 /// The record of an exchange, as far as the head tells.
 fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
     let connection = &session.connection;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Box::new(Exchange {
-        id: format!("{}-{number}", connection.id()),
+    let mut spare = connection.spare_exchange();
+    // The texts of an exchange that is over lend their memory.
+    let mut lent = |text: fn(&mut Exchange) -> &mut String| {
+        spare.as_mut().map(|spare| std::mem::take(text(spare))).unwrap_or_default()
+    };
+    let mut id = lent(|spare| &mut spare.id);
+    id.clear();
+    // Writing to memory does not fail.
+    let _ = write!(id, "{}-{number}", connection.shown_id());
+    let exchange = Exchange {
+        id,
         listener: Arc::clone(connection.listener()),
         client: connection.client(),
         peer: connection.peer(),
@@ -191,9 +201,9 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         server_name: session.tls.as_ref().and_then(|tls| tls.server_name.clone()),
         tls: session.tls.as_ref().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
         version: if head.version() == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" },
-        method: text(head.method()),
-        host: text(head.authority()),
-        target: text(head.target()),
+        method: text(lent(|spare| &mut spare.method), head.method()),
+        host: text(lent(|spare| &mut spare.host), head.authority()),
+        target: text(lent(|spare| &mut spare.target), head.target()),
         status: 0,
         pool: None,
         endpoint: None,
@@ -203,7 +213,20 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         times: ExchangeTimes::default(),
         bytes: (0, 0),
         end: End::clean(Who::Client),
-    })
+    };
+    let Some(mut spare) = spare else { return Box::new(exchange) };
+    *spare = exchange;
+    spare
+}
+
+/// A part of a head, in a text that is no longer needed.
+fn text(mut text: String, bytes: &[u8]) -> String {
+    text.clear();
+    match std::str::from_utf8(bytes) {
+        Ok(bytes) => text.push_str(bytes),
+        Err(_) => text.push_str(&String::from_utf8_lossy(bytes)),
+    }
+    text
 }
 
 impl Run<'_> {
@@ -215,8 +238,7 @@ impl Run<'_> {
             return self.answer(head, &answer, &[], Some(end)).await;
         }
         let (http, site, connection) = (self.http, self.site, &self.session.connection);
-        let asked_head = head.compact();
-        let seen = Seen::new(&asked_head);
+        let seen = Seen::new(head);
         let asked = Asked::new(&seen);
         let facts = Facts {
             source: connection.client().ip(),

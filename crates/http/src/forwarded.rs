@@ -3,8 +3,10 @@
 
 use crate::connection::Session;
 use crate::site::Http;
+use crate::spare;
 use eclusa_config::plan::Forwarded;
 use eclusa_wire::http1::Head;
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 const FIELDS: [&[u8]; 5] = [
@@ -25,9 +27,13 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     let source = connection.client().ip();
     let hop = connection.peer().map_or(source, |peer| peer.ip());
     let keeps = mode == Forwarded::Append && http.trusted.contains(hop);
-    let host = String::from_utf8_lossy(head.authority()).into_owned();
     let proto = if session.tls.is_some() { "https" } else { "http" };
-    let before: Vec<Option<String>> = FIELDS.iter().map(|name| joined(head, name, keeps)).collect();
+    let port = connection.local().port();
+    if !keeps {
+        return set(head, source, proto, port);
+    }
+    let host = String::from_utf8_lossy(head.authority()).into_owned();
+    let before: Vec<Option<String>> = FIELDS.iter().map(|name| joined(head, name)).collect();
     for name in FIELDS {
         head.remove(name);
     }
@@ -38,13 +44,12 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     };
     // The first proxy saw how the client came; what we see is our neighbour.
     let first = |before: &Option<String>, new: String| before.clone().unwrap_or(new);
-    let port = connection.local().port().to_string();
     let element = format!("for={};host=\"{host}\";proto={proto}", node(connection.client()));
     let values = [
         behind(client, source.to_string()),
         first(protos, proto.to_owned()),
         first(hosts, host),
-        first(ports, port),
+        first(ports, port.to_string()),
     ];
     for (name, value) in FIELDS.iter().zip(&values) {
         // A value that cannot be a field's is left out rather than the request refused.
@@ -55,10 +60,32 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     }
 }
 
+/// Writes what is seen here into the head, and nothing that was said before.
+fn set(head: &mut Head, source: IpAddr, proto: &str, port: u16) {
+    let mut authority = spare::buffer();
+    authority.extend_from_slice(head.authority());
+    let mut numbers = spare::buffer();
+    // Writing to memory does not fail.
+    let _ = write!(numbers, "{source}");
+    let length = numbers.len();
+    let _ = write!(numbers, "{port}");
+    let (source, port) = numbers.split_at(length);
+    for name in FIELDS {
+        head.remove(name);
+    }
+    let values = [source, proto.as_bytes(), &authority, port];
+    for (name, value) in FIELDS.iter().zip(values) {
+        // A value that cannot be a field's is left out rather than the request refused.
+        let _ = head.add(name, value);
+    }
+    spare::give_back(authority);
+    spare::give_back(numbers);
+}
+
 /// The values of a field in one.
-fn joined(head: &Head, name: &[u8], keeps: bool) -> Option<String> {
+fn joined(head: &Head, name: &[u8]) -> Option<String> {
     let values: Vec<_> = head.all(name).map(String::from_utf8_lossy).collect();
-    (keeps && !values.is_empty()).then(|| values.join(", "))
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 /// RFC 7239, section 6.

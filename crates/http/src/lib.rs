@@ -30,6 +30,7 @@ mod reuse;
 mod scratch;
 mod shared;
 mod site;
+mod spare;
 mod stream;
 pub mod tls;
 

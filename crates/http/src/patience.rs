@@ -2,13 +2,15 @@
 
 use crate::scratch::with_scratch;
 use crate::stream::Stream;
+
 use eclusa_proxy::layer7::untaken;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 /// How often the kernel is asked what a peer has taken.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -94,32 +96,44 @@ impl Floor {
     }
 }
 
+/// The alarm of a connection. It outlasts what is waited for: one that comes too early is put off
+/// when it comes, so that no timer is touched for every exchange, or for every byte.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(RefCell<Option<Pin<Box<Sleep>>>>);
+
+impl Alarm {
+    /// Ready at `deadline`.
+    fn poll(&self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let mut alarm = self.0.borrow_mut();
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(alarm.as_mut().poll(context));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+    }
+}
+
 /// What `poll` yields; `None` once it stood still for longer than its mark allows, or fell behind its
 /// floor. Being woken is no step forward: only a mark that grows is.
 pub(crate) async fn while_moving<T, P: Into<Pace>>(
+    alarm: &Alarm,
     mut poll: impl FnMut(&mut Context<'_>) -> Result<T, P>,
 ) -> Option<T> {
-    let mut due = Deadline::new(Instant::now());
-    let mut alarm = pin!(sleep_until(due.since));
-    let mut is_set = false;
+    // Nobody looks at the clock before the first that has to wait.
+    let mut due = None;
     poll_fn(|context| {
         let pace = match poll(context) {
             Ok(result) => return Poll::Ready(Some(result)),
             Err(pace) => pace.into(),
         };
-        let deadline = due.at(pace, Instant::now);
-        // An alarm that comes too early is put off when it comes: no timer is touched for every byte.
-        if !is_set || alarm.deadline() > deadline {
-            alarm.as_mut().reset(deadline);
-            is_set = true;
-        }
-        loop {
-            ready!(alarm.as_mut().poll(context));
-            if Instant::now() >= deadline {
-                return Poll::Ready(None);
-            }
-            alarm.as_mut().reset(deadline);
-        }
+        let due = due.get_or_insert_with(|| Deadline::new(Instant::now()));
+        alarm.poll(context, due.at(pace, Instant::now)).map(|()| None)
     })
     .await
 }

@@ -9,6 +9,7 @@ use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
 use crate::rest::TOOK_NOTHING;
 use crate::shared::Conduct;
+use crate::spare;
 use crate::stream::Presence;
 use eclusa_policy::rules::Edit;
 use eclusa_proxy::layer7::{End, Pool, Step, Who};
@@ -30,7 +31,7 @@ impl Run<'_> {
         self.record.status = response.status();
         let connects = head.method() == b"CONNECT" && matches!(response.status(), 200..300);
         if response.status() == 101 || connects {
-            return self.change_over(head, response, upstream).await;
+            return Box::pin(self.change_over(head, &response, upstream)).await;
         }
         for edit in edits {
             apply(&mut response, edit);
@@ -49,7 +50,11 @@ impl Run<'_> {
                 if response.rest().is_empty() && response.is_kept_alive() && uploaded {
                     upstream.give_back(self.session);
                 }
-                let then = if keeps { Then::Again } else { Then::Part };
+                let then = match keeps {
+                    true => Then::Again,
+                    false if is_last_word(head) && self.client.is_quiet() => Then::Close,
+                    false => Then::Part,
+                };
                 return Done { end: End::clean(Who::Endpoint), then };
             }
             Some(Err(Fault::Broken(Side::To, error))) => {
@@ -113,11 +118,12 @@ impl Run<'_> {
             (true, true) => Persist::KeepAlive,
             (true, false) => Persist::Implied,
         };
-        let mut first = Vec::with_capacity(512);
+        let mut first = spare::buffer();
         let framing = Framing { body, persist, upgrade: None, te_trailers: false };
         write_response(response, &framing, &mut first);
         let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
-        (Pump::new(response.body(), way, first, (self.http.limits, lenient), None), keeps)
+        let down = Pump::new(response.body(), way, first, (self.http.limits, lenient), None);
+        (down.joined().spliced(|| self.session.connection.splice()), keeps)
     }
 
     /// Moves the response down; what is left of the request goes up meanwhile.
@@ -131,10 +137,9 @@ impl Run<'_> {
     ) -> Option<Result<(), Fault>> {
         let connection = &self.session.connection;
         let patience = self.patience_with(response);
-        let half_closed = connection.half_closed_timeout();
         let (client, endpoint) = (&mut *self.client, &mut upstream.stream);
         let (mut seen, mut taken, floor) = (0, Taken::default(), self.http.floor);
-        while_moving(|context| {
+        while_moving(&self.session.alarm, |context| {
             let mut mark = Mark { moved: 0, patience };
             if let Upload::Running(up) = upload {
                 let pumped = up.poll(context, (client, head), endpoint);
@@ -150,7 +155,9 @@ impl Run<'_> {
             if !matches!(upload, Upload::Running(_)) {
                 match client.presence(context) {
                     Presence::Here => {}
-                    Presence::Ended => mark.patience = patience.min(half_closed),
+                    Presence::Ended => {
+                        mark.patience = patience.min(connection.half_closed_timeout());
+                    }
                     Presence::Gone => {
                         let error = std::io::ErrorKind::ConnectionReset.into();
                         return Ok(Err(Fault::Broken(Side::To, error)));
@@ -187,11 +194,11 @@ impl Run<'_> {
     }
 
     /// Both sides speak another protocol from here on.
-    async fn change_over(&mut self, head: &Head, response: Head, upstream: Upstream) -> Done {
+    async fn change_over(&mut self, head: &Head, response: &Head, upstream: Upstream) -> Done {
         let protocol = response.first(b"upgrade").map(<[u8]>::to_vec);
         let mut bytes = Vec::new();
         let upgrade = protocol.as_deref().filter(|_| response.status() == 101);
-        write_response(&response, &Framing { upgrade, ..Framing::default() }, &mut bytes);
+        write_response(response, &Framing { upgrade, ..Framing::default() }, &mut bytes);
         let written = timeout(self.http.plan.body_timeout, write_all(self.client, &bytes)).await;
         if !matches!(written, Ok(Ok(()))) {
             let end = End::abort(Who::Client, Step::Data, "did not take the answer");
@@ -202,6 +209,13 @@ impl Run<'_> {
         let tunnel = Box::new(Tunnel { upstream, up, down });
         Done { end: End::clean(Who::Endpoint), then: Then::Upgraded(tunnel) }
     }
+}
+
+/// Whether the client sends nothing more: it has asked for the end of the connection, with a request
+/// that has no body (some clients of old send a line behind one).
+fn is_last_word(head: &Head) -> bool {
+    let has_body = !matches!(head.body(), Body::None | Body::Length(0));
+    !head.is_kept_alive() && !has_body && head.rest().is_empty()
 }
 
 fn in_words(fault: &Fault) -> String {

@@ -45,9 +45,13 @@ impl Kept {
     }
 
     /// The connection, if it has rested for less than `age` and lives.
-    pub(crate) fn take(mut self, age: Duration) -> Option<Stream> {
+    pub(crate) fn take(self, age: Duration) -> Option<Stream> {
         let fits = self.since.elapsed() <= age.min(REST);
-        (fits && self.lives(&mut Context::from_waker(Waker::noop()))).then_some(self.stream)
+        if fits { self.living() } else { None }
+    }
+
+    fn living(mut self) -> Option<Stream> {
+        self.lives(&mut Context::from_waker(Waker::noop())).then_some(self.stream)
     }
 
     /// Whether nothing has come and the other side has not ended it: an endpoint that says something
@@ -87,13 +91,16 @@ impl Idle {
         let mut kept = self.kept.borrow_mut();
         let kept = kept.get_mut(key)?;
         while let Some(last) = kept.pop() {
-            if last.since.elapsed() > age {
+            let rested = last.since.elapsed();
+            if rested > age {
                 // All others have rested for longer.
                 kept.push(last);
                 return None;
             }
             self.set_count(self.count.get().saturating_sub(1));
-            if let Some(stream) = last.take(age) {
+            if rested <= REST
+                && let Some(stream) = last.living()
+            {
                 return Some(stream);
             }
         }

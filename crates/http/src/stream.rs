@@ -3,7 +3,7 @@
 use crate::tls::{accept, originate};
 use eclusa_proxy::layer7::room;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -58,8 +58,17 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more comes, as far as that can be said at once.
+    /// Whether nothing waits to be read: a connection that is closed before it is resets its peer.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.socket().poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Says that nothing more comes, as far as that can be said at once; the connection is about to be
+    /// closed, which says it where there is no TLS.
     pub(crate) fn say_goodbye(&mut self) {
+        if matches!(self, Self::Plain(_)) {
+            return;
+        }
         // Whether it is heard or not: the connection ends.
         let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
@@ -109,6 +118,24 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Client(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+        }
+    }
+
+    /// Writes what it takes of `first` and then of `second`, in one call where that can be.
+    pub(crate) fn poll_write_both(
+        &mut self,
+        context: &mut Context<'_>,
+        first: &[u8],
+        second: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if first.is_empty() {
+            return self.poll_write(context, second);
+        }
+        let both = [IoSlice::new(first), IoSlice::new(second)];
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &both),
+            Self::Client(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
+            Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
         }
     }
 

@@ -3,12 +3,14 @@
 //! serve them: pools, leases, dials, the log. The core knows nothing of what it does.
 
 mod count;
+mod splice;
 
 pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
 pub use count::IdleGauge;
+pub use splice::{Filled, Splice};
 
 use crate::engine::{Guards, Worker};
 use crate::found::{self, Kind};
@@ -280,6 +282,12 @@ impl Connection {
         self.record.id.to_string()
     }
 
+    /// The same, to be written somewhere.
+    #[must_use]
+    pub fn shown_id(&self) -> impl fmt::Display + use<> {
+        self.record.id
+    }
+
     /// When it was accepted.
     #[must_use]
     pub fn accepted(&self) -> Instant {
@@ -397,6 +405,12 @@ impl Connection {
         pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how))
     }
 
+    /// What moves large bodies between sockets.
+    #[must_use]
+    pub fn splice(&self) -> Splice {
+        Splice::new(Rc::clone(self.worker.buffers()))
+    }
+
     /// Notes that a byte came from the endpoint.
     pub fn heard(&self, lease: &Lease) {
         let registry = self.worker.registry();
@@ -444,6 +458,13 @@ impl Connection {
     #[must_use]
     pub fn wants_records(&self) -> bool {
         self.worker.logger().wants_sessions()
+    }
+
+    /// A record that was written and can be used again: whoever fills it anew saves the memory of its
+    /// texts.
+    #[must_use]
+    pub fn spare_exchange(&self) -> Option<Box<Exchange>> {
+        self.worker.logger().spare_exchange()
     }
 
     /// Counts an exchange that is over, and writes its record.

@@ -30,13 +30,15 @@ impl Pipe {
         self.capacity
     }
 
-    /// Moves up to the pipe's capacity from a socket into the pipe; 0 means end of stream.
+    /// Moves up to `most` bytes, and up to the pipe's capacity, from a socket into the pipe; 0 means
+    /// end of stream.
     ///
     /// # Errors
     /// `WouldBlock` when the socket has nothing (or the pipe is full), or the socket's error.
-    pub fn fill(&self, from: BorrowedFd<'_>) -> io::Result<usize> {
+    pub fn fill(&self, from: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        Ok(splice(from, None, self.write.as_fd(), None, self.capacity, flags)?)
+        let most = most.min(self.capacity);
+        Ok(splice(from, None, self.write.as_fd(), None, most, flags)?)
     }
 
     /// Moves up to `len` bytes from the pipe into a socket. `more` says that further bytes will
@@ -78,8 +80,9 @@ mod tests {
         assert!(pipe.capacity() >= 65536);
         a.write_all(b"hello").unwrap();
         a.shutdown(std::net::Shutdown::Write).unwrap();
-        assert_eq!(pipe.fill(b.as_fd()).unwrap(), 5);
-        assert_eq!(pipe.fill(b.as_fd()).unwrap(), 0);
+        assert_eq!(pipe.fill(b.as_fd(), 2).unwrap(), 2);
+        assert_eq!(pipe.fill(b.as_fd(), usize::MAX).unwrap(), 3);
+        assert_eq!(pipe.fill(b.as_fd(), usize::MAX).unwrap(), 0);
         assert_eq!(pipe.drain(c.as_fd(), 5, false).unwrap(), 5);
         let mut got = [0; 5];
         d.read_exact(&mut got).unwrap();

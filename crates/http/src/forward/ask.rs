@@ -4,6 +4,7 @@ use super::{Failed, Fell, Forward, Seen, Tried, Upload, Upstream};
 use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
 use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
+use crate::spare::{self, Lent};
 use crate::stream::Presence;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
 use eclusa_proxy::layer7::{End, Part, Refusal, Step, Who};
@@ -24,10 +25,10 @@ impl Forward<'_, '_> {
         &mut self,
         head: &mut Head,
         upstream: &mut Upstream,
-    ) -> Result<(Head, Upload), Tried> {
+    ) -> Result<(Lent, Upload), Tried> {
         let upgrade = self.upgrade_of(head);
         let upload = Upload::Running(Box::new(self.begin(head, upgrade.as_deref())));
-        self.hear(head, upstream, upload, Head::new()).await
+        self.hear(head, upstream, upload, spare::head()).await
     }
 
     /// Reads the head of the response, of which some may be there; what is left of the request goes up
@@ -37,8 +38,8 @@ impl Forward<'_, '_> {
         head: &mut Head,
         upstream: &mut Upstream,
         mut upload: Upload,
-        mut response: Head,
-    ) -> Result<(Head, Upload), Tried> {
+        mut response: Lent,
+    ) -> Result<(Lent, Upload), Tried> {
         let upgrade = self.upgrade_of(head);
         let asked = Asked::by(head, upgrade.is_some());
         for number in 0..INTERIM_MAX {
@@ -66,11 +67,12 @@ impl Forward<'_, '_> {
     /// The request on its way.
     fn begin(&self, head: &Head, upgrade: Option<&[u8]>) -> Pump {
         let http = self.run.http;
-        let mut first = Vec::with_capacity(1024);
+        let mut first = spare::buffer();
         write(head, upgrade, &mut first);
         let way = if head.body() == Body::Chunked { Way::Chunks } else { Way::Plain };
         let most = http.plan.body_max.map(|most| most.0);
         Pump::new(head.body(), way, first, (http.limits, http.lenient), most)
+            .spliced(|| self.connection().splice())
     }
 
     /// Reads the next head of the endpoint; the body goes up meanwhile.
@@ -88,12 +90,11 @@ impl Forward<'_, '_> {
         let patience = self.response_timeout();
         let mut parser = Parser::response(asked, http.limits, lenient);
         let (connection, pool) = (self.connection(), self.pool);
-        let half_closed = connection.half_closed_timeout();
         let endpoint = upstream.lease.endpoint();
         let (client, stream) = (&mut *self.run.client, &mut upstream.stream);
         let (mut moved, mut taken, mut sent) = (0, 0, 0);
         let (mut taken_by_endpoint, floor) = (Taken::default(), http.floor);
-        let read = while_moving(|context| {
+        let read = while_moving(&self.run.session.alarm, |context| {
             let mut mark = Mark { moved: u64::MAX, patience };
             let mut rate = None;
             if let Upload::Running(pump) = upload {
@@ -120,7 +121,9 @@ impl Forward<'_, '_> {
                 mark = Mark { moved: u64::MAX, patience };
                 match client.presence(context) {
                     Presence::Here => {}
-                    Presence::Ended => mark.patience = patience.min(half_closed),
+                    Presence::Ended => {
+                        mark.patience = patience.min(connection.half_closed_timeout());
+                    }
                     Presence::Gone => return Ok(Err(left().into())),
                 }
             }

@@ -11,6 +11,7 @@ use crate::exchange::Run;
 use crate::h1::Pump;
 use crate::place;
 use crate::shared::Conduct;
+use crate::spare::Lent;
 use eclusa_config::plan::Reuse;
 use eclusa_policy::replay::Refusal;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
@@ -30,7 +31,7 @@ const SPENT: &str = "the pool's `retry_budget` is spent";
 
 /// An endpoint has answered.
 pub(crate) struct Answered {
-    pub(crate) response: Head,
+    pub(crate) response: Lent,
     pub(crate) upstream: Upstream,
     pub(crate) upload: Upload,
 }
@@ -192,12 +193,12 @@ impl<'r, 'a> Forward<'r, 'a> {
         }
         let began = Instant::now();
         let connected = self.connect(head, kept, (lease, self.excluded.clone()), &|_| {}).await;
-        self.run.record.times.dial += began.elapsed();
+        let asked = Instant::now();
+        self.run.record.times.dial += asked - began;
         let mut upstream = match connected {
             Ok(connected) => self.note(connected),
             Err(lost) => return Err(self.note_lost(lost)),
         };
-        let asked = Instant::now();
         let (response, upload) = self.ask(head, &mut upstream).await?;
         self.run.record.times.answer = Some(asked.elapsed());
         Ok(Answered { response, upstream, upload })

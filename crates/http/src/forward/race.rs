@@ -4,6 +4,7 @@
 use super::{Answered, Connected, Fell, Forward, Seen, Tried, Unconnected, Upload};
 use crate::h1::{FirstByte, poll_first_byte, write_all};
 use crate::patience::{Mark, while_moving};
+use crate::spare::{self, Lent};
 use crate::stream::Presence;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 /// An endpoint that has begun to answer.
 struct Spoke {
     connected: Connected,
-    response: Head,
+    response: Lent,
     dial: Duration,
     /// When the request was sent.
     sent: Instant,
@@ -75,9 +76,10 @@ impl Forward<'_, '_> {
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
         let began = Instant::now();
-        let mut request = Vec::with_capacity(1024);
+        let mut request = spare::buffer();
         super::ask::write(head, None, &mut request);
         let mut raced = self.run_race(head, &request, kept, lease).await;
+        spare::give_back(request);
         match raced.outcome.take() {
             Some(Outcome::Spoke { spoke, by_second }) => {
                 self.count(&spoke, by_second, began, &raced);
@@ -106,7 +108,7 @@ impl Forward<'_, '_> {
         let sent = || progress.iter().filter_map(|one| one.borrow().sent).count();
         let way = (kept, lease, self.excluded.clone());
         let mut first = Some(pin!(self.approach(head, request, way, &progress[0])));
-        let alone = while_moving(|context| {
+        let alone = while_moving(&self.run.session.alarm, |context| {
             match poll_one(context, &mut first) {
                 _ if self.has_left(context) => return Ok(Outcome::Left),
                 Some(Ok(spoke)) => return Ok(Outcome::Spoke { spoke, by_second: false }),
@@ -133,7 +135,7 @@ impl Forward<'_, '_> {
             Box::pin(self.approach(head, request, way, &progress[1]))
         });
         let began_with = sent();
-        let outcome = while_moving(|context| {
+        let outcome = while_moving(&self.run.session.alarm, |context| {
             if self.has_left(context) {
                 return Ok(Outcome::Left);
             }
@@ -185,7 +187,7 @@ impl Forward<'_, '_> {
         let stream = &mut connected.upstream.stream;
         // What it cannot be sent it may have answered before.
         let _ = write_all(stream, request).await;
-        let mut response = Head::new();
+        let mut response = spare::head();
         let heard = poll_fn(|context| poll_first_byte(context, stream, response.buffer())).await;
         let why = match heard {
             Ok(FirstByte::Came) => return Ok(Spoke { connected, response, dial, sent }),

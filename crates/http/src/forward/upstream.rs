@@ -82,8 +82,10 @@ impl Forward<'_, '_> {
                 dial: Duration::ZERO,
             });
         };
-        let host = String::from_utf8_lossy(head.host()).to_ascii_lowercase();
-        let name = pool_site.tls.as_ref().and_then(|tls| tls.name(&host));
+        let name = pool_site
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase()));
         let is_of_client = self.pool.plan().send_proxy.is_some();
         let connected = |stream, lease: Lease, tries, reused| {
             let key = key(pool_site, &lease, name.clone());
@@ -108,10 +110,11 @@ impl Forward<'_, '_> {
             }
         }
         let client = self.run.client.socket();
-        let reached = connection.reach(self.pool, client, excluded, lease, self.wish.key).await;
-        let Reached { stream, lease, tries } = reached.map_err(failed)?;
+        // Boxed, as most exchanges find a connection that is kept, and need not carry this around.
+        let reaching = connection.reach(self.pool, client, excluded, lease, self.wish.key);
+        let Reached { stream, lease, tries } = Box::pin(reaching).await.map_err(failed)?;
         note(lease.endpoint());
-        match self.introduce(stream, pool_site, &lease, name.as_ref()).await {
+        match Box::pin(self.introduce(stream, pool_site, &lease, name.as_ref())).await {
             Ok(stream) => Ok(connected(stream, lease, tries, false)),
             Err(tried) => {
                 let endpoint = Some(lease.endpoint().clone());

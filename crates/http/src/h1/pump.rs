@@ -2,13 +2,16 @@
 //! is left to write.
 
 use crate::scratch::with_scratch;
+use crate::spare;
 use crate::stream::{PIECE, Stream};
+use eclusa_proxy::layer7::{Filled, Splice};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
 };
 use std::io;
 use std::num::NonZeroU64;
 use std::task::{Context, Poll, ready};
+use tokio::net::TcpStream;
 
 /// Reads of one turn, so that one exchange cannot hold the worker.
 const READS_PER_TURN: u32 = 8;
@@ -18,6 +21,9 @@ const SPARE: usize = 4 << 10;
 /// Bytes of a body that are kept on each side of a place where it is wrong: enough to see the chunks,
 /// and little of what they carry.
 const AROUND: usize = 128;
+
+/// A body of at least this length is spliced; below, copying costs less.
+const SPLICED_MIN: u64 = 256 << 10;
 
 /// How a body goes on the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +93,12 @@ pub(crate) struct Pump {
     /// What is ready to be written, and how much of it is written.
     ready: Vec<u8>,
     written: usize,
+    /// What is there of the body is yet to be put behind `first`.
+    joins: bool,
+    /// Moves what is large.
+    splice: Option<Splice>,
+    /// What ends it, once all that came before is written.
+    fault: Option<Fault>,
     /// Bytes of the body so far.
     moved: u64,
     /// Bytes that were taken from where it comes from, those between chunks too.
@@ -112,9 +124,35 @@ impl Pump {
             }
             Body::UntilClose => Source::UntilClose,
         };
-        let most = most.unwrap_or(u64::MAX);
-        let (is_bulk, ready) = (false, first);
-        Self { source, way, most, is_bulk, ready, written: 0, moved: 0, taken: 0, sent: 0 }
+        Self {
+            source,
+            way,
+            most: most.unwrap_or(u64::MAX),
+            is_bulk: false,
+            ready: first,
+            written: 0,
+            joins: false,
+            splice: None,
+            fault: None,
+            moved: 0,
+            taken: 0,
+            sent: 0,
+        }
+    }
+
+    /// Writes what is there of the body together with `first`. For responses: what was taken of a
+    /// request is not there for another try.
+    pub(crate) fn joined(mut self) -> Self {
+        self.joins = true;
+        self
+    }
+
+    /// Moves large bodies by `splice` where neither side has TLS.
+    pub(crate) fn spliced(mut self, splice: impl FnOnce() -> Splice) -> Self {
+        if matches!(self.source, Source::Length(left) if left >= SPLICED_MIN) {
+            self.splice = Some(splice());
+        }
+        self
     }
 
     /// Bytes of the body so far.
@@ -139,7 +177,8 @@ impl Pump {
 
     /// Who keeps it waiting.
     pub(crate) fn waits_for(&self) -> Side {
-        if self.ready.len() > self.written || matches!(self.source, Source::Ended) {
+        let holds = self.splice.as_ref().is_some_and(Splice::holds);
+        if holds || self.ready.len() > self.written || matches!(self.source, Source::Ended) {
             Side::To
         } else {
             Side::From
@@ -153,8 +192,25 @@ impl Pump {
         (from, inbox): (&mut Stream, &mut Head),
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
+        if std::mem::take(&mut self.joins) {
+            self.join(context, (from, inbox), to);
+        }
         for _ in 0..READS_PER_TURN {
             ready!(self.drain(context, to))?;
+            if let Some(fault) = self.fault.take() {
+                return Poll::Ready(Err(fault));
+            }
+            if self.is_spliced(from, to)
+                && inbox.rest().is_empty()
+                && let (Stream::Plain(from), Stream::Plain(to)) = (&*from, &*to)
+            {
+                ready!(self.poll_splice(context, (from, to)))?;
+                if !matches!(self.source, Source::Ended) {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                continue;
+            }
             if matches!(self.source, Source::Ended) {
                 return to.poll_flush(context).map_err(|error| Fault::Broken(Side::To, error));
             }
@@ -175,6 +231,88 @@ impl Pump {
         // Others have their turn first.
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Puts what is there of the body behind the head that waits to be written: all goes out in one
+    /// write. What is wrong with it is told when that is written.
+    fn join(
+        &mut self,
+        context: &mut Context<'_>,
+        (from, inbox): (&mut Stream, &mut Head),
+        to: &mut Stream,
+    ) {
+        while !inbox.rest().is_empty() && !matches!(self.source, Source::Ended) {
+            match self.take(inbox.rest()) {
+                Ok(used) => inbox.use_rest(used),
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    return;
+                }
+            }
+        }
+        let more = self.is_straight() && !self.is_spliced(from, to);
+        if more && let Poll::Ready(Err(fault)) = self.read(context, (from, inbox), to) {
+            self.fault = Some(fault);
+        }
+    }
+
+    /// Whether the bytes of the body go on as they come.
+    fn is_straight(&self) -> bool {
+        self.way == Way::Plain && matches!(self.source, Source::Length(_) | Source::UntilClose)
+    }
+
+    /// Whether what is left of the body goes through a pipe.
+    fn is_spliced(&self, from: &Stream, to: &Stream) -> bool {
+        let plain = matches!((from, to), (Stream::Plain(_), Stream::Plain(_)));
+        let left = self.way == Way::Plain && matches!(self.source, Source::Length(_));
+        plain && self.splice.as_ref().is_some_and(|splice| left || splice.holds())
+    }
+
+    /// Moves a part of the body through a pipe. One part a turn: then the others, then this one again.
+    fn poll_splice(
+        &mut self,
+        context: &mut Context<'_>,
+        (from, to): (&TcpStream, &TcpStream),
+    ) -> Poll<Result<(), Fault>> {
+        let Self { splice: Some(splice), sent, .. } = self else { return Poll::Ready(Ok(())) };
+        let broken = |side| move |error| Fault::Broken(side, error);
+        if splice.holds() {
+            let drained = splice.poll_drain(context, to, |count| *sent += count);
+            return drained.map_err(broken(Side::To));
+        }
+        let Source::Length(left) = &mut self.source else { return Poll::Ready(Ok(())) };
+        let room = (*left).min(self.most.saturating_sub(self.moved).saturating_add(1));
+        match ready!(splice.poll_fill(context, from, room)).map_err(broken(Side::From))? {
+            Filled::Bytes(count) => {
+                *left -= count as u64;
+                self.taken += count as u64;
+                self.moved += count as u64;
+                if *left == 0 {
+                    self.source = Source::Ended;
+                }
+                if self.moved > self.most {
+                    return Poll::Ready(Err(Fault::TooLong));
+                }
+                splice.poll_drain(context, to, |count| *sent += count).map_err(broken(Side::To))
+            }
+            Filled::Ended => Poll::Ready(Err(Fault::Early)),
+            Filled::NoPipe => {
+                self.splice = None;
+                Poll::Ready(Ok(()))
+            }
+            Filled::InVain => {
+                let mut bytes = [0; 1024];
+                let room = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
+                let read = Splice::read_in_doubt(from, bytes.get_mut(..room).unwrap_or_default());
+                match read.map_err(broken(Side::From))? {
+                    None => Poll::Pending,
+                    Some(0) => Poll::Ready(Err(Fault::Early)),
+                    Some(read) => {
+                        Poll::Ready(self.take(bytes.get(..read).unwrap_or_default()).map(drop))
+                    }
+                }
+            }
+        }
     }
 
     /// Writes what is ready.
@@ -225,14 +363,18 @@ impl Pump {
                 return Poll::Ready(self.end());
             }
             let mut bytes = scratch.get(..read).unwrap_or_default();
-            if self.way == Way::Plain && !matches!(self.source, Source::Chunked(_)) {
-                return Poll::Ready(self.straight(context, bytes, to));
+            if self.is_straight() {
+                let left = if let Source::Length(left) = self.source { left } else { u64::MAX };
+                let its = usize::try_from(left).map_or(read, |left| left.min(read));
+                let (body, behind) = bytes.split_at(its);
+                inbox.buffer().extend_from_slice(behind);
+                return Poll::Ready(self.straight(context, body, to));
             }
             while !bytes.is_empty() && !matches!(self.source, Source::Ended) {
                 let used = self.take(bytes)?;
                 bytes = bytes.get(used..).unwrap_or_default();
             }
-            // What stands behind a chunked body is of the next message.
+            // What stands behind a body is of the next message.
             inbox.buffer().extend_from_slice(bytes);
             Poll::Ready(Ok(()))
         })
@@ -241,8 +383,11 @@ impl Pump {
     /// How much to read.
     fn room(&self, to: &Stream, most: usize) -> usize {
         let wanted = match self.source {
-            // Nothing of the next message is read: that is the head's.
-            Source::Length(left) => usize::try_from(left).map_or(most, |left| left.min(most)),
+            // More than the body needs: a read that does not fill the room has emptied the socket, and
+            // nobody has to ask again.
+            Source::Length(left) => {
+                usize::try_from(left).map_or(most, |left| left.saturating_add(1).max(PIECE).min(most))
+            }
             _ if self.is_bulk => most,
             _ => PIECE.min(most),
         };
@@ -275,17 +420,20 @@ impl Pump {
             }
         }
         while !bytes.is_empty() {
-            match to.poll_write(context, bytes) {
+            // What was ready before goes first, in the same write.
+            let before = self.ready.get(self.written..).unwrap_or_default();
+            let count = match to.poll_write_both(context, before, bytes) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(0)) => {
                     return Err(Fault::Broken(Side::To, io::ErrorKind::WriteZero.into()));
                 }
-                Poll::Ready(Ok(count)) => {
-                    bytes = bytes.get(count..).unwrap_or_default();
-                    self.sent += count as u64;
-                }
+                Poll::Ready(Ok(count)) => count,
                 Poll::Ready(Err(error)) => return Err(Fault::Broken(Side::To, error)),
-            }
+            };
+            self.sent += count as u64;
+            let of_before = count.min(before.len());
+            self.written += of_before;
+            bytes = bytes.get(count - of_before..).unwrap_or_default();
         }
         self.ready.extend_from_slice(bytes);
         Ok(())
@@ -370,5 +518,11 @@ impl Pump {
     fn count(&mut self, bytes: u64) -> Result<(), Fault> {
         self.moved += bytes;
         if self.moved > self.most { Err(Fault::TooLong) } else { Ok(()) }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        spare::give_back(std::mem::take(&mut self.ready));
     }
 }

@@ -6,6 +6,9 @@ use eclusa_wire::http1::{Head, Parsed, Parser, Reason};
 use std::io;
 use std::task::{Context, Poll, ready};
 
+/// Read at once while a head is waited for: what comes with it of a body is copied.
+const ROOM: usize = 8 * 1024;
+
 /// Why there is no head.
 #[derive(Debug)]
 pub(crate) enum HeadError {

@@ -1,12 +1,14 @@
 //! The record of an exchange: one HTTP request and its response.
 
 use super::End;
-use super::record::milliseconds;
+use super::log::Object;
 use crate::pool::{Endpoint, Pool};
-use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The memory that a text of a record that was written may keep for the next.
+const TEXT_KEPT: usize = 512;
 
 /// Everything that the log tells of one exchange.
 #[derive(Debug)]
@@ -68,94 +70,67 @@ pub struct ExchangeTimes {
     pub total: Duration,
 }
 
-#[derive(Serialize)]
-struct Json<'a> {
-    event: &'static str,
-    id: &'a str,
-    listener: &'a str,
-    client: SocketAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<SocketAddr>,
-    local: SocketAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sni: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cipher: Option<&'a str>,
-    version: &'static str,
-    method: &'a str,
-    host: &'a str,
-    target: &'a str,
-    status: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pool: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    endpoint: Option<SocketAddr>,
-    ended_by: &'static str,
-    step: &'static str,
-    reason: &'a str,
-    letters: &'static str,
-    tries: u32,
-    reused: bool,
-    number: u64,
-    ms: Milliseconds,
-    bytes: Bytes,
-}
-
-#[derive(Serialize)]
-struct Milliseconds {
-    head: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    queue: Option<f64>,
-    dial: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<f64>,
-    total: f64,
-}
-
-#[derive(Serialize)]
-struct Bytes {
-    up: u64,
-    down: u64,
-}
-
 impl Exchange {
-    /// The record as JSON, for the log writer's thread.
-    pub(super) fn to_json(&self) -> impl Serialize + '_ {
-        let times = self.times;
-        Json {
-            event: "exchange",
-            id: &self.id,
-            listener: &self.listener,
-            client: self.client,
-            peer: self.peer,
-            local: self.local,
-            sni: self.server_name.as_deref(),
-            tls: self.tls.as_ref().map(|tls| tls.0),
-            cipher: self.tls.as_ref().map(|tls| &*tls.1),
-            version: self.version,
-            method: &self.method,
-            host: &self.host,
-            target: &self.target,
-            status: self.status,
-            pool: self.pool.as_ref().map(|pool| pool.name()),
-            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.address()),
-            ended_by: self.end.who.name(),
-            step: self.end.step.name(),
-            reason: &self.end.reason,
-            letters: self.end.letters_as_text(),
-            tries: self.tries,
-            reused: self.reused,
-            number: self.number,
-            ms: Milliseconds {
-                head: milliseconds(times.head),
-                queue: (!times.queue.is_zero()).then(|| milliseconds(times.queue)),
-                dial: milliseconds(times.dial),
-                answer: times.answer.map(milliseconds),
-                total: milliseconds(times.total),
-            },
-            bytes: Bytes { up: self.bytes.0, down: self.bytes.1 },
+    /// Writes the record as JSON, for the log writer's thread.
+    pub(super) fn write_json(&self, object: &mut Object<'_>) {
+        object.text("event", "exchange");
+        object.text("id", &self.id);
+        object.text("listener", &self.listener);
+        object.address("client", self.client);
+        if let Some(peer) = self.peer {
+            object.address("peer", peer);
+        }
+        object.address("local", self.local);
+        if let Some(sni) = &self.server_name {
+            object.text("sni", sni);
+        }
+        if let Some((version, cipher)) = &self.tls {
+            object.text("tls", version);
+            object.text("cipher", cipher);
+        }
+        object.text("version", self.version);
+        object.text("method", &self.method);
+        object.text("host", &self.host);
+        object.text("target", &self.target);
+        object.number("status", self.status.into());
+        if let Some(pool) = &self.pool {
+            object.text("pool", pool.name());
+        }
+        if let Some(endpoint) = &self.endpoint {
+            object.address("endpoint", endpoint.address());
+        }
+        object.text("ended_by", self.end.who.name());
+        object.text("step", self.end.step.name());
+        object.text("reason", &self.end.reason);
+        object.text("letters", self.end.letters_as_text());
+        object.number("tries", self.tries.into());
+        object.truth("reused", self.reused);
+        object.number("number", self.number);
+        let times = &self.times;
+        object.object("ms", |ms| {
+            ms.milliseconds("head", times.head);
+            if !times.queue.is_zero() {
+                ms.milliseconds("queue", times.queue);
+            }
+            ms.milliseconds("dial", times.dial);
+            if let Some(answer) = times.answer {
+                ms.milliseconds("answer", answer);
+            }
+            ms.milliseconds("total", times.total);
+        });
+        object.object("bytes", |bytes| {
+            bytes.number("up", self.bytes.0);
+            bytes.number("down", self.bytes.1);
+        });
+    }
+
+    /// Lets go of what it tells of; its texts keep their memory, unless they have grown unusually
+    /// long.
+    pub(super) fn forget(&mut self) {
+        (self.pool, self.endpoint, self.server_name, self.tls) = (None, None, None, None);
+        for text in [&mut self.id, &mut self.method, &mut self.host, &mut self.target] {
+            text.clear();
+            text.shrink_to(TEXT_KEPT);
         }
     }
 

@@ -205,6 +205,6 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Milliseconds with three digits behind the point.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
+fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -298,7 +298,7 @@ impl Direction {
                 context.waker().wake_by_ref();
                 return Ok(Fill::Nothing);
             };
-            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd())) {
+            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), usize::MAX)) {
                 Ok(0) => {
                     self.stage = Stage::Ending;
                     return Ok(Fill::Some);

@@ -9,7 +9,7 @@ mod direction;
 mod ending;
 mod peer;
 
-pub(crate) use buffers::{Buffers, PIPES};
+pub(crate) use buffers::{Buffers, PIPES, PooledPipe};
 
 use crate::observe::{End, Step, TcpSide, Who};
 use crate::pool::{LASTING, Lease};

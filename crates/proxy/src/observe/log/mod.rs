@@ -17,9 +17,11 @@ mod sink;
 mod target;
 mod writer;
 
+pub(super) use format::Object;
 pub(crate) use live::Live;
 
 use super::{Event, Exchange, Record, Severity};
+use crossbeam_queue::ArrayQueue;
 use eclusa_config::plan::{ALL_SESSIONS, EventFormat, Log, LogOutput, SessionFormat};
 use eclusa_sys::local_time::LocalTime;
 use format::{Layout, Who};
@@ -32,6 +34,9 @@ use target::Opened;
 
 /// How long a stop waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Records kept to be used again, half a KiB each.
+const SPARE: usize = 512;
 
 /// A line for the log.
 #[derive(Debug)]
@@ -56,6 +61,9 @@ struct Shared {
     /// Of a million sessions that ended well, how many are told.
     sample: u32,
     live: live::Source,
+    /// Records of exchanges that were written, to be used again: what one thread allocates and another
+    /// frees is slow for both.
+    spare: ArrayQueue<Box<Exchange>>,
 }
 
 /// The writers' threads; joined by [`Writer::close`].
@@ -81,6 +89,7 @@ impl Logger {
             sessions: log.sessions(),
             sample: log.sample,
             live: live::Source::new(),
+            spare: ArrayQueue::new(SPARE),
         });
         let mut writer = Writer { shared: shared.clone(), threads: Vec::new() };
         for (index, (output, opened)) in log.outputs.iter().zip(opened).enumerate() {
@@ -98,6 +107,11 @@ impl Logger {
     /// Whether sessions leave a record.
     pub(crate) fn wants_sessions(&self) -> bool {
         self.shared.sessions
+    }
+
+    /// A record to be filled anew, if there is one.
+    pub(crate) fn spare_exchange(&self) -> Option<Box<Exchange>> {
+        self.shared.spare.pop()
     }
 
     /// Tells the log who knows the live numbers; the first one counts.
@@ -148,6 +162,15 @@ fn ended_well(line: &Line) -> bool {
 }
 
 impl Shared {
+    /// Keeps what can be used again of a line that was written.
+    fn reclaim(&self, entry: Entry) {
+        if let Entry::Owned(_, Line::Exchange(mut exchange)) = entry {
+            exchange.forget();
+            // Full: enough are there.
+            let _ = self.spare.push(exchange);
+        }
+    }
+
     /// Puts a line into every queue that wants it, but that of the sink at `but`.
     fn line(&self, line: Line, but: Option<usize>) {
         let at = SystemTime::now();

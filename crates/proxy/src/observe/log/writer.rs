@@ -117,6 +117,7 @@ impl Writing<'_> {
                 Some(entry) => {
                     let (at, line) = entry.parts();
                     self.add(at, line, &mut moment);
+                    self.shared.reclaim(entry);
                 }
                 None => drained = true,
             }

@@ -12,6 +12,12 @@ fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether the text is of visible ASCII and blanks alone.
+pub(super) fn is_plain(text: &str) -> bool {
+    // No early end: the processor looks at many bytes at once.
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
+}
+
 /// Writes `text`; what must not stand there as `\u{...}`.
 pub(super) fn write(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;
@@ -35,6 +41,10 @@ impl Formatter for OneLine {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Nearly everything is.
+        if is_plain(fragment) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(is_unsafe) {
             let (before, after) = rest.split_at(at);

@@ -1,15 +1,30 @@
 //! JSON: an object in one line, its time first.
 
 use super::clean::OneLine;
+use super::object::Object;
 use serde::Serialize;
+use std::io::Write;
 use std::time::SystemTime;
+
+/// Writes an object of which `fill` writes the fields.
+pub(super) fn write_with(out: &mut Vec<u8>, at: SystemTime, fill: impl FnOnce(&mut Object<'_>)) {
+    begin(out, at);
+    let mut object = Object::behind(out);
+    fill(&mut object);
+    object.end();
+}
+
+/// The brace and the time.
+fn begin(out: &mut Vec<u8>, at: SystemTime) {
+    // Writing to memory does not fail.
+    let _ = write!(out, r#"{{"ts":"{}""#, humantime::format_rfc3339_millis(at));
+}
 
 /// Writes an object; nothing if it is none.
 pub(super) fn write(out: &mut Vec<u8>, at: SystemTime, object: &impl Serialize) {
     let start = out.len();
-    out.extend_from_slice(br#"{"ts":""#);
-    out.extend_from_slice(humantime::format_rfc3339_millis(at).to_string().as_bytes());
-    out.extend_from_slice(br#"","#);
+    begin(out, at);
+    out.push(b',');
     let brace = out.len();
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, OneLine);
     let written = object.serialize(&mut serializer);

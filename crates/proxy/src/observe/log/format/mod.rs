@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `json`, `tcplog`, `httplog`, `words` | one format each: of sessions, exchanges, events |
 //! | `head` | what stands before it, by where it goes |
+//! | `object` | JSON written field by field |
 //! | `fields` | the fields of an entry of the journal |
 //! | `clean` | what no line may hold |
 //!
@@ -14,10 +15,12 @@ mod fields;
 mod head;
 mod httplog;
 mod json;
+mod object;
 mod tcplog;
 mod words;
 
 pub(super) use head::{Head, Who};
+pub(in crate::observe) use object::Object;
 
 use super::live::Moment;
 use super::{Event, Exchange, Line, Record, Severity};
@@ -122,7 +125,7 @@ impl Layout {
         moment: &mut Moment,
     ) {
         match self.sessions.0 {
-            SessionFormat::Json => json::write(out, at, &exchange.to_json()),
+            SessionFormat::Json => json::write_with(out, at, |object| exchange.write_json(object)),
             SessionFormat::Tcplog => httplog::write(out, at, exchange, moment),
         }
     }
