@@ -1,12 +1,12 @@
 //! Reads heads.
 
 use crate::scratch::with_scratch;
-use crate::stream::{PIECE, Stream};
+use crate::stream::Stream;
 use eclusa_wire::http1::{Head, Parsed, Parser, Reason};
 use std::io;
 use std::task::{Context, Poll, ready};
 
-/// Read at once while a head is waited for: what comes with it of a body is copied.
+/// Read at once while a head is waited for: what comes with it of a body is kept with it, and copied.
 const ROOM: usize = 8 * 1024;
 
 /// Why there is no head.
@@ -73,8 +73,7 @@ fn poll_more(
     inbox: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
     with_scratch(|scratch| {
-        // What follows a head is kept with it: a long body is better moved past it.
-        let room = scratch.get_mut(..PIECE).unwrap_or_default();
+        let room = scratch.get_mut(..ROOM).unwrap_or_default();
         let read = ready!(stream.poll_read(context, room))?;
         inbox.extend_from_slice(scratch.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
