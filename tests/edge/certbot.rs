@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 /// A directory with certificates; gone when dropped.
 pub(crate) struct Certificates {
-    pub(crate) ca: Ca,
+    ca: Ca,
     /// A client that trusts the CA and nobody else.
     pub(crate) trust: Arc<ClientConfig>,
     scratch: Scratch,

@@ -9,7 +9,7 @@ use crate::place::Sticky;
 use crate::tls::mistake::Mistake;
 use crate::tls::terminate::Terminator;
 use crate::tls::tickets::Tickets;
-use crate::tls::watch::{Change, INTERVAL, Watcher};
+use crate::tls::watch::{Change, Watcher};
 use eclusa_config::plan;
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
@@ -63,10 +63,6 @@ struct Watched {
 /// Looks come a little early now and then; the next one would be a whole turn late.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// A look that takes long, for there are many files, comes so much more seldom: 5 % of the time is
-/// spent on it at most.
-const SHARE: u32 = 20;
-
 /// The HTTP of a listener.
 #[derive(Debug)]
 pub(crate) struct Http {
@@ -118,9 +114,7 @@ impl Tls {
             return;
         }
         let change = watched.watcher.look(now, SystemTime::now());
-        // With news: at the next call.
-        let every = if watched.watcher.has_news() { Duration::ZERO } else { INTERVAL - SLACK };
-        watched.due = now + every.max(now.elapsed() * SHARE);
+        watched.due = now + watched.watcher.interval().saturating_sub(SLACK);
         drop(watched);
         if let Some(Err(mistake)) = self.tickets.as_ref().map(|it| it.tend(&KeptFiles, now)) {
             tell("certificate", mistake.to_string());

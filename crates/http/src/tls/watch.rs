@@ -20,8 +20,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often [`Watcher::look`] is to be called; sooner when it [`Watcher::has_news`].
+/// How often [`Watcher::look`] is to be called; see [`Watcher::interval`].
 pub const INTERVAL: Duration = Duration::from_millis(500);
+
+/// So many files may be looked at in each interval: some 30 ms of one processor.
+const FILES_PER_INTERVAL: usize = 2_000;
 
 /// How long something may be wrong before it is told: a renewal by hand takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -99,10 +102,14 @@ impl Watcher {
         self.tell(now)
     }
 
-    /// Whether the last look saw something that is not loaded yet: then the next one may come soon.
+    /// When the next look is to come: [`INTERVAL`] after this one; sooner where it saw something that
+    /// is not loaded yet, and later where there are so many files that a look costs. Counted, not
+    /// timed: a look that took long because this host is busy is no reason to look away.
     #[must_use]
-    pub fn has_news(&self) -> bool {
-        self.seen != self.loaded
+    pub fn interval(&self) -> Duration {
+        let turns = u32::try_from(self.seen.len() / FILES_PER_INTERVAL).unwrap_or(u32::MAX);
+        let one = if self.seen == self.loaded { INTERVAL } else { INTERVAL / 2 };
+        one.saturating_mul(turns.saturating_add(1))
     }
 
     fn load(&mut self, survey: &Survey, now: Instant, today: SystemTime) -> Option<Change> {

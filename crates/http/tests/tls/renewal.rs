@@ -113,7 +113,9 @@ fn certbot_s_links_are_seen_within_a_second() {
     let mut watched = Watched::new(&certbot.settings());
     let before = watched.served();
     certbot.renew("a.test", &ca.issue(&["a.test"], Key::Ecdsa));
+    assert_eq!(watched.watcher.interval(), INTERVAL);
     assert_eq!(watched.after(INTERVAL), [], "it may not be all");
+    assert_eq!(watched.watcher.interval(), INTERVAL / 2, "there is something to load");
     assert_eq!(watched.after(INTERVAL), [swapped(&[certbot.live("a.test")])]);
     let after = watched.served();
     assert_ne!(before["a.test"], after["a.test"]);
