@@ -4,7 +4,9 @@ use crate::bed::{Bed, PLAIN};
 use crate::figures::{OBSERVED, page, value, wait_for};
 use crate::recorder::path_of;
 use crate::reply::Wire;
+use e2e::product::PATIENCE;
 use eclusa_testkit::netns::skipped;
+use eclusa_testkit::wait::wait_until;
 
 /// All of them.
 const FAMILIES: [&str; 12] = [
@@ -93,7 +95,9 @@ fn figures_after_known_traffic_are_exact() {
     }
     assert!((done - 3.0).abs() < 0.5, "{done} handshakes");
     assert!(value(&page, "eclusa_pool_reused_total{pool=\"recorder\"}") >= 7.0, "kept connections");
-    assert!(value(&page, "eclusa_worker_idle_connections") >= 1.0, "one is at rest");
     let down = value(&page, "eclusa_listener_bytes_total{listener=\"plain\",direction=\"down\"}");
     assert!(down > 500.0, "exchanges count, too: {down}");
+    assert_eq!(bed.connect().get("app.test", "/rest").unwrap().status, 200);
+    let idle = || value(&self::page(&bed), "eclusa_worker_idle_connections");
+    wait_until(PATIENCE, "a connection at rest", || idle() >= 1.0);
 }

@@ -3,8 +3,8 @@
 use crate::carry;
 use crate::exchange::{self, Next};
 use crate::limit::Place;
-use crate::rest::{Rest, Rested};
 use crate::patience::Alarm;
+use crate::rest::{Rest, Rested};
 use crate::reuse::{Kept, Key};
 use crate::site::{Http, Site};
 use crate::stream::Stream;

@@ -1,8 +1,8 @@
 //! What a listener serves: everything that its exchanges need of the plan, prepared once.
 
 use crate::connection;
-use crate::limit::Limiter;
 use crate::layer::KeptFiles;
+use crate::limit::Limiter;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
 use crate::place::Sticky;

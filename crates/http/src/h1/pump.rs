@@ -385,9 +385,8 @@ impl Pump {
         let wanted = match self.source {
             // More than the body needs: a read that does not fill the room has emptied the socket, and
             // nobody has to ask again.
-            Source::Length(left) => {
-                usize::try_from(left).map_or(most, |left| left.saturating_add(1).max(PIECE).min(most))
-            }
+            Source::Length(left) => usize::try_from(left)
+                .map_or(most, |left| left.saturating_add(1).max(PIECE).min(most)),
             _ if self.is_bulk => most,
             _ => PIECE.min(most),
         };

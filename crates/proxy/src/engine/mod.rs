@@ -8,6 +8,7 @@
 
 mod bind;
 mod care;
+mod error;
 mod expiries;
 mod listening;
 mod lists;
@@ -19,12 +20,13 @@ mod stop;
 mod worker;
 
 pub use care::{Care, LOOK};
+pub use error::StartError;
 pub use reload::{ReloadError, Reloaded};
 pub(crate) use seat::Seat;
 pub(crate) use sessions::{PATIENCE as SESSIONS_PATIENCE, sort as sort_sessions};
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
-use crate::keeper::{InstanceError, Sockets};
+use crate::keeper::Sockets;
 use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
@@ -40,7 +42,6 @@ use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Key, Tier};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU32;
@@ -51,49 +52,6 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Connections that may wait to be taken by another worker.
 const HANDOVER_QUEUE: usize = 1024;
-
-/// Why an engine could not start; nothing is left running.
-#[derive(Debug)]
-pub enum StartError {
-    /// Another instance, or another program, has the address.
-    Taken(InstanceError),
-    /// An address of `observe.listen` cannot be listened on.
-    Observe(SocketAddr, io::Error),
-    /// An address cannot be listened on.
-    Listen(SocketAddr, io::Error),
-    /// A CA bundle cannot be used.
-    Ca(String),
-    /// A certificate or another file of a listener cannot be used.
-    Service(String),
-    /// The log cannot be opened, or a thread not started.
-    Io(&'static str, io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Taken(error) => error.fmt(f),
-            Self::Observe(address, error) => {
-                write!(f, "`observe.listen`: cannot listen on {address}: {error}")?;
-                if error.kind() == io::ErrorKind::AddrInUse {
-                    f.write_str(" (write an address that nothing else on this host has)")?;
-                }
-                Ok(())
-            }
-            Self::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}")?;
-                if error.kind() == io::ErrorKind::PermissionDenied {
-                    f.write_str(" (a port below 1024 takes CAP_NET_BIND_SERVICE)")?;
-                }
-                Ok(())
-            }
-            Self::Ca(message) | Self::Service(message) => f.write_str(message),
-            Self::Io(what, error) => write!(f, "{what}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// What all threads of the engine share.
 #[derive(Debug)]
@@ -227,6 +185,26 @@ struct Control {
     resolving: mpsc::Sender<()>,
 }
 
+impl Control {
+    fn new(
+        plan: &Plan,
+        bound: Vec<Bound>,
+        probing: mpsc::Sender<probe::Change>,
+        resolving: mpsc::Sender<()>,
+    ) -> Self {
+        Self {
+            plan: plan.clone(),
+            generation: 1,
+            bound,
+            workers: Vec::new(),
+            helpers: Vec::new(),
+            writer: None,
+            probing,
+            resolving,
+        }
+    }
+}
+
 /// What an engine tells of itself.
 #[derive(Debug)]
 pub struct Status {
@@ -324,16 +302,7 @@ impl Engine {
             sockets,
             layer,
             orders,
-            control: Mutex::new(Control {
-                plan: plan.clone(),
-                generation: 1,
-                bound,
-                workers: Vec::new(),
-                helpers: Vec::new(),
-                writer: None,
-                probing,
-                resolving,
-            }),
+            control: Mutex::new(Control::new(plan, bound, probing, resolving)),
             file_refused: ArcSwapOption::empty(),
         };
         for (index, lines) in lines.into_iter().enumerate() {
