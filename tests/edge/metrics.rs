@@ -37,9 +37,9 @@ fn traffic(bed: &Bed) {
     wire.say(b"CONNECT app.test:443 HTTP/1.1\r\nHost: app.test:443\r\n\r\n").unwrap();
     assert_eq!(wire.reply().unwrap().status, 405);
     let mut wrong = bed.connect();
-    wrong.say(b"GET / HTTP/1.1\r\nHost: app.test\r\nno colon\r\n\r\n").unwrap();
+    wrong.say(b"GET / HTTP/1.1\r\nHost: app.test\r\nnocolon\r\n\r\n").unwrap();
     assert_eq!(wrong.reply().unwrap().status, 400);
-    let garbage = path_of(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n");
+    let garbage = path_of(b"HTTP/1.1 200 OK\r\nnocolon\r\n\r\n");
     assert_eq!(bed.connect().get("app.test", &garbage).unwrap().status, 502);
     assert!(bed.connect().get("app.test", "/cut").is_err());
     // Plain HTTP where TLS is spoken.
