@@ -12,6 +12,7 @@ mod error;
 mod expiries;
 mod listening;
 mod lists;
+mod parts;
 mod reload;
 mod seat;
 mod sessions;
@@ -41,7 +42,7 @@ use eclusa_config::list::List;
 use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Key, Tier};
-use std::collections::BTreeSet;
+use parts::{pools, prepare, routed};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU32;
@@ -260,9 +261,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let workers = plan.workers.unwrap_or_else(processors);
         let metrics = Metrics::new(workers, plan.program.name());
-        let pools: Vec<_> =
-            plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), &metrics))).collect();
-        let pools = Arc::new(pools);
+        let pools = pools(plan, &metrics);
         let changes = probe::prepare(&pools, plan).map_err(StartError::Ca)?;
         changes.tell_pools();
         let services = prepare(layer.as_ref(), plan)?;
@@ -555,22 +554,4 @@ fn observe(plan: &Plan) -> Result<Vec<TcpListener>, StartError> {
 fn seat() -> (Seat, mpsc::Receiver<Command>) {
     let (commands, commanded) = mpsc::channel(COMMANDS);
     (Seat::new(HANDOVER_QUEUE, commands), commanded)
-}
-
-/// The services of a plan's listeners.
-fn prepare(layer: Option<&Arc<dyn Layer>>, plan: &Plan) -> Result<Services, StartError> {
-    let Some(layer) = layer else {
-        let unserved = crate::layer7::unserved(plan);
-        return unserved.map_or_else(|| Ok(Services::new()), |why| Err(StartError::Service(why)));
-    };
-    layer.prepare(plan).map_err(StartError::Service)
-}
-
-/// The names of the pools that a route uses, in order.
-fn routed(plan: &Plan) -> Vec<Arc<str>> {
-    let routes = plan.listeners.iter().flat_map(|listener| &listener.routes);
-    let indexes = routes.flat_map(|route| route.target.pools());
-    let pools = indexes.filter_map(|index| plan.pools.get(index));
-    let names: BTreeSet<Arc<str>> = pools.map(|pool| pool.name.clone()).collect();
-    names.into_iter().collect()
 }
