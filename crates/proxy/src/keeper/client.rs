@@ -24,8 +24,9 @@ const LIST_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Client {
     channel: OwnedFd,
-    /// One question at a time; a thread that panicked in between has left no half of a message.
-    asking: Mutex<()>,
+    /// One question at a time; a thread that panicked in between has left no half of a message. Holds
+    /// how many answers are still to come to questions whose askers have given up.
+    asking: Mutex<u32>,
     gone: AtomicBool,
     stores: bool,
     heartbeat: Option<Duration>,
@@ -47,7 +48,7 @@ impl Client {
         let channel = stdin.as_fd().try_clone_to_owned()?;
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         channel::set_patience(channel.as_fd(), PATIENCE)?;
-        let (asking, gone) = (Mutex::new(()), AtomicBool::new(false));
+        let (asking, gone) = (Mutex::default(), AtomicBool::new(false));
         let (stores, heartbeat, crashes, file_failed) = (false, None, 0, false);
         let mut client = Self { channel, asking, gone, stores, heartbeat, crashes, file_failed };
         match client.ask(&Ask::Hello { version: VERSION })?.0 {
@@ -105,11 +106,11 @@ impl Client {
     }
 
     pub(super) fn listen(&self, wanted: &Wanted) -> io::Result<Vec<OwnedFd>> {
-        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         self.send(&Ask::Listen(*wanted), true)?;
         let mut sockets = Vec::new();
         loop {
-            let (answer, received) = self.receive()?;
+            let (answer, received) = self.receive(&mut owed)?;
             sockets.extend(received);
             match answer {
                 Answer::Sockets { left: 0 } => return Ok(sockets),
@@ -218,9 +219,9 @@ impl Client {
     }
 
     fn ask(&self, question: &Ask) -> io::Result<(Answer, Vec<OwnedFd>)> {
-        let _one = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         self.send(question, true)?;
-        self.receive()
+        self.receive(&mut owed)
     }
 
     fn send(&self, message: &Ask, wait: bool) -> io::Result<()> {
@@ -228,11 +229,25 @@ impl Client {
         channel::send(self.channel.as_fd(), &bytes, &[], wait)
     }
 
-    fn receive(&self) -> io::Result<(Answer, Vec<OwnedFd>)> {
-        let received = channel::receive(self.channel.as_fd(), MESSAGE_MAX, true)?;
+    /// The next message of the keeper; where none comes in time, it is owed.
+    fn message(&self, owed: &mut u32) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        let received = channel::receive(self.channel.as_fd(), MESSAGE_MAX, true);
+        let received = received.inspect_err(|_| *owed = owed.saturating_add(1))?;
         let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the keeper is gone");
         let Received { bytes, descriptors } = received.ok_or_else(gone)?;
-        match serde_json::from_slice(&bytes)? {
+        Ok((serde_json::from_slice(&bytes)?, descriptors))
+    }
+
+    /// The answer to the question that was asked last: those that nobody waits for any more come before.
+    fn receive(&self, owed: &mut u32) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        while *owed > 0 {
+            let (late, _) = self.message(owed)?;
+            if !matches!(late, Answer::Sockets { left: 1.. }) {
+                *owed -= 1;
+            }
+        }
+        let (answer, descriptors) = self.message(owed)?;
+        match answer {
             Answer::Refused { message } => {
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
             }
@@ -248,4 +263,39 @@ impl Client {
 
 fn unexpected() -> io::Error {
     io::Error::other("the keeper gave an answer to another question")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// A keeper that is starved answers late: the answer must not be taken for that to the next question.
+    #[test]
+    fn a_late_answer_is_not_taken_for_the_next() {
+        let (channel, keeper) = channel::pair().unwrap();
+        channel::set_patience(channel.as_fd(), Duration::from_millis(20)).unwrap();
+        let client = Client {
+            channel,
+            asking: Mutex::default(),
+            gone: AtomicBool::new(false),
+            stores: false,
+            heartbeat: None,
+            crashes: 0,
+            file_failed: false,
+        };
+        let say = |answer: &Answer| {
+            let bytes = serde_json::to_vec(answer).unwrap();
+            channel::send(keeper.as_fd(), &bytes, &[], true).unwrap();
+        };
+        let ask = || client.ask(&Ask::Look { path: PathBuf::from("/a") }).map(|(answer, _)| answer);
+        assert!(ask().is_err() && ask().is_err(), "it says nothing");
+        say(&Answer::Sockets { left: 1 });
+        say(&Answer::Sockets { left: 0 });
+        say(&Answer::Failed { errno: 11, message: String::new() });
+        say(&Answer::Done);
+        assert!(matches!(ask(), Ok(Answer::Done)));
+        say(&Answer::File);
+        assert!(matches!(ask(), Ok(Answer::File)), "nothing is owed any more");
+    }
 }
