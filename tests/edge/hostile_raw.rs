@@ -42,7 +42,7 @@ fn raw_hostile_requests_are_read_in_several_ways() {
         .n(rows.len())
         .note("refused by one and read by another counts as different, not as ambiguous")
         .record(
-            ambiguous >= size(20, 3) && different > ambiguous,
+            ambiguous >= size(10, 3) && different > ambiguous,
             format!("{ambiguous} ambiguous, {different} read differently"),
         );
     if full() {
