@@ -129,7 +129,7 @@ fn slow_clients_are_cut_in_time_and_hurt_nobody() {
     let _endpoints = [
         endpoint(SILENT, Kind::BlackHole),
         endpoint(LONG, Kind::Greeting(answer(256 << 10))),
-        endpoint(SHORT, Kind::Greeting(answer(24 << 10))),
+        endpoint(SHORT, Kind::Greeting(answer(8 << 10))),
     ];
     let at_rest = bed.edge.descriptors().unwrap();
     let kinds = [
