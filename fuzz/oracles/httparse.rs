@@ -21,6 +21,7 @@ const STRICTER: &[(&[Reason], &str)] = &[
         "it leaves limits to the caller",
     ),
     (&[Reason::MethodCase], "it knows no methods"),
+    (&[Reason::Http2Preface], "it knows no preface: `PRI` is a method like others"),
     (
         &[
             Reason::TargetForm,
