@@ -5,13 +5,16 @@ use eclusa_policy::retry::Retry;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
 use eclusa_proxy::layer7::{Connection, Endpoint, Pool, PoolId};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Pools whose second tries are kept in mind before those that are gone are looked for.
+/// Pools whose second tries are kept in mind before those that nobody uses any more are looked for.
 const POOLS: usize = 64;
+/// One that nobody has used for so long is forgotten; its budget counts over less.
+const UNUSED: Duration = Duration::from_secs(60);
 
 /// Everything that they share.
 #[derive(Debug, Default)]
@@ -22,7 +25,11 @@ pub(crate) struct Shared {
 
 /// The second tries of a worker's pools.
 #[derive(Debug, Default)]
-pub(crate) struct Retries(RefCell<HashMap<PoolId, OfPool>>);
+pub(crate) struct Retries {
+    pools: RefCell<HashMap<PoolId, OfPool>>,
+    /// How many there were after the last look for those that nobody uses.
+    used: Cell<usize>,
+}
 
 /// The second tries of one of them.
 #[derive(Debug)]
@@ -76,11 +83,12 @@ impl Retries {
         (pool, percent): (&Pool, u32),
         ask: impl FnOnce(&mut OfPool, Time) -> T,
     ) -> T {
-        let (mut pools, now) = (self.0.borrow_mut(), connection.time());
-        if pools.len() >= POOLS && !pools.contains_key(&pool.id()) {
-            // Those of pools that reloads have taken away are among them.
-            let oldest = pools.iter().min_by_key(|(_, of_pool)| of_pool.used).map(|(id, _)| *id);
-            oldest.map(|id| pools.remove(&id));
+        let (mut pools, now) = (self.pools.borrow_mut(), connection.time());
+        if pools.len() >= POOLS.max(2 * self.used.get()) && !pools.contains_key(&pool.id()) {
+            // Those of pools that reloads have taken away are among them. One that is used must not
+            // lose its budget, however many there are.
+            pools.retain(|_, of_pool| now.since(of_pool.used) < UNUSED);
+            self.used.set(pools.len());
         }
         let begin = || OfPool::new(connection, pool, percent);
         let of_pool = pools.entry(pool.id()).or_insert_with(begin);

@@ -9,8 +9,9 @@ pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
+pub use crate::relay::{Filled, read_in_doubt};
 pub use count::IdleGauge;
-pub use splice::{Filled, Splice};
+pub use splice::Splice;
 
 use crate::engine::{Guards, Worker};
 use crate::found::{self, Kind};

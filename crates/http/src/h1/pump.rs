@@ -4,7 +4,7 @@
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice};
+use eclusa_proxy::layer7::{Filled, Splice, read_in_doubt};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
 };
@@ -303,7 +303,7 @@ impl Pump {
             Filled::InVain => {
                 let mut bytes = [0; 1024];
                 let room = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
-                let read = Splice::read_in_doubt(from, bytes.get_mut(..room).unwrap_or_default());
+                let read = read_in_doubt(from, bytes.get_mut(..room).unwrap_or_default());
                 match read.map_err(broken(Side::From))? {
                     None => Poll::Pending,
                     Some(0) => Poll::Ready(Err(Fault::Early)),

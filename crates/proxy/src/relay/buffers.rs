@@ -43,7 +43,7 @@ pub(crate) struct Buffers {
 
 /// A pipe of a worker's pool.
 #[derive(Debug)]
-pub(crate) struct PooledPipe {
+pub(super) struct PooledPipe {
     pipe: Pipe,
     large: Option<Rc<()>>,
     _counted: Rc<()>,
@@ -106,7 +106,7 @@ impl Buffers {
     }
 
     /// A pipe, unless the quota is used up: then the session goes on copying.
-    pub(crate) fn take_pipe(&self) -> Option<PooledPipe> {
+    pub(super) fn take_pipe(&self) -> Option<PooledPipe> {
         if let Some(pipe) = self.pipes.borrow_mut().pop() {
             return Some(pipe);
         }
@@ -140,7 +140,7 @@ impl Buffers {
     }
 
     /// Takes an empty pipe back.
-    pub(crate) fn return_pipe(&self, pipe: PooledPipe) {
+    pub(super) fn return_pipe(&self, pipe: PooledPipe) {
         let mut pipes = self.pipes.borrow_mut();
         if pipe.large.is_some() {
             pipes.push(pipe);

@@ -1,14 +1,12 @@
 //! One direction of a relay: copy for small data, splice for bulk, and back.
 
-use super::buffers::{Buffers, COPY, Parked, PooledPipe};
+use super::buffers::{Buffers, COPY, Parked};
+use super::conduit::{Conduit, Filled, read_in_doubt};
 use super::peer::Peer;
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Splices in a row that moved less than [`SMALL`] before a direction goes back to copying.
@@ -22,13 +20,10 @@ const READS_PER_TURN: u32 = 4;
 pub(super) struct Direction {
     /// Bytes that were read and could not be written yet; while there are any, nothing is read.
     rest: Option<Box<Rest>>,
-    pipe: Option<PooledPipe>,
-    in_pipe: u32,
+    conduit: Conduit,
     /// The last reads were large: what comes next is spliced from its first byte.
     bulk: bool,
     small: u8,
-    /// Nothing was spliced since the reading side last rested.
-    nothing_yet: bool,
     stage: Stage,
     delivered: u64,
 }
@@ -57,16 +52,6 @@ enum Stage {
     Over,
 }
 
-/// What came of filling a pipe.
-enum Fill {
-    /// Something to drain, or the end.
-    Some,
-    /// The reading side rests.
-    Nothing,
-    /// The reactor held the reading side for ready, and splice found nothing.
-    InVain,
-}
-
 /// What a turn of a direction did.
 #[derive(Debug)]
 pub(super) enum Flow {
@@ -86,11 +71,9 @@ impl Direction {
     pub(super) fn new(rest: Vec<u8>, delivered: u64) -> Self {
         Self {
             rest: Rest::of(rest, None),
-            pipe: None,
-            in_pipe: 0,
+            conduit: Conduit::new(),
             bulk: false,
             small: 0,
-            nothing_yet: true,
             stage: Stage::Open,
             delivered,
         }
@@ -106,7 +89,7 @@ impl Direction {
 
     /// Whether bytes wait because the writing side takes none.
     pub(super) fn is_stopped(&self) -> bool {
-        self.rest.is_some() || self.in_pipe > 0
+        self.rest.is_some() || self.conduit.holds()
     }
 
     /// Moves what can be moved in one turn, and arranges to be woken when more can be.
@@ -141,7 +124,7 @@ impl Direction {
         if !self.write_rest(context, to)? {
             return Ok(());
         }
-        if self.bulk || self.in_pipe > 0 {
+        if self.bulk || self.conduit.holds() {
             return self.splice(context, from, to, buffers);
         }
         for _ in 0..READS_PER_TURN {
@@ -229,12 +212,10 @@ impl Direction {
         to: &mut TcpStream,
         buffers: &Buffers,
     ) -> Result<(), Flow> {
-        let went_on = buffers.with_copy(|buffer| {
-            match rustix::net::recv(from, &mut *buffer, RecvFlags::DONTWAIT) {
-                Ok((read, _)) => self.pass(context, to, &buffer[..read]),
-                Err(Errno::AGAIN | Errno::INTR) => Ok(false),
-                Err(error) => Err(Flow::ReadFailed(error.into())),
-            }
+        let went_on = buffers.with_copy(|buffer| match read_in_doubt(from, buffer) {
+            Ok(Some(read)) => self.pass(context, to, &buffer[..read]),
+            Ok(None) => Ok(false),
+            Err(error) => Err(Flow::ReadFailed(error)),
         })?;
         if went_on {
             context.waker().wake_by_ref();
@@ -250,24 +231,34 @@ impl Direction {
         to: &mut TcpStream,
         buffers: &Buffers,
     ) -> Result<(), Flow> {
-        if self.in_pipe == 0 && self.stage == Stage::Open {
-            match self.fill_pipe(context, from, buffers)? {
-                Fill::Some => {}
-                Fill::Nothing => return Ok(()),
-                Fill::InVain => return self.copy_in_doubt(context, from, to, buffers),
+        if !self.conduit.holds() && self.stage == Stage::Open {
+            match self.conduit.poll_fill(context, from, usize::MAX, buffers) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(Filled::Bytes(moved))) => {
+                    self.small = if moved < SMALL { self.small + 1 } else { 0 };
+                }
+                Poll::Ready(Ok(Filled::Ended)) => self.stage = Stage::Ending,
+                Poll::Ready(Ok(Filled::NoPipe)) => {
+                    // The quota is used up: copy, and ask again with the next full read.
+                    self.bulk = false;
+                    context.waker().wake_by_ref();
+                    return Ok(());
+                }
+                Poll::Ready(Ok(Filled::InVain)) => {
+                    return self.copy_in_doubt(context, from, to, buffers);
+                }
+                Poll::Ready(Err(error)) => return Err(Flow::ReadFailed(error)),
             }
         }
-        if !self.drain_pipe(context, to)? {
+        if !self.drain(context, to)? {
             return Ok(());
         }
         if self.small >= SMALL_IN_A_ROW {
             self.bulk = false;
             self.small = 0;
         }
-        if !self.bulk
-            && let Some(pipe) = self.pipe.take()
-        {
-            buffers.return_pipe(pipe);
+        if !self.bulk {
+            self.conduit.let_go(buffers);
         }
         if self.stage == Stage::Open {
             // One pair per turn: then the other sessions, then this one again.
@@ -276,85 +267,21 @@ impl Direction {
         Ok(())
     }
 
-    fn fill_pipe(
-        &mut self,
-        context: &mut Context<'_>,
-        from: &mut TcpStream,
-        buffers: &Buffers,
-    ) -> Result<Fill, Flow> {
-        let mut refused = false;
-        loop {
-            match from.poll_read_ready(context) {
-                Poll::Pending => break,
-                Poll::Ready(Err(error)) => return Err(Flow::ReadFailed(error)),
-                Poll::Ready(Ok(())) => {}
-            }
-            if self.pipe.is_none() {
-                self.pipe = buffers.take_pipe();
-            }
-            let Some(pipe) = &self.pipe else {
-                // The quota is used up: copy, and ask again with the next full read.
-                self.bulk = false;
-                context.waker().wake_by_ref();
-                return Ok(Fill::Nothing);
-            };
-            match from.try_io(Interest::READABLE, || pipe.fill(from.as_fd(), usize::MAX)) {
-                Ok(0) => {
-                    self.stage = Stage::Ending;
-                    return Ok(Fill::Some);
-                }
-                Ok(moved) => {
-                    self.in_pipe = u32::try_from(moved).unwrap_or(u32::MAX);
-                    self.nothing_yet = false;
-                    self.small = if moved < SMALL { self.small + 1 } else { 0 };
-                    return Ok(Fill::Some);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => refused = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Flow::ReadFailed(error)),
-            }
-        }
-        // The reading side rests: others may use the pipe.
-        if let Some(pipe) = self.pipe.take() {
-            buffers.return_pipe(pipe);
-        }
-        let nothing_yet = std::mem::replace(&mut self.nothing_yet, true);
-        Ok(if refused && nothing_yet { Fill::InVain } else { Fill::Nothing })
-    }
-
     /// Says whether the pipe is empty.
-    fn drain_pipe(&mut self, context: &mut Context<'_>, to: &mut TcpStream) -> Result<bool, Flow> {
-        let Some(pipe) = &self.pipe else { return Ok(true) };
-        while self.in_pipe > 0 {
-            match to.poll_write_ready(context) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => return Err(Flow::WriteFailed(error)),
-                Poll::Ready(Ok(())) => {}
-            }
-            let len = self.in_pipe as usize;
-            match to.try_io(Interest::WRITABLE, || pipe.drain(to.as_fd(), len, false)) {
-                Ok(moved) => {
-                    self.delivered += moved as u64;
-                    self.in_pipe -= u32::try_from(moved).unwrap_or(self.in_pipe);
-                }
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                    ) => {}
-                Err(error) => return Err(Flow::WriteFailed(error)),
-            }
+    fn drain(&mut self, context: &mut Context<'_>, to: &TcpStream) -> Result<bool, Flow> {
+        let Self { conduit, delivered, .. } = self;
+        match conduit.poll_drain(context, to, |count| *delivered += count) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(error)) => Err(Flow::WriteFailed(error)),
         }
-        Ok(true)
     }
 
     /// The end of the stream is dealt with. Unless the session is over with it, the writing side
     /// is told that no more will come.
     pub(super) fn pass_end(&mut self, to: &Peer, tell: bool, buffers: &Buffers) {
         self.stage = Stage::Over;
-        if let Some(pipe) = self.pipe.take() {
-            buffers.return_pipe(pipe);
-        }
+        self.conduit.let_go(buffers);
         if tell {
             // Fails only where the connection is gone: the other direction hears why.
             let _ = socket2::SockRef::from(to.stream()).shutdown(std::net::Shutdown::Write);
@@ -363,30 +290,12 @@ impl Direction {
 
     /// Gives the pipe back although bytes are in it: they move to memory, if there is room.
     pub(super) fn give_pipe_back(&mut self, buffers: &Buffers) {
-        if self.pipe.is_none() {
-            return;
-        }
-        let Some(parked) = buffers.park(self.in_pipe as usize) else { return };
-        let Some(pipe) = self.pipe.take() else { return };
-        let mut bytes = vec![0; self.in_pipe as usize];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match pipe.read(&mut bytes[filled..]) {
-                Ok(read) if read > 0 => filled += read,
-                // Cannot be: the bytes are there. The pipe stays where they are.
-                _ => break,
-            }
-        }
-        bytes.truncate(filled);
-        self.in_pipe -= u32::try_from(filled).unwrap_or(self.in_pipe);
+        let Some(content) = self.conduit.content() else { return };
+        let Some(parked) = buffers.park(content) else { return };
+        let mut bytes = self.conduit.take_out(buffers);
         match &mut self.rest {
             Some(rest) => rest.bytes.append(&mut bytes),
             None => self.rest = Rest::of(bytes, Some(parked)),
-        }
-        if self.in_pipe > 0 {
-            self.pipe = Some(pipe);
-        } else {
-            buffers.return_pipe(pipe);
         }
     }
 
@@ -398,7 +307,7 @@ impl Direction {
             Ok(false) => return Poll::Pending,
             Err(_) => return Poll::Ready(false),
         }
-        match self.drain_pipe(context, to.stream_mut()) {
+        match self.drain(context, to.stream()) {
             Ok(true) => Poll::Ready(true),
             Ok(false) => Poll::Pending,
             Err(_) => Poll::Ready(false),

@@ -5,11 +5,14 @@
 //! and a session at rest holds neither.
 
 mod buffers;
+mod conduit;
 mod direction;
 mod ending;
 mod peer;
 
-pub(crate) use buffers::{Buffers, PIPES, PooledPipe};
+pub(crate) use buffers::{Buffers, PIPES};
+pub(crate) use conduit::Conduit;
+pub use conduit::{Filled, read_in_doubt};
 
 use crate::observe::{End, Step, TcpSide, Who};
 use crate::pool::{LASTING, Lease};

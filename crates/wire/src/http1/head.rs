@@ -158,19 +158,6 @@ impl Head {
         self.used = 0;
     }
 
-    /// The same head without its rest, in no more memory than it needs: for an exchange that has to
-    /// wait while the buffers serve others.
-    #[must_use]
-    pub fn compact(&self) -> Self {
-        Self {
-            arena: self.bytes().to_vec(),
-            edited: self.edited.clone(),
-            fields: self.fields.clone(),
-            used: 0,
-            ..*self
-        }
-    }
-
     /// The bytes of the head as they were received; HTTP/2's as it was filled in.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -29,7 +29,6 @@ fn edits_are_seen_and_written() {
     let after =
         "GET /new?c HTTP/1.1\r\nHost: new.example:8080\r\nX-B: 3\r\nX-A: 4\r\nX-B: 5\r\n\r\n";
     assert_eq!(written(&head), after);
-    assert_eq!(written(&head.compact()), after);
     head.set(b"x-b", b"").unwrap();
     assert_eq!(head.all(b"X-B").collect::<Vec<_>>(), [b""]);
     head.undo_edits();

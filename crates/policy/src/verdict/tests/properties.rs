@@ -165,7 +165,8 @@ proptest! {
             court.good(key);
         }
         prop_assert_ne!(court.judge.availability(), Availability::Nobody);
-        if court.report(key).reason.is_passive() {
+        let met = |act: &Act| matches!(act, Act::See(of, Evidence::Exchange(_)) if *of == key);
+        if acts.iter().any(met) && court.report(key).reason.is_passive() {
             // Out for what exchanges met: used while nobody better can be, and back in time.
             prop_assert_eq!(court.report(key).tier, Tier::Suspect);
             court.pass(80_000);
