@@ -14,17 +14,16 @@ use crate::site::{Http, Site};
 use crate::spare;
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
-use eclusa_policy::rules::{Context, Decision, Edit, Scheme};
+use eclusa_policy::rules::{Context, Decision, Edit, Id, Scheme};
 use eclusa_proxy::layer7::{
-    Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, reset_on_close,
+    Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, now, reset_on_close,
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
-use std::fmt::Write;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use std::time::{Duration, Instant};
+use tokio::time::{timeout, timeout_at};
 
 /// What a client that still sends is given to read an answer before the connection is closed: to close
 /// while there is something to read resets it, and that may overtake the answer.
@@ -34,7 +33,7 @@ const PARTING_BYTES: u64 = 8 << 20;
 
 /// What comes after an exchange.
 pub(crate) enum Next {
-    /// The connection is kept.
+    /// The connection is kept; it rests.
     Again,
     /// It ends.
     Close(End),
@@ -80,7 +79,7 @@ pub(crate) async fn run(
     rest: &mut Vec<u8>,
     number: u64,
 ) -> Next {
-    let began = Instant::now();
+    let began = now();
     let mut head = spare::head();
     let head = &mut *head;
     head.buffer().append(rest);
@@ -97,7 +96,7 @@ pub(crate) async fn run(
         until_told(connection, reading).await
     };
     let mut run = Run { session, site, http, client, record: begin(session, head, number) };
-    run.record.times.head = began.elapsed();
+    run.record.times.head = now() - began;
     let done = match read {
         Ok(Ok(())) => {
             let serving = pin!(run.serve(head, |index| snapshot.pool(index)));
@@ -111,7 +110,7 @@ pub(crate) async fn run(
     };
     let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
     run.record.end = done.end.clone();
-    run.record.times.total = began.elapsed();
+    run.record.times.total = now() - began;
     connection.exchanged(run.record);
     if matches!(done.then, Then::Again) && !head.rest().is_empty() {
         rest.extend_from_slice(head.rest());
@@ -161,7 +160,7 @@ async fn read(
     let mut parser = Parser::request(http.limits, http.lenient);
     let reading = poll_fn(|context| poll_head(context, client, &mut parser, head));
     let broken = |why: String| Unread::Broken(End::abort(Who::Client, Step::Head, why));
-    match timeout_at(deadline, reading).await {
+    match timeout_at(deadline.into(), reading).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(HeadError::Closed { .. })) => {
             Err(broken("closed before its request was complete".into()))
@@ -188,12 +187,8 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
     let mut lent = |text: fn(&mut Exchange) -> &mut String| {
         spare.as_mut().map(|spare| std::mem::take(text(spare))).unwrap_or_default()
     };
-    let mut id = lent(|spare| &mut spare.id);
-    id.clear();
-    // Writing to memory does not fail.
-    let _ = write!(id, "{}-{number}", connection.shown_id());
     let exchange = Exchange {
-        id,
+        id: connection.exchange_id(number),
         listener: Arc::clone(connection.listener()),
         client: connection.client(),
         peer: connection.peer(),
@@ -209,7 +204,6 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         endpoint: None,
         tries: 0,
         reused: false,
-        number,
         times: ExchangeTimes::default(),
         bytes: (0, 0),
         end: End::clean(Who::Client),
@@ -248,8 +242,9 @@ impl Run<'_> {
             request: Some(&asked),
         };
         let scheme = if self.session.tls.is_some() { Scheme::Https } else { Scheme::Http };
-        let id = self.record.id.clone();
-        let context = Context { facts, client_port: connection.client().port(), scheme, id: &id };
+        let id = self.record.id;
+        let id = Id(&id);
+        let context = Context { facts, client_port: connection.client().port(), scheme, id };
         let decision = match self.decide(&http.plan.rules, &context).await {
             Ok(decision) => decision,
             Err(Failed::Client(end)) => return Done { end, then: Then::Close },

@@ -3,10 +3,8 @@
 
 use crate::connection::Session;
 use crate::site::Http;
-use crate::spare;
 use eclusa_config::plan::Forwarded;
 use eclusa_wire::http1::Head;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
 const FIELDS: [&[u8]; 5] = [
@@ -30,13 +28,11 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     let proto = if session.tls.is_some() { "https" } else { "http" };
     let port = connection.local().port();
     if !keeps {
-        return set(head, source, proto, port);
+        return head.set_forwarded(source, proto, port);
     }
     let host = String::from_utf8_lossy(head.authority()).into_owned();
     let before: Vec<Option<String>> = FIELDS.iter().map(|name| joined(head, name)).collect();
-    for name in FIELDS {
-        head.remove(name);
-    }
+    head.remove_forwarded();
     let [client, protos, hosts, ports, forwarded] = &before[..] else { return };
     let behind = |before: &Option<String>, new: String| match before {
         Some(before) => format!("{before}, {new}"),
@@ -58,28 +54,6 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     if let Some(before) = forwarded {
         let _ = head.add(b"Forwarded", format!("{before}, {element}").as_bytes());
     }
-}
-
-/// Writes what is seen here into the head, and nothing that was said before.
-fn set(head: &mut Head, source: IpAddr, proto: &str, port: u16) {
-    let mut authority = spare::buffer();
-    authority.extend_from_slice(head.authority());
-    let mut numbers = spare::buffer();
-    // Writing to memory does not fail.
-    let _ = write!(numbers, "{source}");
-    let length = numbers.len();
-    let _ = write!(numbers, "{port}");
-    let (source, port) = numbers.split_at(length);
-    for name in FIELDS {
-        head.remove(name);
-    }
-    let values = [source, proto.as_bytes(), &authority, port];
-    for (name, value) in FIELDS.iter().zip(values) {
-        // A value that cannot be a field's is left out rather than the request refused.
-        let _ = head.add(name, value);
-    }
-    spare::give_back(authority);
-    spare::give_back(numbers);
 }
 
 /// The values of a field in one.

@@ -3,8 +3,8 @@
 use crate::scratch::with_scratch;
 use crate::stream::Stream;
 
-use eclusa_proxy::layer7::untaken;
-use std::cell::RefCell;
+use eclusa_proxy::layer7::{now, untaken};
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
 use std::pin::Pin;
@@ -96,25 +96,40 @@ impl Floor {
     }
 }
 
+/// When the turn under way began, on the clock of timers.
+fn moment() -> Instant {
+    Instant::from_std(now())
+}
+
 /// The alarm of a connection. It outlasts what is waited for: one that comes too early is put off
 /// when it comes, so that no timer is touched for every exchange, or for every byte.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(RefCell<Option<Pin<Box<Sleep>>>>);
+pub(crate) struct Alarm {
+    timer: RefCell<Option<Pin<Box<Sleep>>>>,
+    /// The task that the timer wakes, while it is set.
+    wakes: Cell<usize>,
+}
 
 impl Alarm {
     /// Ready at `deadline`.
     fn poll(&self, context: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let mut alarm = self.0.borrow_mut();
-        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if alarm.deadline() > deadline {
-            alarm.as_mut().reset(deadline);
+        let mut timer = self.timer.borrow_mut();
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let task = context.waker().data().addr();
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        } else if self.wakes.get() == task && moment() < timer.deadline() {
+            // It is set, and need not be asked.
+            return Poll::Pending;
         }
+        self.wakes.set(task);
         loop {
-            ready!(alarm.as_mut().poll(context));
-            if Instant::now() >= deadline {
+            ready!(timer.as_mut().poll(context));
+            if moment() >= deadline {
+                self.wakes.set(0);
                 return Poll::Ready(());
             }
-            alarm.as_mut().reset(deadline);
+            timer.as_mut().reset(deadline);
         }
     }
 }
@@ -125,15 +140,14 @@ pub(crate) async fn while_moving<T, P: Into<Pace>>(
     alarm: &Alarm,
     mut poll: impl FnMut(&mut Context<'_>) -> Result<T, P>,
 ) -> Option<T> {
-    // Nobody looks at the clock before the first that has to wait.
     let mut due = None;
     poll_fn(|context| {
         let pace = match poll(context) {
             Ok(result) => return Poll::Ready(Some(result)),
             Err(pace) => pace.into(),
         };
-        let due = due.get_or_insert_with(|| Deadline::new(Instant::now()));
-        alarm.poll(context, due.at(pace, Instant::now)).map(|()| None)
+        let due = due.get_or_insert_with(|| Deadline::new(moment()));
+        alarm.poll(context, due.at(pace, moment)).map(|()| None)
     })
     .await
 }
@@ -149,8 +163,9 @@ pub(crate) struct Taken {
 impl Taken {
     /// How many of the bytes that were `sent` to `stream` its peer has acknowledged, not long ago.
     pub(crate) fn of(&mut self, stream: &Stream, sent: u64) -> u64 {
-        let now = Instant::now();
-        if self.looked.is_none_or(|looked| now - looked >= LOOK_EVERY) {
+        let now = moment();
+        // The first look can wait: nobody is out of time so soon.
+        if now - *self.looked.get_or_insert(now) >= LOOK_EVERY {
             self.looked = Some(now);
             self.bytes = self.bytes.max(sent.saturating_sub(untaken(stream.socket()) as u64));
         }
@@ -170,12 +185,12 @@ pub(crate) async fn is_taken(
     if written == 0 {
         return true;
     }
-    let mut due = Deadline::new(Instant::now());
+    let mut due = Deadline::new(moment());
     let mut left = written;
     while left > 0 {
         let done = (written - left) as u64;
         let mark = Mark { moved: done, patience };
-        if Instant::now() >= due.at(mark.at_least(rate, done), Instant::now) {
+        if moment() >= due.at(mark.at_least(rate, done), moment) {
             return false;
         }
         sleep(LOOK_EVERY).await;

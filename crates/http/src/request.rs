@@ -8,15 +8,19 @@ use std::borrow::Cow;
 pub(crate) struct Seen<'a> {
     head: &'a Head,
     method: Cow<'a, str>,
-    host: String,
+    host: Cow<'a, str>,
     path: Cow<'a, str>,
     query: Option<Cow<'a, str>>,
 }
 
 impl<'a> Seen<'a> {
     pub(crate) fn new(head: &'a Head) -> Self {
-        let host = text(head.host()).to_ascii_lowercase();
-        let host = host.strip_suffix('.').map_or_else(|| host.clone(), str::to_owned);
+        let written = head.host();
+        let host = text(written.strip_suffix(b".").unwrap_or(written));
+        let host = match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => host.to_ascii_lowercase().into(),
+            false => host,
+        };
         let (path, query) = (text(head.path()), head.query().map(text));
         Self { head, method: text(head.method()), host, path, query }
     }

@@ -152,6 +152,9 @@ impl Run<'_> {
                     *upload = Upload::Refused;
                 }
             }
+            if let Poll::Ready(moved) = down.poll(context, (endpoint, response), client) {
+                return Ok(moved);
+            }
             if !matches!(upload, Upload::Running(_)) {
                 match client.presence(context) {
                     Presence::Here => {}
@@ -163,9 +166,6 @@ impl Run<'_> {
                         return Ok(Err(Fault::Broken(Side::To, error)));
                     }
                 }
-            }
-            if let Poll::Ready(moved) = down.poll(context, (endpoint, response), client) {
-                return Ok(moved);
             }
             mark.moved = mark.moved.saturating_add(down.progress());
             if mark.moved != seen {

@@ -2,10 +2,10 @@
 
 use crate::shared::Shared;
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{Connection, IdleGauge};
+use eclusa_proxy::layer7::{Connection, IdleGauge, OwnMap, now};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::{Rc, Weak};
@@ -23,13 +23,27 @@ const ROUND: Duration = Duration::from_secs(5);
 const ALL: usize = 1024;
 
 /// What a connection can be used for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     /// [`crate::site::PoolSite::id`]: another TLS, another PROXY header is another pool.
     pub(crate) pool: u64,
     pub(crate) address: SocketAddr,
     /// The server name of its TLS, where requests decide on it.
     pub(crate) name: Option<Arc<str>>,
+}
+
+thread_local! {
+    /// Of names, which clients choose.
+    static NAMES: RandomState = RandomState::new();
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.pool, self.address).hash(hasher);
+        if let Some(name) = &self.name {
+            hasher.write_u64(NAMES.with(|names| names.hash_one(name)));
+        }
+    }
 }
 
 /// A connection at rest.
@@ -41,12 +55,12 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { since: Instant::now(), stream }
+        Self { since: now(), stream }
     }
 
     /// The connection, if it has rested for less than `age` and lives.
     pub(crate) fn take(self, age: Duration) -> Option<Stream> {
-        let fits = self.since.elapsed() <= age.min(REST);
+        let fits = now() - self.since <= age.min(REST);
         if fits { self.living() } else { None }
     }
 
@@ -64,7 +78,7 @@ impl Kept {
 /// The idle connections of a worker: used last, used first.
 #[derive(Debug, Default)]
 pub(crate) struct Idle {
-    kept: RefCell<HashMap<Key, Vec<Kept>>>,
+    kept: RefCell<OwnMap<Key, Vec<Kept>>>,
     count: Cell<usize>,
     gauge: OnceCell<IdleGauge>,
     /// Of the task that watches them, while there is one.
@@ -91,7 +105,7 @@ impl Idle {
         let mut kept = self.kept.borrow_mut();
         let kept = kept.get_mut(key)?;
         while let Some(last) = kept.pop() {
-            let rested = last.since.elapsed();
+            let rested = now() - last.since;
             if rested > age {
                 // All others have rested for longer.
                 kept.push(last);
@@ -134,7 +148,7 @@ impl Idle {
     fn sweep(&self, context: &mut Context<'_>) -> bool {
         let mut all = self.kept.borrow_mut();
         for same in all.values_mut() {
-            same.retain_mut(|kept| kept.since.elapsed() <= REST && kept.lives(context));
+            same.retain_mut(|kept| now() - kept.since <= REST && kept.lives(context));
         }
         all.retain(|_, same| !same.is_empty());
         self.set_count(all.values().map(Vec::len).sum());

@@ -4,9 +4,8 @@ use crate::reuse::Idle;
 use eclusa_policy::retry::Retry;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{Connection, Endpoint, Pool, PoolId};
+use eclusa_proxy::layer7::{Connection, Endpoint, OwnMap, Pool, PoolId};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +25,7 @@ pub(crate) struct Shared {
 /// The second tries of a worker's pools.
 #[derive(Debug, Default)]
 pub(crate) struct Retries {
-    pools: RefCell<HashMap<PoolId, OfPool>>,
+    pools: RefCell<OwnMap<PoolId, OfPool>>,
     /// How many there were after the last look for those that nobody uses.
     used: Cell<usize>,
 }

@@ -11,36 +11,40 @@ const KEPT: usize = 64;
 const LENGTH_MAX: usize = 16 << 10;
 
 thread_local! {
-    static HEADS: RefCell<Vec<Head>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box, reason = "a head is lent without being moved")]
+    static HEADS: RefCell<Vec<Box<Head>>> = const { RefCell::new(Vec::new()) };
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A head that goes back to the thread when it is dropped.
+/// A head that goes back to the thread when it is dropped. It stays where it is while it is handed on.
 #[derive(Debug)]
-pub(crate) struct Lent(Head);
+pub(crate) struct Lent(Option<Box<Head>>);
+
+/// What is read of a head that nobody has written to.
+static EMPTY: Head = Head::new();
 
 /// An empty head.
 pub(crate) fn head() -> Lent {
-    Lent(HEADS.with_borrow_mut(Vec::pop).unwrap_or_default())
+    Lent(HEADS.with_borrow_mut(Vec::pop))
 }
 
 impl Deref for Lent {
     type Target = Head;
 
     fn deref(&self) -> &Head {
-        &self.0
+        self.0.as_deref().unwrap_or(&EMPTY)
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut Head {
-        &mut self.0
+        self.0.get_or_insert_default()
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut head = std::mem::take(&mut self.0);
+        let Some(mut head) = self.0.take() else { return };
         let size = head.buffer().capacity();
         if size == 0 || size > LENGTH_MAX {
             return;

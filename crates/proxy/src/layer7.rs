@@ -7,9 +7,10 @@ mod splice;
 
 pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
-pub use crate::observe::{End, Exchange, ExchangeTimes, Part, Refusal, Step, Who};
-pub use crate::pool::{Endpoint, Lease, Pool, PoolId};
+pub use crate::observe::{End, Exchange, ExchangeId, ExchangeTimes, Part, Refusal, Step, Who};
+pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId};
 pub use crate::relay::{Filled, read_in_doubt};
+pub use crate::turn::{now, others_first, poll_others_first};
 pub use count::IdleGauge;
 pub use splice::Splice;
 
@@ -283,10 +284,10 @@ impl Connection {
         self.record.id.to_string()
     }
 
-    /// The same, to be written somewhere.
+    /// The id of its exchange of this number, from 1.
     #[must_use]
-    pub fn shown_id(&self) -> impl fmt::Display + use<> {
-        self.record.id
+    pub fn exchange_id(&self, number: u64) -> ExchangeId {
+        ExchangeId { session: self.record.id, number }
     }
 
     /// When it was accepted.

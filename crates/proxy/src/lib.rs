@@ -29,3 +29,4 @@ mod resolve;
 pub mod run;
 mod session;
 mod signal;
+mod turn;

@@ -7,13 +7,12 @@
 use crate::engine::Worker;
 use crate::observe::{End, Step, Who};
 use crate::pool::{
-    Call, DialFailure, Dialled, Endpoint, FailureKind, Lease, Patience, Pool, PoolId, dial,
+    Call, DialFailure, Dialled, Endpoint, FailureKind, Lease, OwnMap, Patience, Pool, PoolId, dial,
 };
 use eclusa_policy::replay::{Replay, Settings};
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::reset_on_close;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -32,7 +31,7 @@ const RACE: Duration = Duration::from_secs(10);
 /// The replays of a worker's pools.
 pub(crate) struct Replays {
     workers: u32,
-    pools: RefCell<HashMap<PoolId, OfPool>>,
+    pools: RefCell<OwnMap<PoolId, OfPool>>,
 }
 
 struct OfPool {

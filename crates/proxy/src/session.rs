@@ -12,6 +12,7 @@ use crate::preamble::Preamble;
 use crate::registry::{Entry, Order, SettingUp, Watch};
 use crate::relay::{Finished, Relay, reason_of};
 use crate::replay::{Flight, Runner, first_byte};
+use crate::turn::Turns;
 use eclusa_config::plan::{Peek, SendProxy};
 use eclusa_policy::access::Decision;
 use eclusa_policy::balance::EARLY;
@@ -62,7 +63,7 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
         Ok(SetUp::Opened(service, first)) => {
             let record = session.record;
             let connection = Connection::new(worker.clone(), address, record, entry, guards);
-            worker.spawn(service.serve(Arrival { client, first, connection }));
+            worker.spawn(Turns(service.serve(Arrival { client, first, connection })));
         }
         Err(end) => session.refuse(client, end),
     }

@@ -7,5 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod client_hello;
+pub mod digits;
 pub mod http1;
 pub mod proxy_protocol;

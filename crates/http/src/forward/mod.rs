@@ -15,12 +15,11 @@ use crate::spare::Lent;
 use eclusa_config::plan::Reuse;
 use eclusa_policy::replay::Refusal;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who, Wish};
+use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who, Wish, now};
 use eclusa_wire::http1::{Body, Head};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// A request that can be sent again only over a connection that is surely fresh uses a kept one that
 /// was idle for less than this.
@@ -191,16 +190,16 @@ impl<'r, 'a> Forward<'r, 'a> {
         if hedges {
             return self.race(head, kept, lease).await;
         }
-        let began = Instant::now();
+        let began = now();
         let connected = self.connect(head, kept, (lease, self.excluded.clone()), &|_| {}).await;
-        let asked = Instant::now();
+        let asked = now();
         self.run.record.times.dial += asked - began;
         let mut upstream = match connected {
             Ok(connected) => self.note(connected),
             Err(lost) => return Err(self.note_lost(lost)),
         };
         let (response, upload) = self.ask(head, &mut upstream).await?;
-        self.run.record.times.answer = Some(asked.elapsed());
+        self.run.record.times.answer = Some(now() - asked);
         Ok(Answered { response, upstream, upload })
     }
 

@@ -8,7 +8,7 @@ use crate::spare::{self, Lent};
 use crate::stream::Presence;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{End, Endpoint, Lease, Step, Who};
+use eclusa_proxy::layer7::{End, Endpoint, Lease, Step, Who, now, others_first};
 use eclusa_wire::http1::Head;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -17,8 +17,7 @@ use std::ops::DerefMut;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 /// An endpoint that has begun to answer.
 struct Spoke {
@@ -75,7 +74,7 @@ impl Forward<'_, '_> {
         kept: Option<Duration>,
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
-        let began = Instant::now();
+        let began = now();
         let mut request = spare::buffer();
         super::ask::write(head, None, &mut request);
         let mut raced = self.run_race(head, &request, kept, lease).await;
@@ -110,19 +109,21 @@ impl Forward<'_, '_> {
         let mut first = Some(pin!(self.approach(head, request, way, &progress[0])));
         let alone = while_moving(&self.run.session.alarm, |context| {
             match poll_one(context, &mut first) {
-                _ if self.has_left(context) => return Ok(Outcome::Left),
                 Some(Ok(spoke)) => return Ok(Outcome::Spoke { spoke, by_second: false }),
                 Some(Err(lost)) => return Ok(Outcome::Lost(lost)),
                 None => {}
             }
+            let Some(patience) = self.with_client(context, patience) else {
+                return Ok(Outcome::Left);
+            };
             let moved = sent() as u64;
-            let most = if moved == 0 { UNSENT } else { self.with_client(context, patience) };
+            let most = if moved == 0 { UNSENT } else { patience };
             Err(Mark { moved, patience: clock.min(most) })
         });
         let alone = alone.await;
         let endpoint_of = |one: &RefCell<Progress>| one.borrow().endpoint.clone();
         let silent = endpoint_of(&progress[0]);
-        let waited = progress[0].borrow().sent.map_or(Duration::ZERO, |sent| sent.elapsed());
+        let waited = progress[0].borrow().sent.map_or(Duration::ZERO, |sent| now() - sent);
         if alone.is_some() || waited >= patience {
             let (first, last) = (silent.clone(), silent.clone());
             return Raced { outcome: alone, is_hedged: false, first, silent, last };
@@ -136,9 +137,6 @@ impl Forward<'_, '_> {
         });
         let began_with = sent();
         let outcome = while_moving(&self.run.session.alarm, |context| {
-            if self.has_left(context) {
-                return Ok(Outcome::Left);
-            }
             for by_second in [false, true] {
                 let polled = if by_second {
                     poll_one(context, &mut second)
@@ -157,6 +155,7 @@ impl Forward<'_, '_> {
             let sent = sent();
             let waited = if sent == began_with { waited } else { Duration::ZERO };
             let rest = self.with_client(context, patience.saturating_sub(waited));
+            let Some(rest) = rest else { return Ok(Outcome::Left) };
             Err(Mark { moved: sent as u64, patience: if sent == 0 { UNSENT } else { rest } })
         });
         let outcome = outcome.await;
@@ -175,16 +174,17 @@ impl Forward<'_, '_> {
         (kept, lease, excluded): (Option<Duration>, Option<Lease>, Vec<SocketAddr>),
         progress: &RefCell<Progress>,
     ) -> Result<Spoke, Unconnected> {
-        let began = Instant::now();
+        let began = now();
         let note = |endpoint: &Arc<Endpoint>| {
             progress.borrow_mut().endpoint = Some(endpoint.clone());
         };
         let connected = self.connect(head, kept, (lease, excluded), &note).await;
-        let dial = began.elapsed();
+        let dial = now() - began;
         let mut connected = connected.map_err(|lost| Unconnected { dial, ..lost })?;
-        let sent = Instant::now();
+        let sent = now();
         progress.borrow_mut().sent = Some(sent);
         let stream = &mut connected.upstream.stream;
+        others_first().await;
         // What it cannot be sent it may have answered before.
         let _ = write_all(stream, request).await;
         let mut response = spare::head();
@@ -200,16 +200,13 @@ impl Forward<'_, '_> {
         Err(Unconnected { tried: Tried::Fell(fell), endpoint, tries, reused, dial })
     }
 
-    fn has_left(&self, context: &mut Context<'_>) -> bool {
-        self.run.client.presence(context) == Presence::Gone
-    }
-
-    /// How long there is to wait for a client that may not listen any more.
-    fn with_client(&self, context: &mut Context<'_>, patience: Duration) -> Duration {
-        if self.run.client.presence(context) == Presence::Ended {
-            return patience.min(self.connection().half_closed_timeout());
+    /// How long there is to wait for a client that may not listen any more; `None`: it has gone.
+    fn with_client(&self, context: &mut Context<'_>, patience: Duration) -> Option<Duration> {
+        match self.run.client.presence(context) {
+            Presence::Here => Some(patience),
+            Presence::Ended => Some(patience.min(self.connection().half_closed_timeout())),
+            Presence::Gone => None,
         }
-        patience
     }
 
     /// A lease on an endpoint to be asked beside the one that is slow, if that may be.
@@ -233,14 +230,14 @@ impl Forward<'_, '_> {
     /// Somebody has answered.
     fn count(&mut self, spoke: &Spoke, by_second: bool, began: Instant, raced: &Raced) {
         let winner = spoke.connected.upstream.lease.endpoint();
-        let took = spoke.dial + spoke.sent.elapsed();
+        let took = spoke.dial + (now() - spoke.sent);
         self.conduct().with(|it, now| it.retry.answered(it.slot(winner), took, now));
         if raced.is_hedged {
             self.connection().hedge_won(self.pool, by_second);
         }
         let Some(slow) = raced.silent.as_ref().filter(|_| by_second) else { return };
         self.run.record.tries += 1;
-        let waited = began.elapsed();
+        let waited = now() - began;
         let has_merely_lost = self.conduct().with(|it, now| {
             let since = Time::after_start(now.since_start().saturating_sub(waited));
             it.retry.has_answered_since(it.slot(slow), since)
@@ -256,7 +253,7 @@ impl Forward<'_, '_> {
         self.run.record.times.dial += dial;
         let mut upstream = self.note(connected);
         let (response, upload) = self.hear(head, &mut upstream, Upload::Whole, response).await?;
-        self.run.record.times.answer = Some(sent.elapsed());
+        self.run.record.times.answer = Some(now() - sent);
         Ok(Answered { response, upstream, upload })
     }
 

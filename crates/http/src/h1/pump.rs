@@ -4,7 +4,7 @@
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice, read_in_doubt};
+use eclusa_proxy::layer7::{Filled, Splice, poll_others_first, read_in_doubt};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
 };
@@ -105,6 +105,8 @@ pub(crate) struct Pump {
     taken: u64,
     /// Bytes that the other side has taken, those of the head too.
     sent: u64,
+    /// The others had their turn before its first write.
+    has_waited: bool,
 }
 
 impl Pump {
@@ -137,6 +139,7 @@ impl Pump {
             moved: 0,
             taken: 0,
             sent: 0,
+            has_waited: false,
         }
     }
 
@@ -195,6 +198,7 @@ impl Pump {
         if std::mem::take(&mut self.joins) {
             self.join(context, (from, inbox), to);
         }
+        ready!(poll_others_first(context, &mut self.has_waited));
         for _ in 0..READS_PER_TURN {
             ready!(self.drain(context, to))?;
             if let Some(fault) = self.fault.take() {

@@ -30,6 +30,7 @@ pub use template::{Template, TemplateError};
 pub use users::{PasswordHash, Users, UsersError};
 
 use crate::condition::{Condition, Facts};
+use std::fmt;
 
 /// A condition and what is done where it holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +96,17 @@ pub struct Context<'a> {
     /// How the client speaks.
     pub scheme: Scheme,
     /// Id of the exchange, as the log has it.
-    pub id: &'a str,
+    pub id: Id<'a>,
+}
+
+/// An id that is written only where a rule asks for it.
+#[derive(Clone, Copy)]
+pub struct Id<'a>(pub &'a dyn fmt::Display);
+
+impl fmt::Debug for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.0)
+    }
 }
 
 /// What becomes of a request.

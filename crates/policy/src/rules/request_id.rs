@@ -20,7 +20,7 @@ pub struct RequestId {
 impl RequestId {
     pub(super) fn give<'r>(&'r self, context: &Context<'_>, decision: &mut Decision<'r>) {
         let sent = self.accept.then(|| self.sent(context)).flatten();
-        let id = sent.unwrap_or_else(|| context.id.to_owned());
+        let id = sent.unwrap_or_else(|| context.id.0.to_string());
         let edit = Edit { name: &self.header, operation: Operation::Set, value: Cow::Owned(id) };
         if self.respond {
             decision.response.push(edit.clone());

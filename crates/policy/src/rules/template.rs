@@ -200,7 +200,10 @@ fn fill(part: &Part, context: &Context<'_>, out: &mut String) {
             Variable::Method => asked(|request| request.method()),
             Variable::Scheme => context.scheme.name(),
             Variable::Sni => facts.server_name.unwrap_or(""),
-            Variable::Id => context.id,
+            Variable::Id => {
+                let _ = write!(out, "{}", context.id.0);
+                return;
+            }
             Variable::CertificateName => {
                 let certificate = facts.client_certificate;
                 certificate.and_then(|shown| shown.common_name.as_deref()).unwrap_or("")

@@ -28,7 +28,7 @@ fn with<T>(request: &Written, scheme: Scheme, see: impl FnOnce(&Context<'_>) -> 
         ClientCertificate { common_name: Some("robot".into()), ..ClientCertificate::default() };
     let facts =
         Facts { request: Some(&asked), client_certificate: Some(&certificate), ..connection };
-    see(&Context { facts, client_port: 1234, scheme, id: "id-1" })
+    see(&Context { facts, client_port: 1234, scheme, id: Id(&"id-1") })
 }
 
 /// What becomes of a request, in short.

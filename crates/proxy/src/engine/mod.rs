@@ -35,7 +35,7 @@ use crate::observe::{Event, Live, Logger, Writer};
 use crate::observe::{Refusals, Standing, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
-use crate::{control, probe, resolve};
+use crate::{control, probe, resolve, turn};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bind::Bound;
 use eclusa_config::list::List;
@@ -91,7 +91,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The time, for everything in `policy`.
     pub(crate) fn time(&self) -> Time {
-        self.time_of(Instant::now())
+        self.time_of(turn::now())
     }
 
     /// The same moment on the clock of `policy`.

@@ -1,8 +1,10 @@
 //! The record of an exchange: one HTTP request and its response.
 
 use super::End;
-use super::log::Object;
+use super::SessionId;
+use super::log::{Object, key};
 use crate::pool::{Endpoint, Pool};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +12,24 @@ use std::time::Duration;
 /// The memory that a text of a record that was written may keep for the next.
 const TEXT_KEPT: usize = 512;
 
+/// Identifies an exchange: its connection, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExchangeId {
+    pub(crate) session: SessionId,
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for ExchangeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.session, self.number)
+    }
+}
+
 /// Everything that the log tells of one exchange.
 #[derive(Debug)]
 pub struct Exchange {
     /// Its id, which also stands in what the endpoint gets where the configuration says so.
-    pub id: String,
+    pub id: ExchangeId,
     /// The listener's name.
     pub listener: Arc<str>,
     /// The client, as the PROXY header names it where one came.
@@ -45,8 +60,6 @@ pub struct Exchange {
     pub tries: u32,
     /// The last try went over a kept connection.
     pub reused: bool,
-    /// The number of the exchange on its connection, from 1.
-    pub number: u64,
     /// How long its parts took.
     pub times: ExchangeTimes,
     /// Bytes of the request's body and of the response with its head, as the client's side saw them.
@@ -73,54 +86,54 @@ pub struct ExchangeTimes {
 impl Exchange {
     /// Writes the record as JSON, for the log writer's thread.
     pub(super) fn write_json(&self, object: &mut Object<'_>) {
-        object.text("event", "exchange");
-        object.text("id", &self.id);
-        object.text("listener", &self.listener);
-        object.address("client", self.client);
+        object.word(key!("event"), "exchange");
+        object.exchange(key!("id"), self.id);
+        object.text(key!("listener"), &self.listener);
+        object.address(key!("client"), self.client);
         if let Some(peer) = self.peer {
-            object.address("peer", peer);
+            object.address(key!("peer"), peer);
         }
-        object.address("local", self.local);
+        object.address(key!("local"), self.local);
         if let Some(sni) = &self.server_name {
-            object.text("sni", sni);
+            object.text(key!("sni"), sni);
         }
         if let Some((version, cipher)) = &self.tls {
-            object.text("tls", version);
-            object.text("cipher", cipher);
+            object.word(key!("tls"), version);
+            object.text(key!("cipher"), cipher);
         }
-        object.text("version", self.version);
-        object.text("method", &self.method);
-        object.text("host", &self.host);
-        object.text("target", &self.target);
-        object.number("status", self.status.into());
+        object.word(key!("version"), self.version);
+        object.text(key!("method"), &self.method);
+        object.text(key!("host"), &self.host);
+        object.text(key!("target"), &self.target);
+        object.number(key!("status"), self.status.into());
         if let Some(pool) = &self.pool {
-            object.text("pool", pool.name());
+            object.text(key!("pool"), pool.name());
         }
         if let Some(endpoint) = &self.endpoint {
-            object.address("endpoint", endpoint.address());
+            object.address(key!("endpoint"), endpoint.address());
         }
-        object.text("ended_by", self.end.who.name());
-        object.text("step", self.end.step.name());
-        object.text("reason", &self.end.reason);
-        object.text("letters", self.end.letters_as_text());
-        object.number("tries", self.tries.into());
-        object.truth("reused", self.reused);
-        object.number("number", self.number);
+        object.word(key!("ended_by"), self.end.who.name());
+        object.word(key!("step"), self.end.step.name());
+        object.text(key!("reason"), &self.end.reason);
+        object.word(key!("letters"), self.end.letters_as_text());
+        object.number(key!("tries"), self.tries.into());
+        object.truth(key!("reused"), self.reused);
+        object.number(key!("number"), self.id.number);
         let times = &self.times;
-        object.object("ms", |ms| {
-            ms.milliseconds("head", times.head);
+        object.object(key!("ms"), |ms| {
+            ms.milliseconds(key!("head"), times.head);
             if !times.queue.is_zero() {
-                ms.milliseconds("queue", times.queue);
+                ms.milliseconds(key!("queue"), times.queue);
             }
-            ms.milliseconds("dial", times.dial);
+            ms.milliseconds(key!("dial"), times.dial);
             if let Some(answer) = times.answer {
-                ms.milliseconds("answer", answer);
+                ms.milliseconds(key!("answer"), answer);
             }
-            ms.milliseconds("total", times.total);
+            ms.milliseconds(key!("total"), times.total);
         });
-        object.object("bytes", |bytes| {
-            bytes.number("up", self.bytes.0);
-            bytes.number("down", self.bytes.1);
+        object.object(key!("bytes"), |bytes| {
+            bytes.number(key!("up"), self.bytes.0);
+            bytes.number(key!("down"), self.bytes.1);
         });
     }
 
@@ -128,7 +141,7 @@ impl Exchange {
     /// long.
     pub(super) fn forget(&mut self) {
         (self.pool, self.endpoint, self.server_name, self.tls) = (None, None, None, None);
-        for text in [&mut self.id, &mut self.method, &mut self.host, &mut self.target] {
+        for text in [&mut self.method, &mut self.host, &mut self.target] {
             text.clear();
             text.shrink_to(TEXT_KEPT);
         }

@@ -2,6 +2,7 @@
 
 mod dial;
 mod endpoint;
+mod own_map;
 mod pick;
 mod queue;
 mod rebalance;
@@ -10,6 +11,7 @@ pub(crate) use dial::{Call, DialFailure, Dialled, FailureKind, dial, source_for}
 pub use endpoint::Lease;
 pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Ordered, first_report};
+pub use own_map::OwnMap;
 pub(crate) use pick::{Pickers, Wanted};
 pub(crate) use queue::{Patience, QueueTime, Queued};
 pub(crate) use rebalance::level;

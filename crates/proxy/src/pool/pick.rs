@@ -1,19 +1,19 @@
 //! A worker's pickers: one per pool, rebuilt when the pool's endpoints or verdicts change.
 
+use super::own_map::OwnMap;
 use super::queue::{Grant, NoPlace, is_worth_waiting_for};
 use super::{Endpoint, Lease, Pool, PoolId};
 use eclusa_policy::balance::{Balance, Candidate, EarlyEnds, Pick, groups, picker};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Key;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Pickers {
     worker: usize,
-    pickers: RefCell<HashMap<PoolId, Picker>>,
+    pickers: RefCell<OwnMap<PoolId, Picker>>,
 }
 
 #[derive(Default)]
@@ -24,7 +24,7 @@ struct Picker {
     /// One for each group of endpoints, the best first.
     groups: Vec<Group>,
     /// What this worker saw of endpoints that end sessions early; the others see the same.
-    early: HashMap<Key, EarlyEnds>,
+    early: OwnMap<Key, EarlyEnds>,
     /// Endpoints that failed this worker just now, and until when it would rather have another.
     aside: Vec<(Key, Time)>,
 }

@@ -2,13 +2,15 @@
 //! they are.
 
 use super::authority::Authority;
-use super::field::{EDITED, Field, Known, REMOVED, Span, known};
+use super::field::{EDITED, Field, Known, PLAIN, REMOVED, Span, known};
 use super::head::Head;
 use super::lenient::Lenient;
 use super::limits::{FIELDS_MAX, HEAD_MAX, NAME_MAX};
 use super::target::{self, Named};
 use super::token::{fault, is_token, trim};
+use crate::digits;
 use std::fmt;
+use std::net::IpAddr;
 
 /// Why a head cannot be changed so. The head is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,35 @@ impl Head {
         count
     }
 
+    /// Puts what is known here of the client in the place of all that proxies before this one said of it:
+    /// `X-Forwarded-For`, `-Proto`, `-Host` and `-Port`. What cannot be a field's value or finds no room is
+    /// left out rather than the request refused.
+    pub fn set_forwarded(&mut self, client: IpAddr, scheme: &str, port: u16) {
+        self.remove_forwarded();
+        self.tell(b"X-Forwarded-For", |out, _| digits::ip(out, client));
+        self.tell(b"X-Forwarded-Proto", |out, _| out.extend_from_slice(scheme.as_bytes()));
+        let (host, authority) = (self.named().span, self.authority());
+        if fault(authority).is_none() && trim(authority).len() == authority.len() {
+            self.tell(b"X-Forwarded-Host", |out, received| match host.start & EDITED {
+                0 => out.extend_from_slice(received.get(host.range()).unwrap_or_default()),
+                _ => out.extend_from_within(host.range()),
+            });
+        }
+        self.tell(b"X-Forwarded-Port", |out, _| digits::decimal(out, port.into()));
+    }
+
+    fn tell(&mut self, name: &[u8], value: impl FnOnce(&mut Vec<u8>, &[u8])) {
+        if let Ok(field) = self.line(name, Known::Forwarded, value) {
+            self.fields.push(field);
+        }
+    }
+
+    /// Takes all that proxies before this one said of the client away.
+    pub fn remove_forwarded(&mut self) {
+        let told = self.fields.iter_mut().filter(|field| field.known == Known::Forwarded);
+        told.for_each(|field| field.set(REMOVED));
+    }
+
     /// Puts `target`, a path with an optional query, in the place of the request's.
     ///
     /// # Errors
@@ -123,18 +154,44 @@ impl Head {
         if !is_token(name) || name.len() > NAME_MAX {
             return Err(EditError::Name);
         }
-        if known(name).is_owned() {
+        let known = known(name);
+        if known.is_owned() {
             return Err(EditError::Owned);
         }
         if fault(value).is_some() || trim(value).len() != value.len() {
             return Err(EditError::Value);
         }
+        self.line(name, known, |out, _| out.extend_from_slice(value))
+    }
+
+    /// Keeps a field as the line that it will be; `value` writes its value, and sees what was received.
+    fn line(
+        &mut self,
+        name: &[u8],
+        known: Known,
+        value: impl FnOnce(&mut Vec<u8>, &[u8]),
+    ) -> Result<Field, EditError> {
         if self.fields.len() >= 2 * FIELDS_MAX {
             return Err(EditError::TooMuch);
         }
-        let name = self.keep(name)?;
-        let value = self.keep(value)?;
-        Ok(Field::new(name, value, Known::Other, 0))
+        let (line, received) = self.edits();
+        let start = line.len();
+        line.extend_from_slice(name);
+        line.extend_from_slice(b": ");
+        let before = line.len();
+        value(line, received);
+        let behind = line.len();
+        line.extend_from_slice(b"\r\n");
+        if line.len() > HEAD_MAX {
+            line.truncate(start);
+            return Err(EditError::TooMuch);
+        }
+        let span = |from, to| {
+            let Span { start, length } = Span::new(from, to);
+            Span { start: start | EDITED, length }
+        };
+        let (name, value) = (span(start, start + name.len()), span(before, behind));
+        Ok(Field::new(name, value, known, PLAIN))
     }
 
     /// Keeps `text` with the edits.

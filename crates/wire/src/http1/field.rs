@@ -33,6 +33,8 @@ pub(super) enum Known {
     Connection,
     ContentLength,
     Expect,
+    /// What proxies before this one say of the client: `Forwarded`, `X-Forwarded-For` and so on.
+    Forwarded,
     Host,
     /// Of one connection and without a meaning for this codec: `Keep-Alive`, `Proxy-Connection`,
     /// `HTTP2-Settings`.
@@ -45,7 +47,7 @@ pub(super) enum Known {
 impl Known {
     /// Whether the codec writes this field itself or not at all (RFC 9110, section 7.6.1).
     pub(super) const fn is_owned(self) -> bool {
-        !matches!(self, Self::Other | Self::Expect)
+        !matches!(self, Self::Other | Self::Expect | Self::Forwarded)
     }
 }
 
@@ -58,11 +60,15 @@ pub(super) fn known(name: &[u8]) -> Known {
         4 if is(b"host") => Known::Host,
         6 if is(b"expect") => Known::Expect,
         7 if is(b"upgrade") => Known::Upgrade,
+        9 if is(b"forwarded") => Known::Forwarded,
         10 if is(b"connection") => Known::Connection,
         10 if is(b"keep-alive") => Known::Hop,
         14 if is(b"content-length") => Known::ContentLength,
         14 if is(b"http2-settings") => Known::Hop,
+        15 if is(b"x-forwarded-for") => Known::Forwarded,
+        16 if is(b"x-forwarded-host") || is(b"x-forwarded-port") => Known::Forwarded,
         16 if is(b"proxy-connection") => Known::Hop,
+        17 if is(b"x-forwarded-proto") => Known::Forwarded,
         17 if is(b"transfer-encoding") => Known::TransferEncoding,
         _ => Known::Other,
     }

@@ -133,7 +133,7 @@ impl Head {
     fn note(&mut self, known: Known, value: &[u8], lenient: Lenient) -> Result<(), Reason> {
         let is_request = self.start.status == 0;
         match known {
-            Known::Other => Ok(()),
+            Known::Other | Known::Forwarded => Ok(()),
             Known::Expect if !is_request => Ok(()),
             Known::Expect if value.eq_ignore_ascii_case(b"100-continue") => {
                 self.start.expect_continue = true;

@@ -82,7 +82,7 @@ impl Notes {
                 self.te_trailers |= codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
                 Ok(())
             }
-            Known::Other | Known::Hop | Known::Host | Known::Expect => Ok(()),
+            Known::Other | Known::Hop | Known::Host | Known::Expect | Known::Forwarded => Ok(()),
         }
     }
 

@@ -168,6 +168,11 @@ impl Head {
         (&mut self.arena, &mut self.fields)
     }
 
+    /// The bytes of edits, and those that were received.
+    pub(super) fn edits(&mut self) -> (&mut Vec<u8>, &[u8]) {
+        (&mut self.edited, &self.arena)
+    }
+
     pub(super) const fn finish(&mut self, length: usize, start: Start) {
         self.length = length;
         self.received = self.fields.len();
@@ -233,7 +238,7 @@ impl Head {
         self.named().port
     }
 
-    fn named(&self) -> Named {
+    pub(super) fn named(&self) -> Named {
         self.edited_authority.unwrap_or(self.start.authority)
     }
 
@@ -298,8 +303,9 @@ impl Head {
 
     /// The protocols of `Upgrade`, such as `websocket`.
     pub fn upgrade_protocols(&self) -> impl Iterator<Item = &[u8]> {
-        let values = self.all(b"upgrade").filter(|_| self.is_upgrade());
-        values.flat_map(super::token::elements)
+        // Nearly no request has any.
+        let values = self.is_upgrade().then(|| self.all(b"upgrade"));
+        values.into_iter().flatten().flat_map(super::token::elements)
     }
 
     /// Whether the client takes trailers (`TE: trailers`).

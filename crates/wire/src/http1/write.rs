@@ -1,10 +1,11 @@
 //! Writes heads in their one canonical form: one blank where one belongs, one `Host`, one framing
 //! field, nothing of another connection. One pass, into one buffer.
 
-use super::field::{Field, PLAIN};
+use super::field::{Field, PLAIN, Span};
 use super::framing::Body;
 use super::head::Head;
 use super::trailers::Trailers;
+use crate::digits::decimal;
 
 /// What a head says about the connection that it is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,47 +89,29 @@ const ROOM: usize = 128;
 
 /// The fields that are passed on. Neighbours that need no change are copied together.
 fn write_fields(head: &Head, out: &mut Vec<u8>) {
-    let bytes = head.bytes();
-    let mut run = 0..0;
+    let mut run = Span::default();
     for field in head.fields.iter().filter(|field| field.is_forwarded()) {
         let (name, value) = (field.name(), field.value());
         if !field.has(PLAIN) {
-            flush(bytes, &mut run, out);
+            out.extend_from_slice(head.text(std::mem::take(&mut run)));
             for part in [head.text(name), b": ", head.text(value), b"\r\n"] {
                 out.extend_from_slice(part);
             }
             continue;
         }
-        let (start, end) = (name.range().start, value.range().end + 2);
-        if start != run.end {
-            flush(bytes, &mut run, out);
-            run.start = start;
+        if name.start != run.start + run.length {
+            out.extend_from_slice(head.text(run));
+            run.start = name.start;
         }
-        run.end = end;
+        run.length = value.start + value.length + 2 - run.start;
     }
-    flush(bytes, &mut run, out);
-}
-
-fn flush(bytes: &[u8], run: &mut std::ops::Range<usize>, out: &mut Vec<u8>) {
-    out.extend_from_slice(bytes.get(run.clone()).unwrap_or_default());
-    *run = 0..0;
+    out.extend_from_slice(head.text(run));
 }
 
 fn write_length(length: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = length;
-    while at > 0 {
-        at -= 1;
-        digits[at] = digit(rest);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    for part in [b"Content-Length: ", &digits[at..], b"\r\n"] {
-        out.extend_from_slice(part);
-    }
+    out.extend_from_slice(b"Content-Length: ");
+    decimal(out, length);
+    out.extend_from_slice(b"\r\n");
 }
 
 const fn digit(number: u64) -> u8 {

@@ -17,7 +17,7 @@ mod sink;
 mod target;
 mod writer;
 
-pub(super) use format::Object;
+pub(super) use format::{Key, Object, key};
 pub(crate) use live::Live;
 
 use super::{Event, Exchange, Record, Severity};

@@ -18,6 +18,12 @@ pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'))
 }
 
+/// Whether the text stands in JSON as it is.
+pub(super) fn is_plain_json(text: &str) -> bool {
+    text.bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'))
+}
+
 /// Writes `text`; what must not stand there as `\u{...}`.
 pub(super) fn write(out: &mut Vec<u8>, text: &str) {
     let mut rest = text;

@@ -20,7 +20,7 @@ mod tcplog;
 mod words;
 
 pub(super) use head::{Head, Who};
-pub(in crate::observe) use object::Object;
+pub(in crate::observe) use object::{Key, Object, key};
 
 use super::live::Moment;
 use super::{Event, Exchange, Line, Record, Severity};

@@ -1,10 +1,23 @@
 //! A JSON object written field by field, for lines that are too many for a general serializer.
 
-use super::clean::{OneLine, is_plain};
+use super::clean::{OneLine, is_plain_json};
+use crate::observe::ExchangeId;
+use eclusa_wire::digits;
 use serde::Serialize;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// The name of a field as it stands before its value.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::observe) struct Key(pub(in crate::observe) &'static str);
+
+/// Puts a name between what stands around it, while it is compiled: it goes out in one piece.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::observe::log::Key(concat!(",\"", $name, "\":"))
+    };
+}
+pub(in crate::observe) use key;
 
 /// An object under way. Nothing that is written to it can break the line.
 pub(in crate::observe) struct Object<'a> {
@@ -20,9 +33,9 @@ impl<'a> Object<'a> {
     }
 
     /// A field with a text.
-    pub(in crate::observe) fn text(&mut self, name: &'static str, text: &str) {
-        self.name(name);
-        if is_plain(text) && !text.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+    pub(in crate::observe) fn text(&mut self, key: Key, text: &str) {
+        self.key(key);
+        if is_plain_json(text) {
             self.out.push(b'"');
             self.out.extend_from_slice(text.as_bytes());
             self.out.push(b'"');
@@ -33,57 +46,64 @@ impl<'a> Object<'a> {
         let _ = text.serialize(&mut serializer);
     }
 
-    /// A field with an address and port.
-    pub(in crate::observe) fn address(&mut self, name: &'static str, address: SocketAddr) {
-        self.name(name);
+    /// A field with a word of ours, which holds nothing that would have to be escaped.
+    pub(in crate::observe) fn word(&mut self, key: Key, word: &'static str) {
+        debug_assert!(is_plain_json(word), "{word} has to be escaped");
+        self.key(key);
         self.out.push(b'"');
-        if let SocketAddr::V4(v4) = address {
-            for (index, part) in v4.ip().octets().into_iter().enumerate() {
-                self.digits(part.into());
-                self.out.push(if index < 3 { b'.' } else { b':' });
-            }
-            self.digits(v4.port().into());
-        } else {
-            let _ = write!(self.out, "{address}");
+        self.out.extend_from_slice(word.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// A field with an address and port.
+    pub(in crate::observe) fn address(&mut self, key: Key, address: SocketAddr) {
+        self.key(key);
+        self.out.push(b'"');
+        digits::address(self.out, address);
+        self.out.push(b'"');
+    }
+
+    /// A field with the id of an exchange.
+    pub(in crate::observe) fn exchange(&mut self, key: Key, id: ExchangeId) {
+        self.key(key);
+        self.out.push(b'"');
+        digits::hexadecimal(self.out, id.session.run);
+        for number in [id.session.number, id.number] {
+            self.out.push(b'-');
+            digits::decimal(self.out, number);
         }
         self.out.push(b'"');
     }
 
     /// A field with a number.
-    pub(in crate::observe) fn number(&mut self, name: &'static str, number: u64) {
-        self.name(name);
-        self.digits(number);
+    pub(in crate::observe) fn number(&mut self, key: Key, number: u64) {
+        self.key(key);
+        digits::decimal(self.out, number);
     }
 
     /// A field with `true` or `false`.
-    pub(in crate::observe) fn truth(&mut self, name: &'static str, truth: bool) {
-        self.name(name);
+    pub(in crate::observe) fn truth(&mut self, key: Key, truth: bool) {
+        self.key(key);
         self.out.extend_from_slice(if truth { b"true" } else { b"false" });
     }
 
     /// A field with milliseconds, to the microsecond.
-    pub(in crate::observe) fn milliseconds(&mut self, name: &'static str, time: Duration) {
-        self.name(name);
+    pub(in crate::observe) fn milliseconds(&mut self, key: Key, time: Duration) {
+        self.key(key);
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let microseconds = nanoseconds.saturating_add(500) / 1000;
-        self.digits(microseconds / 1000);
+        digits::decimal(self.out, microseconds / 1000);
         self.out.push(b'.');
         let rest = microseconds % 1000;
         let places = [rest / 100, rest / 10 % 10, rest % 10];
         // As many places as say something, but one.
         let length = places.iter().rposition(|place| *place > 0).map_or(1, |last| last + 1);
-        for place in places.iter().take(length) {
-            self.digits(*place);
-        }
+        self.out.extend(places.iter().take(length).map(|place| b'0' + *place as u8));
     }
 
     /// A field with an object, of which `fill` writes the fields.
-    pub(in crate::observe) fn object(
-        &mut self,
-        name: &'static str,
-        fill: impl FnOnce(&mut Object<'_>),
-    ) {
-        self.name(name);
+    pub(in crate::observe) fn object(&mut self, key: Key, fill: impl FnOnce(&mut Object<'_>)) {
+        self.key(key);
         self.out.push(b'{');
         fill(&mut Object { out: self.out, first: true });
         self.out.push(b'}');
@@ -94,25 +114,10 @@ impl<'a> Object<'a> {
         self.out.push(b'}');
     }
 
-    fn name(&mut self, name: &'static str) {
-        self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
-        self.first = false;
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-
-    fn digits(&mut self, number: u64) {
-        let mut digits = [0; 20];
-        let (mut at, mut rest) = (digits.len(), number);
-        loop {
-            at = at.saturating_sub(1);
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.out.extend_from_slice(&digits[at..]);
+    fn key(&mut self, Key(key): Key) {
+        // The first has no comma before it.
+        let from = usize::from(std::mem::take(&mut self.first));
+        self.out.extend_from_slice(key.get(from..).unwrap_or_default().as_bytes());
     }
 }
 
@@ -129,15 +134,18 @@ mod tests {
     #[test]
     fn numbers_are_written_as_a_serializer_writes_them() {
         for number in [0, 7, 10, 999, 1_000, 65_535, u64::MAX] {
-            assert_eq!(written(|object| object.number("n", number)), format!("\"n\":{number}"));
+            assert_eq!(
+                written(|object| object.number(key!("n"), number)),
+                format!("\"n\":{number}")
+            );
         }
         for microseconds in [0, 1, 10, 100, 999, 1_000, 1_500, 12_340, 100_000, 86_400_000_001] {
             let time = Duration::from_micros(microseconds);
             let as_serialized = serde_json::to_string(&(microseconds as f64 / 1e3)).unwrap();
             let expected = format!("\"t\":{as_serialized}");
-            assert_eq!(written(|object| object.milliseconds("t", time)), expected);
+            assert_eq!(written(|object| object.milliseconds(key!("t"), time)), expected);
         }
-        let rounded = written(|object| object.milliseconds("t", Duration::from_nanos(1_499)));
+        let rounded = written(|object| object.milliseconds(key!("t"), Duration::from_nanos(1_499)));
         assert_eq!(rounded, "\"t\":0.001");
     }
 
@@ -147,12 +155,12 @@ mod tests {
             let mut expected = b"\"t\":".to_vec();
             let mut serializer = serde_json::Serializer::with_formatter(&mut expected, OneLine);
             text.serialize(&mut serializer).unwrap();
-            let shown = written(|object| object.text("t", text));
+            let shown = written(|object| object.text(key!("t"), text));
             assert_eq!(shown.as_bytes(), expected);
             assert!(!shown.chars().any(char::is_control), "{shown}");
         }
         for address in ["10.0.200.1:65535", "0.0.0.0:0", "[2001:db8::1]:443"] {
-            let shown = written(|object| object.address("a", address.parse().unwrap()));
+            let shown = written(|object| object.address(key!("a"), address.parse().unwrap()));
             assert_eq!(shown, format!("\"a\":\"{address}\""));
         }
     }
@@ -160,12 +168,12 @@ mod tests {
     #[test]
     fn fields_and_objects_are_separated() {
         let shown = written(|object| {
-            object.truth("a", true);
-            object.object("b", |inner| {
-                inner.number("c", 1);
-                inner.number("d", 2);
+            object.truth(key!("a"), true);
+            object.object(key!("b"), |inner| {
+                inner.number(key!("c"), 1);
+                inner.number(key!("d"), 2);
             });
-            object.truth("e", false);
+            object.truth(key!("e"), false);
         });
         assert_eq!(shown, r#""a":true,"b":{"c":1,"d":2},"e":false"#);
     }
