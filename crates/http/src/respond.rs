@@ -123,7 +123,8 @@ impl Run<'_> {
         write_response(response, &framing, &mut first);
         let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
         let down = Pump::new(response.body(), way, first, (self.http.limits, lenient), None);
-        (down.joined().spliced(|| self.session.connection.splice()), keeps)
+        let down = down.joined().spliced(|| self.session.connection.splice());
+        (if keeps || !is_last_word(head) { down } else { down.last() }, keeps)
     }
 
     /// Moves the response down; what is left of the request goes up meanwhile.

@@ -9,7 +9,7 @@ pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeId, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId};
-pub use crate::relay::{Filled, read_in_doubt};
+pub use crate::relay::{Filled, poll_write_more, read_in_doubt};
 pub use crate::turn::{now, others_first, poll_others_first};
 pub use count::IdleGauge;
 pub use splice::Splice;
@@ -242,6 +242,11 @@ impl Connection {
         Self { worker, address, record, entry, queued, _guards: guards }
     }
 
+    /// The worker that carries it.
+    pub(crate) fn carrier(&self) -> Rc<Worker> {
+        Rc::clone(&self.worker)
+    }
+
     /// The client, as the PROXY header names it where one came.
     #[must_use]
     pub fn client(&self) -> SocketAddr {
@@ -296,7 +301,7 @@ impl Connection {
         self.record.accepted
     }
 
-    /// The worker that carries it.
+    /// The number of the worker that carries it.
     #[must_use]
     pub fn worker(&self) -> usize {
         self.worker.index()

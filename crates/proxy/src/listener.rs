@@ -6,7 +6,7 @@ use crate::observe::metrics::{ListenerCells, Metrics};
 use crate::pool::Pool;
 use crate::relay::Limits;
 use arc_swap::ArcSwap;
-use eclusa_config::plan;
+use eclusa_config::plan::{self, Peek};
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
 use eclusa_sys::reactor::watch_readable;
@@ -135,6 +135,12 @@ impl Listener {
 
     pub(crate) fn service(&self) -> Option<&Arc<dyn Service>> {
         self.service.as_ref()
+    }
+
+    /// The service that gets a connection from `peer` without anything to be read before.
+    pub(crate) fn service_at_once(&self, peer: IpAddr) -> Option<Arc<dyn Service>> {
+        let reads = self.plan.peek != Peek::None || self.expects_proxy_header(peer);
+        self.service.as_ref().filter(|service| !reads && !service.passes(None)).cloned()
     }
 
     pub(crate) fn limits(&self) -> Arc<Limits> {

@@ -30,8 +30,40 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
+/// Begins the story of one connection.
+pub(crate) fn start(worker: &Rc<Worker>, accepted: Accepted) {
+    let listener = accepted.address.listener();
+    match listener.service_at_once(accepted.peer.ip()) {
+        // There is nothing to wait for, and no task is needed to do so.
+        Some(service) => open(worker, accepted, &listener, service),
+        None => worker.clone().spawn(run(worker.clone(), accepted)),
+    }
+}
+
+/// Hands a connection that needs no preamble over to the service of its listener.
+fn open(worker: &Rc<Worker>, accepted: Accepted, listener: &Listener, service: Arc<dyn Service>) {
+    let Accepted { socket, peer, address, at, guards } = accepted;
+    let client = match TcpStream::from_std(socket.into()) {
+        Ok(client) => client,
+        Err(error) => return worker.local_trouble(&error),
+    };
+    let entry = worker.registry().enter();
+    let mut session = Session::begin(worker, listener, &client, peer, at);
+    if let Err(end) = session.access() {
+        return session.refuse(client, end);
+    }
+    session.record.preamble = at.elapsed();
+    let connection = Connection::new(worker.clone(), address, session.record, entry, guards);
+    serve(service, Arrival { client, first: Vec::new(), connection });
+}
+
+fn serve(service: Arc<dyn Service>, arrival: Arrival) {
+    let worker = arrival.connection.carrier();
+    worker.spawn(Turns(service.serve(arrival)));
+}
+
 /// Carries one connection from accept until it relays, or until it is refused.
-pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
+async fn run(worker: Rc<Worker>, accepted: Accepted) {
     let Accepted { socket, peer, address, at, guards } = accepted;
     let mut client = match TcpStream::from_std(socket.into()) {
         Ok(client) => client,
@@ -63,7 +95,7 @@ pub(crate) async fn run(worker: Rc<Worker>, accepted: Accepted) {
         Ok(SetUp::Opened(service, first)) => {
             let record = session.record;
             let connection = Connection::new(worker.clone(), address, record, entry, guards);
-            worker.spawn(Turns(service.serve(Arrival { client, first, connection })));
+            serve(service, Arrival { client, first, connection });
         }
         Err(end) => session.refuse(client, end),
     }

@@ -4,7 +4,7 @@
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice, poll_others_first, read_in_doubt};
+use eclusa_proxy::layer7::{Filled, Splice, poll_others_first, poll_write_more, read_in_doubt};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
 };
@@ -23,7 +23,7 @@ const SPARE: usize = 4 << 10;
 const AROUND: usize = 128;
 
 /// A body of at least this length is spliced; below, copying costs less.
-const SPLICED_MIN: u64 = 256 << 10;
+const SPLICED_MIN: u64 = 32 << 10;
 
 /// How a body goes on the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,8 @@ pub(crate) struct Pump {
     taken: u64,
     /// Bytes that the other side has taken, those of the head too.
     sent: u64,
+    /// The sending side is ended right behind it.
+    is_last: bool,
     /// The others had their turn before its first write.
     has_waited: bool,
 }
@@ -139,6 +141,7 @@ impl Pump {
             moved: 0,
             taken: 0,
             sent: 0,
+            is_last: false,
             has_waited: false,
         }
     }
@@ -147,6 +150,12 @@ impl Pump {
     /// request is not there for another try.
     pub(crate) fn joined(mut self) -> Self {
         self.joins = true;
+        self
+    }
+
+    /// The sending side is ended right behind it.
+    pub(crate) fn last(mut self) -> Self {
+        self.is_last = true;
         self
     }
 
@@ -254,8 +263,13 @@ impl Pump {
                 }
             }
         }
-        let more = self.is_straight() && !self.is_spliced(from, to);
-        if more && let Poll::Ready(Err(fault)) = self.read(context, (from, inbox), to) {
+        let more = match (&*from, self.is_spliced(from, to)) {
+            // It lies in the pipe while the others have their turn.
+            (Stream::Plain(from), true) => self.poll_fill(context, from),
+            _ if self.is_straight() => self.read(context, (from, inbox), to),
+            _ => return,
+        };
+        if let Poll::Ready(Err(fault)) = more {
             self.fault = Some(fault);
         }
     }
@@ -278,15 +292,26 @@ impl Pump {
         context: &mut Context<'_>,
         (from, to): (&TcpStream, &TcpStream),
     ) -> Poll<Result<(), Fault>> {
-        let Self { splice: Some(splice), sent, .. } = self else { return Poll::Ready(Ok(())) };
-        let broken = |side| move |error| Fault::Broken(side, error);
-        if splice.holds() {
-            let drained = splice.poll_drain(context, to, |count| *sent += count);
-            return drained.map_err(broken(Side::To));
+        if !self.splice.as_ref().is_some_and(Splice::holds) {
+            ready!(self.poll_fill(context, from))?;
         }
-        let Source::Length(left) = &mut self.source else { return Poll::Ready(Ok(())) };
+        let Self { splice: Some(splice), sent, .. } = self else { return Poll::Ready(Ok(())) };
+        let drained = splice.poll_drain(context, to, |count| *sent += count);
+        drained.map_err(|error| Fault::Broken(Side::To, error))
+    }
+
+    /// Takes a part of the body into the pipe.
+    fn poll_fill(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &TcpStream,
+    ) -> Poll<Result<(), Fault>> {
+        let Self { splice: Some(splice), source: Source::Length(left), .. } = self else {
+            return Poll::Ready(Ok(()));
+        };
+        let broken = |error| Fault::Broken(Side::From, error);
         let room = (*left).min(self.most.saturating_sub(self.moved).saturating_add(1));
-        match ready!(splice.poll_fill(context, from, room)).map_err(broken(Side::From))? {
+        match ready!(splice.poll_fill(context, from, room)).map_err(broken)? {
             Filled::Bytes(count) => {
                 *left -= count as u64;
                 self.taken += count as u64;
@@ -294,10 +319,8 @@ impl Pump {
                 if *left == 0 {
                     self.source = Source::Ended;
                 }
-                if self.moved > self.most {
-                    return Poll::Ready(Err(Fault::TooLong));
-                }
-                splice.poll_drain(context, to, |count| *sent += count).map_err(broken(Side::To))
+                let is_within = self.moved <= self.most;
+                Poll::Ready(if is_within { Ok(()) } else { Err(Fault::TooLong) })
             }
             Filled::Ended => Poll::Ready(Err(Fault::Early)),
             Filled::NoPipe => {
@@ -308,7 +331,7 @@ impl Pump {
                 let mut bytes = [0; 1024];
                 let room = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
                 let read = read_in_doubt(from, bytes.get_mut(..room).unwrap_or_default());
-                match read.map_err(broken(Side::From))? {
+                match read.map_err(broken)? {
                     None => Poll::Pending,
                     Some(0) => Poll::Ready(Err(Fault::Early)),
                     Some(read) => {
@@ -319,10 +342,21 @@ impl Pump {
         }
     }
 
+    /// Whether something follows at once on what is ready.
+    fn is_followed(&self) -> bool {
+        let ends = self.is_last && matches!(self.source, Source::Ended);
+        ends || self.splice.as_ref().is_some_and(Splice::holds)
+    }
+
     /// Writes what is ready.
     fn drain(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Poll<Result<(), Fault>> {
         while let Some(rest) = self.ready.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match to.poll_write(context, rest) {
+            let written = match to {
+                // What lies in the pipe follows at once, or the end: both leave together.
+                Stream::Plain(to) if self.is_followed() => poll_write_more(context, to, rest),
+                _ => to.poll_write(context, rest),
+            };
+            match written {
                 Poll::Pending => {
                     self.hold_little();
                     return Poll::Pending;

@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 /// Read at once while a head is waited for: what comes with it of a body is kept with it, and copied.
-const ROOM: usize = 8 * 1024;
+const ROOM: usize = 4 * 1024;
 
 /// Why there is no head.
 #[derive(Debug)]

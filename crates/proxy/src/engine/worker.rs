@@ -383,7 +383,7 @@ impl Worker {
     }
 
     fn start(self: &Rc<Self>, accepted: Accepted) {
-        self.clone().spawn(session::run(self.clone(), accepted));
+        session::start(self, accepted);
     }
 
     async fn obey(self: &Rc<Self>, command: Command, listening: &mut Listening) {

@@ -3,7 +3,7 @@
 
 use super::buffers::{Buffers, PooledPipe};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io;
 use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
@@ -133,6 +133,30 @@ impl Conduit {
     pub(crate) fn let_go(&mut self, buffers: &Buffers) {
         if let Some(pipe) = self.pipe.take_if(|_| self.inside == 0) {
             buffers.return_pipe(pipe);
+        }
+    }
+}
+
+/// Writes what `to` takes of `bytes`, which more follows at once: what does not fill a segment waits for
+/// that (`MSG_MORE` in send(2)).
+///
+/// # Errors
+/// The socket's.
+pub fn poll_write_more(
+    context: &mut Context<'_>,
+    to: &TcpStream,
+    bytes: &[u8],
+) -> Poll<io::Result<usize>> {
+    let flags = SendFlags::MORE | SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    loop {
+        ready!(to.poll_write_ready(context))?;
+        match to.try_io(Interest::WRITABLE, || Ok(send(to, bytes, flags)?)) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) => {}
+            sent => return Poll::Ready(sent),
         }
     }
 }

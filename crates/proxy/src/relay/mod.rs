@@ -12,7 +12,7 @@ mod peer;
 
 pub(crate) use buffers::{Buffers, PIPES};
 pub(crate) use conduit::Conduit;
-pub use conduit::{Filled, read_in_doubt};
+pub use conduit::{Filled, poll_write_more, read_in_doubt};
 
 use crate::observe::{End, Step, TcpSide, Who};
 use crate::pool::{LASTING, Lease};
