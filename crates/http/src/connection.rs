@@ -1,6 +1,6 @@
 //! The story of one client connection: TLS, then exchange after exchange, or bytes.
 
-use crate::carry::{self, Tunnel};
+use crate::carry;
 use crate::exchange::{self, Next};
 use crate::limit::Place;
 use crate::patience::Alarm;
@@ -180,24 +180,17 @@ async fn serve_stream(
         };
     };
     let mut number = 0;
-    let mut resting = Rest::first(&session.connection, http);
     while let Some(stream) = client {
-        let rested = match session.rest(&mut resting, stream, rest).await {
-            Ok(Rested::Late) => {
-                let late = Box::pin(resting.late(&session.connection, (stream, http), number));
-                Err(until_told(&session.connection, late).await.unwrap_or_else(end_by))
-            }
-            rested => rested.map(drop),
-        };
-        if let Err(end) = rested {
+        number += 1;
+        if let Err(end) = before(session, http, (stream, rest), number).await {
             stream.say_goodbye();
-            return Over { end, bytes: (0, 0), told: number > 0 };
+            return Over { end, bytes: (0, 0), told: number > 1 };
         }
         // Boxed: a connection at rest must not carry the state of an exchange around.
-        match Box::pin(exchanges(session, http, (stream, rest), &mut number)).await {
-            Busy::Rests(long) => resting = long,
-            Busy::Over(end) => return Over { end, bytes: (0, 0), told: true },
-            Busy::Upgraded(tunnel) => {
+        match Box::pin(exchange::run(session, stream, rest, number)).await {
+            Next::Again => {}
+            Next::Close(end) => return Over { end, bytes: (0, 0), told: true },
+            Next::Upgraded(tunnel) => {
                 let Some(client) = client.take() else { break };
                 return carried(session, Box::pin(carry::tunnel(session, client, tunnel))).await;
             }
@@ -206,60 +199,25 @@ async fn serve_stream(
     gone()
 }
 
-/// What comes after exchanges that followed each other closely.
-enum Busy {
-    /// A rest that may be a long one.
-    Rests(Rest),
-    /// The end.
-    Over(End),
-    /// Another protocol.
-    Upgraded(Box<Tunnel>),
-}
-
-/// Runs exchange after exchange as long as the client rests for a moment at most.
-async fn exchanges(
+/// The rest before an exchange.
+async fn before(
     session: &Session,
     http: &Http,
     (stream, inbox): (&mut Stream, &mut Vec<u8>),
-    number: &mut u64,
-) -> Busy {
+    number: u64,
+) -> Result<(), End> {
     let connection = &session.connection;
-    loop {
-        *number += 1;
-        match exchange::run(session, stream, inbox, *number).await {
-            Next::Again => {}
-            Next::Close(end) => return Busy::Over(end),
-            Next::Upgraded(tunnel) => return Busy::Upgraded(tunnel),
+    let mut rest = Rest::new(connection, http, number);
+    let rested = poll_fn(|context| match connection.poll_told(context) {
+        Some(told) => Poll::Ready(Err(end_by(told))),
+        None => rest.poll(context, connection, stream, inbox),
+    });
+    match rested.await? {
+        Rested::Came => Ok(()),
+        Rested::Late => {
+            let late = Box::pin(rest.late(connection, (stream, http), number));
+            Err(until_told(connection, late).await.unwrap_or_else(end_by))
         }
-        let mut rest = Rest::short(connection, http);
-        match session.rest(&mut rest, stream, inbox).await {
-            Ok(Rested::Came) => {}
-            Ok(Rested::Late) => return Busy::Rests(rest),
-            Ok(Rested::Long) => {
-                rest.go_on(connection);
-                return Busy::Rests(rest);
-            }
-            Err(end) => {
-                stream.say_goodbye();
-                return Busy::Over(end);
-            }
-        }
-    }
-}
-
-impl Session {
-    /// Rests until a request comes, or for as long as may be.
-    async fn rest(
-        &self,
-        rest: &mut Rest,
-        stream: &mut Stream,
-        inbox: &mut Vec<u8>,
-    ) -> Result<Rested, End> {
-        poll_fn(|context| match self.connection.poll_told(context) {
-            Some(told) => Poll::Ready(Err(end_by(told))),
-            None => rest.poll(context, &self.connection, stream, inbox),
-        })
-        .await
     }
 }
 

@@ -33,7 +33,7 @@ const PARTING_BYTES: u64 = 8 << 20;
 
 /// What comes after an exchange.
 pub(crate) enum Next {
-    /// The connection is kept; it rests.
+    /// The connection is kept.
     Again,
     /// It ends.
     Close(End),

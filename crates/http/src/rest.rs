@@ -17,9 +17,6 @@ const LINGER_SPREAD_MS: u64 = 2_000;
 /// Of a client that is cut because it does not read.
 pub(crate) const TOOK_NOTHING: &str = "took no byte of the response";
 
-/// A connection that rests for less than this keeps what its exchanges need.
-const SHORT: Duration = Duration::from_secs(1);
-
 /// A connection that rests before a request. Thousands do at once: it is small, and has no timer of its
 /// own.
 #[derive(Debug)]
@@ -27,8 +24,6 @@ pub(crate) struct Rest {
     began: Instant,
     patience: Duration,
     lingers: bool,
-    /// It is to end when it is no short one.
-    is_short: bool,
 }
 
 /// How a rest ended.
@@ -38,29 +33,15 @@ pub(crate) enum Rested {
     Came,
     /// None came in time.
     Late,
-    /// It is no short rest.
-    Long,
 }
 
 impl Rest {
-    /// Before the first request.
-    pub(crate) fn first(connection: &Connection, http: &Http) -> Self {
-        let patience = http.plan.head_timeout;
+    /// Before the request of this number.
+    pub(crate) fn new(connection: &Connection, http: &Http, number: u64) -> Self {
+        let plan = &http.plan;
+        let patience = if number == 1 { plan.head_timeout } else { plan.keep_alive_timeout };
         connection.wake_after(Some(patience));
-        Self { began: now(), patience, lingers: false, is_short: false }
-    }
-
-    /// Behind a request, as long as it is a short one.
-    pub(crate) fn short(connection: &Connection, http: &Http) -> Self {
-        let patience = http.plan.keep_alive_timeout;
-        connection.wake_after(Some(patience.min(SHORT)));
-        Self { began: now(), patience, lingers: false, is_short: true }
-    }
-
-    /// Goes on, however long it takes.
-    pub(crate) fn go_on(&mut self, connection: &Connection) {
-        self.is_short = false;
-        connection.wake_after(Some(self.patience.saturating_sub(now() - self.began)));
+        Self { began: now(), patience, lingers: false }
     }
 
     /// Waits for the first byte, or for the end.
@@ -72,13 +53,8 @@ impl Rest {
         inbox: &mut Vec<u8>,
     ) -> Poll<Result<Rested, End>> {
         let came = poll_first_byte(context, client, inbox);
-        if came.is_pending() {
-            if self.is_over(connection) {
-                return Poll::Ready(Ok(Rested::Late));
-            }
-            if self.is_short && now() - self.began >= SHORT {
-                return Poll::Ready(Ok(Rested::Long));
-            }
+        if came.is_pending() && self.is_over(connection) {
+            return Poll::Ready(Ok(Rested::Late));
         }
         Poll::Ready(match ready!(came) {
             Ok(FirstByte::Came) => {
@@ -103,17 +79,17 @@ impl Rest {
         rested >= self.patience
     }
 
-    /// The end of a connection on which no request came in time, after it has `served` others.
+    /// The end of a connection on which no request came in time.
     pub(crate) async fn late(
         &self,
         connection: &Connection,
         (client, http): (&Stream, &Http),
-        served: u64,
+        number: u64,
     ) -> End {
         if !takes_the_rest(client, http).await {
             return End::timeout(Who::Client, Step::Data, http.too_slow(TOOK_NOTHING));
         }
-        if served > 0 || connection.is_leaving() {
+        if number > 1 || connection.is_leaving() {
             return End::clean(Who::Proxy);
         }
         let why = format!("no request within {:?}", self.patience);
