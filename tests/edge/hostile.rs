@@ -120,7 +120,7 @@ pub(crate) fn said(wire: &mut Wire, bytes: &[u8]) -> Result<String, String> {
 }
 
 /// What the endpoint must get of the good request with this number, byte by byte.
-fn good_request(number: usize) -> String {
+pub(crate) fn good_request(number: usize) -> String {
     format!(
         "GET /good-{number} HTTP/1.1\r\nHost: app.test\r\nX-Forwarded-For: 203.0.113.11\r\n\
          X-Forwarded-Proto: http\r\nX-Forwarded-Host: app.test\r\nX-Forwarded-Port: 80\r\n\r\n"
@@ -128,7 +128,7 @@ fn good_request(number: usize) -> String {
 }
 
 /// A good request gets its own answer, and reaches the endpoint byte by byte as it must.
-fn next_is_right(bed: &Bed, number: usize) -> Option<String> {
+pub(crate) fn next_is_right(bed: &Bed, number: usize) -> Option<String> {
     let path = format!("/good-{number}");
     let reply = bed.connect().get("app.test", &path);
     match reply {
@@ -169,7 +169,7 @@ fn is_no_good(rest: &[u8]) -> String {
 }
 
 /// Readings in words, the bytes behind them.
-fn told(readings: &Readings, bytes: &[u8]) -> String {
+pub(crate) fn told(readings: &Readings, bytes: &[u8]) -> String {
     let bytes = &bytes[..bytes.len().min(600)];
     format!("{readings:?} of {}", bytes.escape_ascii())
 }

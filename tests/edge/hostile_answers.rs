@@ -52,7 +52,8 @@ fn answer(bed: &Bed, bytes: &[u8], ends: bool) -> Vec<u8> {
     let path = bed.recorder.will_answer(bytes, ends);
     let mut wire = bed.connect();
     wire.say(format!("GET {path} HTTP/1.1\r\nHost: app.test\r\n\r\n").as_bytes()).unwrap();
-    wire.stream().shutdown(Shutdown::Write).unwrap();
+    // An answer that is cut may have reset the connection by then.
+    let _ = wire.stream().shutdown(Shutdown::Write);
     wire.hear_to_end().unwrap().0
 }
 

@@ -19,7 +19,7 @@ const SECURE: SocketAddr = SocketAddr::new(PLAIN.ip(), 443);
 /// Connections that fill first what is kept for all.
 const WARM: usize = 200;
 
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 #[test]
 fn idle_connections_hold_little() {
@@ -67,7 +67,7 @@ fn record(how: &str, count: usize, held: u64, most: u64) {
 }
 
 /// A connection over TLS that has had an answer.
-fn ask_in_tls(config: &Arc<ClientConfig>) -> io::Result<Tls> {
+pub(crate) fn ask_in_tls(config: &Arc<ClientConfig>) -> io::Result<Tls> {
     let name = ServerName::try_from("app.test").map_err(io::Error::other)?;
     let tls = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
     let stream = TcpStream::connect_timeout(&SECURE, PATIENCE)?;

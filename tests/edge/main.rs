@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod autobahn;
 mod bed;
 mod certbot;
 mod clients;
@@ -14,6 +15,11 @@ mod ends;
 mod errors;
 mod faults;
 mod figures;
+mod floods;
+mod floods1;
+mod grpc;
+mod h2;
+mod handshakes;
 mod hostile;
 mod hostile_answers;
 mod hostile_raw;
@@ -30,6 +36,7 @@ mod renewal;
 mod reply;
 mod shows;
 mod slow;
+mod soak;
 mod streams;
 mod stress;
 

@@ -317,7 +317,7 @@ fn connect(host: &Host, slow: Slow, count: usize) -> Vec<Client> {
 
 /// A good client, on a connection that is kept and on new ones in turn: how long each answer took, and
 /// what went wrong.
-fn ask_in_turn(over: &AtomicBool) -> (Vec<Duration>, Vec<String>) {
+pub(crate) fn ask_in_turn(over: &AtomicBool) -> (Vec<Duration>, Vec<String>) {
     let (mut took, mut failed, mut kept) = (Vec::new(), Vec::new(), None);
     for number in 0.. {
         if over.load(Ordering::Relaxed) {

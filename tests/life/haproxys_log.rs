@@ -5,21 +5,19 @@ use super::logs::{POOLS, stage};
 use e2e::plain::{connect, echoes, exchange};
 use e2e::product::{PATIENCE, Program};
 use e2e::proof::{Item, wrong_of};
+use e2e::python;
 use eclusa_testkit::netns::{Host, skipped};
 use eclusa_testkit::process::Peer;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-/// The folder with `pygrok`, a public parser of logs with patterns for HAProxy's (PyPI, 1.0.0), where
-/// Python does not find it by itself.
-const PARSER: &str = "ECLUSA_PYTHON";
-
-/// A line on standard input, an object or `null` on standard output.
+/// A public parser of logs with patterns for HAProxy's (PyPI, pygrok 1.0.0): a line on standard input,
+/// an object or `null` on standard output.
 const PARSE: &str = "\
 import json, sys, warnings
 warnings.simplefilter('ignore')
@@ -29,28 +27,9 @@ for line in sys.stdin:
     print(json.dumps(grok.match(line.rstrip('\\n'))))
 ";
 
-fn python() -> Command {
-    let mut python = Command::new("python3");
-    if let Some(folder) = std::env::var_os(PARSER) {
-        python.env("PYTHONPATH", folder);
-    }
-    python.args(["-W", "ignore", "-c"]);
-    python
-}
-
-fn without_parser(test: &str) -> bool {
-    let found = python().arg("import pygrok").stderr(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
-        return false;
-    }
-    // Past the harness, which would swallow it.
-    let _ = writeln!(io::stderr(), "SKIPPED: {test}: no python3 with pygrok (pip install pygrok)");
-    true
-}
-
 fn parse(lines: &[String]) -> Vec<Value> {
-    let mut python = python();
-    python.arg(PARSE).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut python = python::here();
+    python.args(["-W", "ignore", "-c", PARSE]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = python.spawn().unwrap();
     child.stdin.take().unwrap().write_all((lines.join("\n") + "\n").as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -217,7 +196,7 @@ impl Expected {
 #[test]
 fn haproxys_layout_is_read_by_a_parser_of_haproxys_logs() {
     let test = "haproxys_layout_is_read_by_a_parser_of_haproxys_logs";
-    if skipped(test) || without_parser(test) {
+    if skipped(test) || python::missing(test, &["pygrok"]) {
         return;
     }
     let (cluster, _echo) = stage();

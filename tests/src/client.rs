@@ -4,8 +4,14 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 /// The Debian package of each.
-const PACKAGES: [(&str, &str); 4] =
-    [("curl", "curl"), ("python3", "python3"), ("node", "nodejs"), ("go", "golang-go")];
+const PACKAGES: [(&str, &str); 6] = [
+    ("curl", "curl"),
+    ("go", "golang-go"),
+    ("h2load", "nghttp2-client"),
+    ("nghttp", "nghttp2-client"),
+    ("node", "nodejs"),
+    ("python3", "python3"),
+];
 
 /// Whether `program` is missing. Then `SKIPPED: reason` goes to standard error past the test
 /// harness, as where a whole test is left out, and whoever runs the tests counts it.

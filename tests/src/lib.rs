@@ -8,3 +8,4 @@ pub mod load;
 pub mod plain;
 pub mod product;
 pub mod proof;
+pub mod python;

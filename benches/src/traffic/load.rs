@@ -1,6 +1,7 @@
 //! `bench load`: the generator's streams and sessions (bulk, idle) and the choice between these
 //! and the operations.
 
+use super::multiplexed::Multiplexed;
 use super::operations::Operations;
 use super::requests::Requests;
 use super::stream::{AT_ONCE, Blob, Drain, Exchange, Progress, quiet};
@@ -45,6 +46,11 @@ pub fn run(load: Load, limit: Duration) -> Outcome<()> {
         }
         Work::Http => {
             let http = load.http.ok_or_else(|| Failure::new("which messages? --http"))?;
+            if http.streams > 0 {
+                let mut part = Multiplexed::new(load, http)?;
+                say("started")?;
+                return serve(&mut part, limit);
+            }
             let mut part = Requests::new(load, http)?;
             say("started")?;
             serve(&mut part, limit)

@@ -156,7 +156,7 @@ fn check(head: &[u8], http: Http) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    const HTTP: Http = Http { fields: 20, body: 100, fresh: false, tls: false };
+    const HTTP: Http = Http { fields: 20, body: 100, fresh: false, tls: false, streams: 0 };
 
     #[test]
     fn messages_have_as_many_fields_as_asked_for() {

@@ -11,8 +11,10 @@
 
 pub mod answers;
 pub mod endpoint;
+pub mod frames;
 pub mod load;
 pub mod message;
+pub mod multiplexed;
 pub mod operations;
 pub mod requests;
 pub mod secure;

@@ -59,7 +59,7 @@ impl Requests {
             load,
             http,
             request: request(http),
-            client: Client::new()?,
+            client: Client::new(b"http/1.1")?,
             interest: Interest::new()?,
             lanes: (0..load.connections).map(|_| None).collect(),
             resting: false,

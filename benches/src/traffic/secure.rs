@@ -12,7 +12,7 @@ use rustls::unbuffered::{AppDataRecord, ConnectionState, UnbufferedStatus};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, version};
 use std::sync::Arc;
 
-/// Room for what one step writes.
+/// Room for what one step writes, beyond what is asked.
 const OUT: usize = 4096;
 
 /// The generator's half of all its handshakes.
@@ -43,11 +43,11 @@ pub enum Stands {
 }
 
 impl Client {
-    /// Prepares it.
+    /// Prepares it; candidates are offered this protocol (ALPN) and no other.
     ///
     /// # Errors
     /// The library does not know what is offered.
-    pub fn new() -> Outcome<Self> {
+    pub fn new(protocol: &[u8]) -> Outcome<Self> {
         let mut provider = default_provider();
         provider.cipher_suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
         provider.kx_groups = vec![kx_group::X25519];
@@ -57,7 +57,7 @@ impl Client {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Anybody))
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.resumption = Resumption::disabled();
         let name = ServerName::try_from(HOST).context(|| "TLS".into())?;
         Ok(Self { config: Arc::new(config), name })
@@ -84,6 +84,12 @@ impl Secure {
     /// A request is to be sent.
     pub fn ask(&mut self) {
         self.request = true;
+    }
+
+    /// Whether what was asked still waits for the handshake's end.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.request
     }
 
     /// So many bytes were received: goes on. Plaintext goes to `take`, what is to be sent into
@@ -114,12 +120,13 @@ impl Secure {
                     }
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
-                    put(&mut self.outgoing, |room| data.encode(room))?;
+                    put(&mut self.outgoing, OUT, |room| data.encode(room))?;
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::WriteTraffic(mut traffic) => {
                     if std::mem::take(&mut self.request) {
-                        put(&mut self.outgoing, |room| traffic.encrypt(request, room))?;
+                        let room = OUT + request.len();
+                        put(&mut self.outgoing, room, |room| traffic.encrypt(request, room))?;
                     } else {
                         waits = Some(Stands::Open);
                     }
@@ -141,13 +148,14 @@ impl Secure {
     }
 }
 
-/// Lets `write` write behind what is there.
+/// Lets `write` write at most `room` bytes behind what is there.
 fn put<E: std::fmt::Display>(
     out: &mut Vec<u8>,
+    room: usize,
     write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
 ) -> Result<(), String> {
     let start = out.len();
-    out.resize(start + OUT, 0);
+    out.resize(start + room, 0);
     let written = write(&mut out[start..]).map_err(|error| format!("TLS: {error}"))?;
     out.truncate(start + written);
     Ok(())

@@ -52,7 +52,7 @@ fn defaults_are_those_of_the_book() {
     let plan = site("http = true\ntls = { certificates = \"/a.pem\", client_ca = \"/ca\" }", "");
     let tls = plan.listeners[0].tls.as_ref().unwrap();
     assert_eq!(tls.client, ClientCertificates::Required("/ca".into()));
-    assert_eq!(tls.alpn.iter().map(|name| &**name).collect::<Vec<_>>(), ["http/1.1"]);
+    assert_eq!(tls.alpn.iter().map(|name| &**name).collect::<Vec<_>>(), ["h2", "http/1.1"]);
     assert_eq!(
         (plan.listeners[0].peek, tls.handshake_timeout),
         (Peek::Tls, Duration::from_secs(10))

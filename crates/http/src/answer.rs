@@ -8,12 +8,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Names and values.
+pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
+
 /// A response of the proxy's own.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Fields beside those that every response has.
-    pub(crate) fields: Vec<(Cow<'static, str>, String)>,
+    pub(crate) fields: Fields,
     /// What the body is, with its type; `None`: the page for the status.
     pub(crate) body: Option<(Arc<str>, Arc<[u8]>)>,
 }
@@ -73,23 +76,12 @@ impl Answer {
         edits: &[Edit<'_>],
         close: bool,
     ) -> Vec<u8> {
-        let (content_type, body) = match &self.body {
-            Some((content_type, body)) => (Cow::Borrowed(&**content_type), Cow::Borrowed(&**body)),
-            None => page(self.status, wants_json(head), pages),
-        };
-        let mut fields = self.fields.clone();
-        if !body.is_empty() && !matches!(self.status, 204 | 304) {
-            fields.push(("Content-Type".into(), content_type.into_owned()));
-        }
-        if self.status >= 400 {
-            fields.push(("Cache-Control".into(), "no-store".into()));
-        }
-        apply(&mut fields, edits);
+        let (fields, body) = self.parts(head, pages, edits);
         let mut text = format!("HTTP/1.1 {} {}\r\n", self.status, phrase(self.status));
         for (name, value) in &fields {
             let _ = write!(text, "{name}: {value}\r\n");
         }
-        if !matches!(self.status, 204 | 304) {
+        if self.has_body() {
             let _ = write!(text, "Content-Length: {}\r\n", body.len());
         }
         if close {
@@ -97,15 +89,42 @@ impl Answer {
         }
         text.push_str("\r\n");
         let mut bytes = text.into_bytes();
-        if head.method() != b"HEAD" && !matches!(self.status, 204 | 304) {
+        if head.method() != b"HEAD" && self.has_body() {
             bytes.extend_from_slice(&body);
         }
         bytes
     }
+
+    /// Whether a body can follow, and its length is told.
+    pub(crate) fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+
+    /// The fields of the response, without those that frame it, and what a GET gets as its body.
+    pub(crate) fn parts<'p>(
+        &'p self,
+        head: &Head,
+        pages: &'p Pages,
+        edits: &[Edit<'_>],
+    ) -> (Fields, Cow<'p, [u8]>) {
+        let (content_type, body) = match &self.body {
+            Some((content_type, body)) => (Cow::Borrowed(&**content_type), Cow::Borrowed(&**body)),
+            None => page(self.status, wants_json(head), pages),
+        };
+        let mut fields = self.fields.clone();
+        if !body.is_empty() && self.has_body() {
+            fields.push(("Content-Type".into(), content_type.into_owned()));
+        }
+        if self.status >= 400 {
+            fields.push(("Cache-Control".into(), "no-store".into()));
+        }
+        apply(&mut fields, edits);
+        (fields, body)
+    }
 }
 
 /// Does what rules say of the response's fields, as it is done to those of endpoints.
-fn apply(fields: &mut Vec<(Cow<'static, str>, String)>, edits: &[Edit<'_>]) {
+fn apply(fields: &mut Fields, edits: &[Edit<'_>]) {
     for edit in edits {
         if edit.operation != Operation::Add {
             fields.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name));

@@ -6,7 +6,7 @@ use crate::forward::Upstream;
 use crate::site::Site;
 use crate::stream::Stream;
 use eclusa_policy::condition::Facts;
-use eclusa_proxy::layer7::{End, Reached, Step, Who, reset_on_close};
+use eclusa_proxy::layer7::{End, Reached, Step, Who};
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
@@ -31,7 +31,7 @@ pub(crate) async fn tunnel(session: &Session, client: Stream, tunnel: Box<Tunnel
 pub(crate) async fn carry(
     site: &Arc<Site>,
     session: &Session,
-    client: Stream,
+    mut client: Stream,
     first: Vec<u8>,
 ) -> Over {
     let connection = &session.connection;
@@ -51,11 +51,11 @@ pub(crate) async fn carry(
     let Some((pool_site, pool)) = chosen else {
         return over(End::abort(Who::Proxy, Step::Route, "no route takes this connection"));
     };
-    let reached = connection.reach(&pool, client.socket(), Vec::new(), None, None).await;
+    let reached = connection.reach(&pool, (client.socket(), None), Vec::new(), None, None).await;
     let Reached { mut stream, lease, .. } = match reached {
         Ok(reached) => reached,
         Err(unreached) => {
-            reset_on_close(client.socket());
+            client.reset_on_close();
             return over(unreached.end);
         }
     };

@@ -2,10 +2,13 @@
 
 use crate::carry;
 use crate::exchange::{self, Next};
+use crate::h1::poll_more;
+use crate::h2;
 use crate::limit::Place;
 use crate::patience::Alarm;
 use crate::rest::{Rest, Rested};
 use crate::reuse::{Kept, Key};
+use crate::shared::Shared;
 use crate::site::{Http, Site};
 use crate::stream::Stream;
 use crate::tls::accept::{Handshake, accept};
@@ -16,8 +19,12 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
-use tokio::time::Instant;
+use std::task::{Poll, ready};
+use tokio::task::yield_now;
+use tokio::time::{Instant, timeout};
+
+/// Requests that a client has sent ahead and that are answered before others have their turn.
+const IN_A_ROW: u32 = 16;
 
 /// A connection while it is served.
 pub(crate) struct Session {
@@ -48,6 +55,13 @@ pub(crate) struct Over {
     pub(crate) told: bool,
 }
 
+/// What came of serving a connection as HTTP/1, or as bytes.
+enum Served {
+    Over(Over),
+    /// It begins as HTTP/2 does.
+    Http2,
+}
+
 /// Serves a connection to its end. The future is what a connection at rest costs: what it does not
 /// need then is boxed.
 pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {
@@ -68,8 +82,14 @@ pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Out
         let opened = Box::pin(open(&site, &mut session, &mut client, &mut first)).await;
         let over = match opened {
             Err(end) => Over { end, bytes: (0, 0), told: false },
+            Ok(()) if is_http2(&session) => {
+                return serve_http2(&site, session, client, first).await;
+            }
             // By reference: what is handed over by value is there twice.
-            Ok(()) => serve_stream(&site, &session, &mut client, &mut first).await,
+            Ok(()) => match serve_stream(&site, &session, &mut client, &mut first).await {
+                Served::Over(over) => over,
+                Served::Http2 => return serve_http2(&site, session, client, first).await,
+            },
         };
         let Session { connection, .. } = *session;
         connection.finish(over.end, over.bytes, over.told);
@@ -110,7 +130,9 @@ async fn open(
     let Some(Stream::Plain(plain)) = client.take() else { return Ok(()) };
     let first = std::mem::take(first);
     let deadline = Instant::from_std(session.connection.accepted()) + tls.handshake_timeout;
-    let shaking = pin!(accept(&tls.terminator, plain, &first, deadline));
+    let shared = session.connection.shared::<Shared>();
+    let turn = shared.gate.turn(session.connection.client().ip().into(), tls.handshakes_max);
+    let shaking = pin!(accept(&tls.terminator, plain, &first, turn, deadline));
     let shaken = until_told(&session.connection, shaking).await;
     let (stream, handshake) = match shaken {
         Ok(Ok(done)) => done,
@@ -147,6 +169,7 @@ fn outcome_of(why: Why) -> Counted {
         Why::UnknownName => Counted::UnknownName,
         Why::Certificate => Counted::Certificate,
         Why::Alert => Counted::Alert,
+        Why::Busy => Counted::Busy,
         Why::Other => Counted::Other,
     }
 }
@@ -164,39 +187,114 @@ fn end_of(failure: failure::Failure) -> End {
     }
 }
 
+/// Whether the client has chosen HTTP/2.
+fn is_http2(session: &Session) -> bool {
+    session.tls.as_ref().is_some_and(|tls| tls.handshake.alpn.as_deref() == Some(b"h2"))
+}
+
+/// Serves it from here on. Boxed: others must not carry its state around.
+fn serve_http2(
+    site: &Arc<Site>,
+    session: Box<Session>,
+    client: Option<Stream>,
+    first: Vec<u8>,
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    let site = Arc::clone(site);
+    Box::pin(async move {
+        let http = site.http.as_ref().and_then(|http| Some((http, http.plan.http2?)));
+        match (http, client) {
+            (Some((http, plan)), Some(client)) => {
+                h2::serve(http, plan, session, (client, first)).await;
+            }
+            // Never: it is offered only where it is spoken.
+            _ => session.connection.finish(End::clean(Who::Proxy), (0, 0), false),
+        }
+    })
+}
+
 async fn serve_stream(
     site: &Arc<Site>,
     session: &Session,
     client: &mut Option<Stream>,
     rest: &mut Vec<u8>,
-) -> Over {
+) -> Served {
     let Some(http) = &site.http else {
         let first = std::mem::take(rest);
-        return match client.take() {
+        return Served::Over(match client.take() {
             Some(client) => {
                 carried(session, Box::pin(carry::carry(site, session, client, first))).await
             }
             None => gone(),
-        };
+        });
     };
-    let mut number = 0;
+    let (mut number, mut in_a_row) = (0, 0);
     while let Some(stream) = client {
         number += 1;
         if let Err(end) = before(session, http, (stream, rest), number).await {
             stream.say_goodbye();
-            return Over { end, bytes: (0, 0), told: number > 1 };
+            return Served::Over(Over { end, bytes: (0, 0), told: number > 1 });
+        }
+        if number == 1 && may_be_http2(http, stream, rest) {
+            match Box::pin(is_preface(session, http, (stream, rest))).await {
+                Ok(true) => return Served::Http2,
+                Ok(false) => {}
+                Err(end) => return Served::Over(Over { end, bytes: (0, 0), told: false }),
+            }
         }
         // Boxed: a connection at rest must not carry the state of an exchange around.
         match Box::pin(exchange::run(session, stream, rest, number)).await {
-            Next::Again => {}
-            Next::Close(end) => return Over { end, bytes: (0, 0), told: true },
+            Next::Again if rest.is_empty() => in_a_row = 0,
+            Next::Again => {
+                in_a_row += 1;
+                if in_a_row == IN_A_ROW {
+                    in_a_row = 0;
+                    yield_now().await;
+                }
+            }
+            Next::Close(end) => return Served::Over(Over { end, bytes: (0, 0), told: true }),
             Next::Upgraded(tunnel) => {
                 let Some(client) = client.take() else { break };
-                return carried(session, Box::pin(carry::tunnel(session, client, tunnel))).await;
+                let carrying = Box::pin(carry::tunnel(session, client, tunnel));
+                return Served::Over(carried(session, carrying).await);
             }
         }
     }
-    gone()
+    Served::Over(gone())
+}
+
+/// Whether a client without TLS may have begun with the preface of HTTP/2.
+fn may_be_http2(http: &Http, stream: &Stream, first: &[u8]) -> bool {
+    http.plan.http2.is_some()
+        && matches!(stream, Stream::Plain(_))
+        && h2::begins(first) != Some(false)
+}
+
+/// Whether it has; as many bytes are waited for as it takes to tell.
+async fn is_preface(
+    session: &Session,
+    http: &Http,
+    (stream, inbox): (&mut Stream, &mut Vec<u8>),
+) -> Result<bool, End> {
+    let reading = poll_fn(|context| {
+        loop {
+            if let Some(is_preface) = h2::begins(inbox) {
+                return Poll::Ready(Ok(is_preface));
+            }
+            match ready!(poll_more(context, stream, inbox)) {
+                // What is there may be the beginning of a request of HTTP/1: that is answered.
+                Ok(0) => return Poll::Ready(Ok(false)),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    });
+    let reading = timeout(http.plan.head_timeout, reading);
+    match until_told(&session.connection, pin!(reading)).await {
+        Ok(Ok(Ok(is_preface))) => Ok(is_preface),
+        Ok(Ok(Err(error))) => Err(End::abort(Who::Client, Step::Head, error.to_string())),
+        Ok(Err(_)) => Ok(false),
+        Err(told) => Err(end_by(told)),
+    }
 }
 
 /// The rest before an exchange.

@@ -4,7 +4,7 @@
 use crate::patience::{Alarm, Mark, while_moving};
 use crate::scratch::with_scratch;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Connection, End, Step, Who, reset_on_close};
+use eclusa_proxy::layer7::{Connection, End, Step, Who};
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -146,8 +146,8 @@ pub(crate) async fn both(
         None => End::timeout(first.map_or(Who::Client, other), Step::Data, "no byte moved"),
     };
     if end.step() == Step::Data && !(up.over && down.over) {
-        reset_on_close(client.socket());
-        reset_on_close(endpoint.socket());
+        client.reset_on_close();
+        endpoint.reset_on_close();
     }
     (end, (up.moved, down.moved))
 }

@@ -7,7 +7,7 @@ use crate::edits::edit;
 use crate::forward::{Failed, Forward};
 use crate::forwarded;
 use crate::h1::{HeadError, poll_head, write_all};
-use crate::patience::part;
+use crate::patience::{Alarm, part};
 use crate::request::Seen;
 use crate::rest::{TOOK_NOTHING, takes_the_rest};
 use crate::site::{Http, Site};
@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
 use eclusa_policy::rules::{Context, Decision, Edit, Id, Scheme};
 use eclusa_proxy::layer7::{
-    Connection, End, Exchange, ExchangeTimes, Part, Pool, Refusal, Step, Who, now, reset_on_close,
+    Connection, End, Exchange, ExchangeTimes, Part, Pool, QueueTime, Refusal, Step, Who, now,
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
 use std::future::poll_fn;
@@ -68,6 +68,10 @@ pub(crate) struct Run<'a> {
     pub(crate) http: &'a Http,
     pub(crate) client: &'a mut Stream,
     pub(crate) record: Box<Exchange>,
+    /// What ends a wait that takes too long.
+    pub(crate) alarm: &'a Alarm,
+    /// How long it has waited for endpoints at their limit.
+    pub(crate) queued: QueueTime,
 }
 
 /// Runs the next exchange of a connection, of which the first bytes lie in `rest`; there is what comes
@@ -95,7 +99,8 @@ pub(crate) async fn run(
         let reading = pin!(read(http, (connection, client), head, began + http.plan.head_timeout));
         until_told(connection, reading).await
     };
-    let mut run = Run { session, site, http, client, record: begin(session, head, number) };
+    let (record, alarm) = (begin(session, head, number), &session.alarm);
+    let mut run = Run { session, site, http, client, record, alarm, queued: QueueTime::default() };
     run.record.times.head = now() - began;
     let done = match read {
         Ok(Ok(())) => {
@@ -124,17 +129,18 @@ async fn leave(connection: &Connection, http: &Http, client: &mut Stream, done: 
         Then::Again => return Next::Again,
         Then::Upgraded(tunnel) => return Next::Upgraded(tunnel),
         Then::Close => client.say_goodbye(),
-        Then::Reset => reset_on_close(client.socket()),
+        Then::Reset => client.reset_on_close(),
         Then::Part => {
             Box::pin(part(client, PARTING, PARTING_BYTES)).await;
-            match until_told(connection, pin!(takes_the_rest(client, http))).await {
+            let taken = until_told(connection, Box::pin(takes_the_rest(client, http))).await;
+            match taken {
                 Ok(true) => {}
                 Ok(false) => {
                     let why = http.too_slow(TOOK_NOTHING);
                     return Next::Close(End::timeout(Who::Client, Step::Data, why));
                 }
                 Err(told) => {
-                    reset_on_close(client.socket());
+                    client.reset_on_close();
                     return Next::Close(end_by(told));
                 }
             }
@@ -180,7 +186,7 @@ async fn read(
 }
 
 /// The record of an exchange, as far as the head tells.
-fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
+pub(crate) fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
     let connection = &session.connection;
     let mut spare = connection.spare_exchange();
     // The texts of an exchange that is over lend their memory.
@@ -195,7 +201,11 @@ fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
         local: connection.local(),
         server_name: session.tls.as_ref().and_then(|tls| tls.server_name.clone()),
         tls: session.tls.as_ref().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
-        version: if head.version() == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" },
+        version: match head.version() {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+            Version::Http2 => "HTTP/2.0",
+        },
         method: text(lent(|spare| &mut spare.method), head.method()),
         host: text(lent(|spare| &mut spare.host), head.authority()),
         target: text(lent(|spare| &mut spare.target), head.target()),
@@ -226,7 +236,11 @@ fn text(mut text: String, bytes: &[u8]) -> String {
 impl Run<'_> {
     /// Serves a request whose head was read.
     #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
-    async fn serve(&mut self, head: &mut Head, pool: impl Fn(usize) -> Option<Arc<Pool>>) -> Done {
+    pub(crate) async fn serve(
+        &mut self,
+        head: &mut Head,
+        pool: impl Fn(usize) -> Option<Arc<Pool>>,
+    ) -> Done {
         let limited = self.http.limiter.request(&self.session.connection);
         if let Some((answer, end)) = limited.or_else(|| self.screen(head)) {
             return self.answer(head, &answer, &[], Some(end)).await;
@@ -310,13 +324,16 @@ impl Run<'_> {
     }
 
     /// Answers without an endpoint. `end`: why, where that is somebody's fault.
-    async fn answer(
+    pub(crate) async fn answer(
         &mut self,
         head: &Head,
         answer: &Answer,
         edits: &[Edit<'_>],
         end: Option<End>,
     ) -> Done {
+        if matches!(self.client, Stream::Http2(_)) {
+            return Box::pin(self.answer_in_frames(head, answer, edits, end)).await;
+        }
         let has_body = !matches!(head.body(), Body::None | Body::Length(0));
         // What comes after CONNECT may be of another protocol.
         let keeps = head.is_kept_alive()

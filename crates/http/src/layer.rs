@@ -217,7 +217,7 @@ fn originate(pool: &plan::Pool) -> Result<Option<Origin>, String> {
             trust: tls.ca.clone().map_or(Trust::Anybody, Trust::Bundle),
             server_name: tls.server_name.as_deref().map(str::to_owned),
             client: tls.client.clone(),
-            alpn: vec!["http/1.1".to_owned()],
+            alpn: vec![if pool.http.http2.is_some() { "h2" } else { "http/1.1" }.to_owned()],
             min_version: MinVersion::Tls12,
         };
         Originator::new(&KeptFiles, &settings)

@@ -1,13 +1,14 @@
 //! The L7 data path: what the edge does with a connection that it does not merely carry.
 //!
 //! Start reading at `exchange`: the story of one request. `connection` is what stands around it,
-//! `forward` finds an endpoint that answers, `h1` moves heads and bodies, `answer` is the only place
+//! `forward` finds an endpoint that answers, `h1` and `h2` move heads and bodies, `answer` is the only place
 //! that turns errors into responses. [`tls`] stands at both ends: it is where clients' TLS ends, and
 //! where ours to the endpoints begins. `eclusa-apiserver` does not link this crate: it never decrypts.
 
 #![forbid(unsafe_code)]
 
 mod answer;
+mod bell;
 mod carry;
 mod connection;
 mod duplex;
@@ -16,6 +17,7 @@ mod exchange;
 mod forward;
 mod forwarded;
 mod h1;
+mod h2;
 mod layer;
 mod limit;
 mod origin;

@@ -1,11 +1,13 @@
-//! What each client network may do at a listener: connections at once, requests a second. What is over
-//! is counted and told, at most once a second; it is refused only where the operator has said so.
+//! What each client network may do at a listener: connections at once, requests a second, floods. What is
+//! over is counted and told, at most once a second; it is refused only where the operator has said so.
 
 use crate::answer::Answer;
 use eclusa_config::plan;
-use eclusa_policy::limits::{Buckets, ClientNetwork, Taken};
+use eclusa_policy::limits::{Buckets, ClientNetwork, Outcasts, Taken};
 use eclusa_policy::network::NetworkSet;
+use eclusa_policy::time::Time;
 use eclusa_proxy::layer7::{Connection, End, Limited, Step, Who};
+use eclusa_wire::http2::Flood;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,7 @@ pub(crate) struct Limiter {
     except: NetworkSet,
     connections: Arc<Mutex<Standing>>,
     requests: Option<Arc<Mutex<Buckets>>>,
+    floods: Option<Arc<Mutex<Outcasts>>>,
     over: Mutex<Over>,
 }
 
@@ -34,7 +37,11 @@ type Standing = HashMap<ClientNetwork, u32>;
 struct Over {
     connections: u64,
     requests: u64,
+    outcasts: u64,
     last: Option<IpAddr>,
+    /// Connections that were cut, and the last one's client and reason.
+    floods: u64,
+    flood: Option<(IpAddr, Flood)>,
     told: Option<Instant>,
 }
 
@@ -73,11 +80,17 @@ impl Limiter {
             || plan.rate.map(|rate| Arc::new(Mutex::new(buckets(rate)))),
             |same| same.requests.clone(),
         );
+        let same = previous.filter(|it| it.plan.floods == plan.floods);
+        let floods = same.map_or_else(
+            || plan.floods.map(|most| Arc::new(Mutex::new(Outcasts::new(most)))),
+            |same| same.floods.clone(),
+        );
         Self {
             listener: Arc::clone(listener),
             except: plan.except.iter().copied().collect(),
             connections: previous.map(|it| Arc::clone(&it.connections)).unwrap_or_default(),
             requests,
+            floods,
             over: Mutex::default(),
             plan: plan.clone(),
         }
@@ -89,6 +102,14 @@ impl Limiter {
     /// Its network has too many, and it ends.
     pub(crate) fn enter(&self, connection: &Connection) -> Result<Option<Place>, End> {
         let client = connection.client().ip();
+        if self.is_outcast(client, connection.time()) {
+            self.tell(client, |over| &mut over.outcasts);
+            connection.limited(Limited::Floods, self.plan.enforce);
+            if self.plan.enforce {
+                let why = "more floods than `limit.floods` from its network";
+                return Err(End::abort(Who::Proxy, Step::Access, why));
+            }
+        }
         let (place, is_over) = self.place(client);
         if !is_over {
             return Ok(place);
@@ -141,6 +162,29 @@ impl Limiter {
         Some((Answer::too_many(wait), End::abort(Who::Proxy, Step::Route, why)))
     }
 
+    /// Whether too many connections of the client's network were cut not long ago.
+    fn is_outcast(&self, client: IpAddr, now: Time) -> bool {
+        let Some(floods) = &self.floods else { return false };
+        let floods = locked(floods);
+        !floods.is_empty() && floods.is_out(client.into(), now) && !self.except.contains(client)
+    }
+
+    /// The connection was cut for a flood: counts it, for its network too, and says how it ended.
+    pub(crate) fn flooded(&self, connection: &Connection, flood: Flood) -> End {
+        connection.flooded(flood);
+        self.cut(connection.client().ip(), flood, connection.time());
+        End::abort(Who::Client, Step::Data, flood.text())
+    }
+
+    fn cut(&self, client: IpAddr, flood: Flood, now: Time) {
+        if let Some(floods) = &self.floods {
+            locked(floods).cut(client.into(), now);
+        }
+        let mut over = locked(&self.over);
+        over.floods += 1;
+        over.flood = Some((client, flood));
+    }
+
     fn tell(&self, client: IpAddr, what: impl FnOnce(&mut Over) -> &mut u64) {
         let mut over = locked(&self.over);
         over.last = Some(client);
@@ -152,40 +196,51 @@ impl Limiter {
         let mut over = locked(&self.over);
         let is_early =
             over.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_EVERY);
-        let Some(last) = over.last.filter(|_| !is_early) else { return };
-        let Over { connections, requests, .. } =
-            std::mem::replace(&mut *over, Over { told: Some(now), ..Over::default() });
-        drop(over);
+        if is_early || over.last.is_none() && over.flood.is_none() {
+            return;
+        }
+        let over = std::mem::replace(&mut *over, Over { told: Some(now), ..Over::default() });
+        let listener = &self.listener;
+        if let Some((client, flood)) = over.flood {
+            let (count, word) = (things(over.floods, "connection"), flood.word());
+            let words = format!("{count} cut for a flood; the last of {client}: {word} ({flood})");
+            tell("flood", format!("listener {listener}: {words}"));
+        }
+        let Some(last) = over.last else { return };
         let counted = |count: u64, what: &str, key: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            (count > 0).then(|| format!("{count} {what}{plural} over `limit.{key}`"))
+            (count > 0).then(|| format!("{} over `limit.{key}`", things(count, what)))
         };
         let what = [
-            counted(connections, "connection", "connections"),
-            counted(requests, "request", "requests_per_second"),
+            counted(over.connections, "connection", "connections"),
+            counted(over.requests, "request", "requests_per_second"),
+            counted(over.outcasts, "connection", "floods"),
         ];
         let what: Vec<_> = what.into_iter().flatten().collect();
         let then = match self.plan.enforce {
             true => "refused",
             false => "only told: `enforce = true` refuses",
         };
-        let listener = &self.listener;
         let what = what.join(", ");
         tell("limit", format!("listener {listener}: {what} ({then}); the last of {last}"));
     }
 }
 
+/// So many of them, in words.
+fn things(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eclusa_policy::limits::Rate;
-    use eclusa_policy::time::Time;
+    use eclusa_policy::limits::{OUTCAST_WINDOW, Rate};
     use std::cell::RefCell;
 
     fn plan(enforce: bool) -> plan::Limit {
         let rate = Some(Rate { per_second: 1, burst: 3 });
         let except = vec!["10.0.0.0/8".parse().unwrap()];
-        plan::Limit { enforce, connections: Some(2), rate, clients: 1_024, except }
+        plan::Limit { enforce, connections: Some(2), rate, floods: Some(2), clients: 1_024, except }
     }
 
     #[test]
@@ -246,5 +301,37 @@ mod tests {
              refuses); the last of 192.0.2.1",
         ];
         assert_eq!(told.into_inner(), wanted.map(|words| ("limit", words.to_owned())));
+    }
+
+    #[test]
+    fn who_floods_is_an_outcast_over_a_reload_and_it_is_told() {
+        let limiter = Limiter::new(&"web".into(), &plan(true), None);
+        let (client, now) = (IpAddr::from([192, 0, 2, 1]), Time::from_millis(1));
+        limiter.cut(client, Flood::Ping, now);
+        assert!(!limiter.is_outcast(client, now));
+        limiter.cut(client, Flood::RapidReset, now);
+        assert!(limiter.is_outcast(client, now));
+        assert!(!limiter.is_outcast([192, 0, 2, 2].into(), now), "each network for itself");
+        let next = Limiter::new(&"web".into(), &plan(false), Some(&limiter));
+        assert!(next.is_outcast(client, now));
+        assert!(!next.is_outcast(client, now + OUTCAST_WINDOW));
+        let inside = IpAddr::from([10, 0, 0, 1]);
+        (0..3).for_each(|_| next.cut(inside, Flood::Ping, now));
+        assert!(!next.is_outcast(inside, now), "excepted");
+        limiter.tell(client, |over| &mut over.outcasts);
+        let told = RefCell::new(Vec::new());
+        limiter.look_after(&|kind, words| told.borrow_mut().push((kind, words)), Instant::now());
+        let wanted = [
+            (
+                "flood",
+                "listener web: 2 connections cut for a flood; the last of 192.0.2.1: rapid_reset \
+                 (streams reset by the client before they were answered)",
+            ),
+            (
+                "limit",
+                "listener web: 1 connection over `limit.floods` (refused); the last of 192.0.2.1",
+            ),
+        ];
+        assert_eq!(told.into_inner(), wanted.map(|(kind, words)| (kind, words.to_owned())));
     }
 }

@@ -3,7 +3,7 @@
 use crate::scratch::with_scratch;
 use crate::stream::Stream;
 
-use eclusa_proxy::layer7::{now, untaken};
+use eclusa_proxy::layer7::now;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
@@ -167,7 +167,7 @@ impl Taken {
         // The first look can wait: nobody is out of time so soon.
         if now - *self.looked.get_or_insert(now) >= LOOK_EVERY {
             self.looked = Some(now);
-            self.bytes = self.bytes.max(sent.saturating_sub(untaken(stream.socket()) as u64));
+            self.bytes = self.bytes.max(sent.saturating_sub(stream.untaken() as u64));
         }
         self.bytes
     }
@@ -181,7 +181,7 @@ pub(crate) async fn is_taken(
     patience: Duration,
     rate: Option<NonZeroU64>,
 ) -> bool {
-    let written = untaken(stream.socket());
+    let written = stream.untaken();
     if written == 0 {
         return true;
     }
@@ -194,7 +194,7 @@ pub(crate) async fn is_taken(
             return false;
         }
         sleep(LOOK_EVERY).await;
-        left = left.min(untaken(stream.socket()));
+        left = left.min(stream.untaken());
     }
     true
 }

@@ -1,19 +1,24 @@
 //! Passes a response on, or changes over to another protocol.
 
+use crate::answer::Answer;
 use crate::carry::Tunnel;
 use crate::edits::apply;
 use crate::exchange::{Done, Run, Then};
 use crate::forward::{Answered, Upload, Upstream};
 use crate::h1::{Fault, Pump, Side, Way, write_all};
+use crate::h2;
 use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
 use crate::rest::TOOK_NOTHING;
 use crate::shared::Conduct;
 use crate::spare;
-use crate::stream::Presence;
+use crate::stream::{Presence, Stream};
 use eclusa_policy::rules::Edit;
-use eclusa_proxy::layer7::{End, Pool, Step, Who};
+use eclusa_proxy::layer7::{End, Pool, Step, Who, others_first};
 use eclusa_wire::http1::{Body, Framing, Head, Persist, Version, write_response};
+use std::future::poll_fn;
+use std::io;
+use std::num::NonZeroU64;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -30,6 +35,10 @@ impl Run<'_> {
         let Answered { mut response, mut upstream, mut upload } = answered;
         self.record.status = response.status();
         let connects = head.method() == b"CONNECT" && matches!(response.status(), 200..300);
+        if let Some(why) = self.misunderstands(head, &response) {
+            let end = End::abort(Who::Endpoint, Step::Answer, why);
+            return self.answer(head, &Answer::page(502), edits, Some(end)).await;
+        }
         if response.status() == 101 || connects {
             return Box::pin(self.change_over(head, &response, upstream)).await;
         }
@@ -38,7 +47,14 @@ impl Run<'_> {
         }
         self.keep_at(head, &mut response, &upstream);
         let uploaded = matches!(upload, Upload::Whole);
-        let (mut down, keeps) = self.begin_down(head, &response, upstream.index, uploaded);
+        let begun = self.begin_down(head, &response, &upstream, uploaded);
+        let (mut down, keeps) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                let end = End::abort(Who::Client, Step::Data, error.to_string());
+                return Done { end, then: Then::Close };
+            }
+        };
         let moved =
             self.move_down(head, &mut response, &mut upstream, &mut down, &mut upload).await;
         self.record.bytes.1 = down.sent();
@@ -75,7 +91,30 @@ impl Run<'_> {
         };
         // Cut midway: the client must be able to tell, and the endpoint is to blame.
         self.conduct(pool, upstream.index).cut(upstream.lease.endpoint());
-        Done { end: fault, then: Then::Reset }
+        let then = if self.is_told(head, &fault) { Then::Close } else { Then::Reset };
+        Done { end: fault, then }
+    }
+
+    /// Whether a client of gRPC could be told in trailers that its answer is broken off.
+    fn is_told(&mut self, head: &Head, fault: &End) -> bool {
+        let status = if fault.is_timeout() { 504 } else { 502 };
+        match self.client {
+            Stream::Http2(stream) if h2::is_grpc(head) => stream.break_off(status).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Why the answer to an extended CONNECT is none: the client would take a 2xx for a WebSocket.
+    fn misunderstands(&self, head: &Head, response: &Head) -> Option<&'static str> {
+        if !matches!(self.client, Stream::Http2(_)) || !head.is_upgrade() {
+            return None;
+        }
+        match response.status() {
+            101 if h2::is_accepted(head, response) => None,
+            101 => Some("`Sec-WebSocket-Accept` does not answer our key"),
+            200..300 => Some("did not change over to the protocol that was asked for"),
+            _ => None,
+        }
     }
 
     /// How the endpoints of the pool at `index` behave.
@@ -97,6 +136,22 @@ impl Run<'_> {
 
     /// The response on its way down, and whether the client's connection is kept after it.
     fn begin_down(
+        &mut self,
+        head: &Head,
+        response: &Head,
+        upstream: &Upstream,
+        uploaded: bool,
+    ) -> io::Result<(Pump, bool)> {
+        let (down, keeps) = match self.client {
+            Stream::Http2(_) => (self.begin_frames(response, upstream.index)?, false),
+            _ => self.begin_bytes(head, response, upstream.index, uploaded),
+        };
+        let is_framed = matches!(upstream.stream, Stream::Http2(_));
+        Ok((if is_framed { down.framed(self.http.limits) } else { down }, keeps))
+    }
+
+    /// The same on a connection of HTTP/1.
+    fn begin_bytes(
         &self,
         head: &Head,
         response: &Head,
@@ -123,8 +178,21 @@ impl Run<'_> {
         write_response(response, &framing, &mut first);
         let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
         let down = Pump::new(response.body(), way, first, (self.http.limits, lenient), None);
-        let down = down.joined().spliced(|| self.session.connection.splice());
+        let down = down.spliced(|| self.session.connection.splice());
         (if keeps || !is_last_word(head) { down } else { down.last() }, keeps)
+    }
+
+    /// The same on a stream of HTTP/2: its head is sent.
+    fn begin_frames(&mut self, response: &Head, index: usize) -> io::Result<Pump> {
+        let body = response.body();
+        let Stream::Http2(stream) = self.client else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let ends = matches!(body, Body::None | Body::Length(0));
+        stream.send_head(h2::of_response(response, body), ends)?;
+        let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
+        let limits = (self.http.limits, lenient);
+        Ok(Pump::new(body, Way::Frames, spare::buffer(), limits, None))
     }
 
     /// Moves the response down; what is left of the request goes up meanwhile.
@@ -140,7 +208,13 @@ impl Run<'_> {
         let patience = self.patience_with(response);
         let (client, endpoint) = (&mut *self.client, &mut upstream.stream);
         let (mut seen, mut taken, floor) = (0, Taken::default(), self.http.floor);
-        while_moving(&self.session.alarm, |context| {
+        poll_fn(|context| {
+            down.join(context, (endpoint, response), client);
+            Poll::Ready(())
+        })
+        .await;
+        others_first().await;
+        while_moving(self.alarm, |context| {
             let mut mark = Mark { moved: 0, patience };
             if let Upload::Running(up) = upload {
                 let pumped = up.poll(context, (client, head), endpoint);
@@ -183,19 +257,41 @@ impl Run<'_> {
         .await
     }
 
-    /// How long the body of this response may rest: a stream of events as long as a connection that was
-    /// upgraded.
+    /// How long the body of this response may rest: a stream of events, or of gRPC's messages, as long as a
+    /// connection that was upgraded.
     fn patience_with(&self, response: &Head) -> Duration {
         let media = response.first(b"content-type").unwrap_or_default();
         let media = media.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        if !media.eq_ignore_ascii_case(b"text/event-stream") {
+        if !media.eq_ignore_ascii_case(b"text/event-stream") && !h2::is_grpc_media(media) {
             return self.http.plan.body_timeout;
         }
+        self.idle_timeout()
+    }
+
+    /// How long the body of this request may rest, and the least that must come of it a second.
+    pub(crate) fn upload_patience(&self, head: &Head) -> (Duration, Option<NonZeroU64>) {
+        if matches!(self.client, Stream::Http2(_)) && h2::is_grpc(head) {
+            return (self.idle_timeout(), None);
+        }
+        (self.http.plan.body_timeout, self.http.floor)
+    }
+
+    /// How long a connection may rest that was upgraded, and a stream of messages.
+    pub(crate) fn idle_timeout(&self) -> Duration {
         self.session.connection.idle_timeout().unwrap_or(Duration::from_secs(u32::MAX.into()))
     }
 
     /// Both sides speak another protocol from here on.
     async fn change_over(&mut self, head: &Head, response: &Head, upstream: Upstream) -> Done {
+        if let Stream::Http2(stream) = self.client {
+            // The extended CONNECT is answered so (RFC 8441, section 5); a CONNECT as well.
+            self.record.status = 200;
+            if let Err(error) = stream.open_tunnel(response) {
+                let end = End::abort(Who::Client, Step::Data, error.to_string());
+                return Done { end, then: Then::Close };
+            }
+            return into_tunnel(head, response, upstream);
+        }
         let protocol = response.first(b"upgrade").map(<[u8]>::to_vec);
         let mut bytes = Vec::new();
         let upgrade = protocol.as_deref().filter(|_| response.status() == 101);
@@ -206,10 +302,14 @@ impl Run<'_> {
             return Done { end, then: Then::Close };
         }
         self.record.bytes.1 = bytes.len() as u64;
-        let (up, down) = (head.rest().to_vec(), response.rest().to_vec());
-        let tunnel = Box::new(Tunnel { upstream, up, down });
-        Done { end: End::clean(Who::Endpoint), then: Then::Upgraded(tunnel) }
+        into_tunnel(head, response, upstream)
     }
+}
+
+fn into_tunnel(head: &Head, response: &Head, upstream: Upstream) -> Done {
+    let (up, down) = (head.rest().to_vec(), response.rest().to_vec());
+    let tunnel = Box::new(Tunnel { upstream, up, down });
+    Done { end: End::clean(Who::Endpoint), then: Then::Upgraded(tunnel) }
 }
 
 /// Whether the client sends nothing more: it has asked for the end of the connection, with a request

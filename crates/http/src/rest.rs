@@ -4,7 +4,7 @@ use crate::h1::{FirstByte, poll_first_byte};
 use crate::patience::is_taken;
 use crate::site::Http;
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{Connection, End, Step, Who, now, reset_on_close, untaken};
+use eclusa_proxy::layer7::{Connection, End, Step, Who, now};
 use std::io::ErrorKind;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ impl Rest {
     pub(crate) async fn late(
         &self,
         connection: &Connection,
-        (client, http): (&Stream, &Http),
+        (client, http): (&mut Stream, &Http),
         number: u64,
     ) -> End {
         if !takes_the_rest(client, http).await {
@@ -98,13 +98,13 @@ impl Rest {
 }
 
 /// Whether the client takes what was written and it has not read yet; one that does not is reset.
-pub(crate) async fn takes_the_rest(client: &Stream, http: &Http) -> bool {
-    if untaken(client.socket()) == 0 {
+pub(crate) async fn takes_the_rest(client: &mut Stream, http: &Http) -> bool {
+    if client.untaken() == 0 {
         return true;
     }
     let is_taken = is_taken(client, http.plan.body_timeout, http.floor).await;
     if !is_taken {
-        reset_on_close(client.socket());
+        client.reset_on_close();
     }
     is_taken
 }

@@ -1,6 +1,8 @@
 //! What the connections of a worker share.
 
+use crate::h2::Links;
 use crate::reuse::Idle;
+use crate::tls::gate::Gate;
 use eclusa_policy::retry::Retry;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
@@ -19,7 +21,10 @@ const UNUSED: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     pub(crate) idle: Rc<Idle>,
+    pub(crate) links: Rc<Links>,
     pub(crate) retries: Retries,
+    /// Where handshakes wait for their turns.
+    pub(crate) gate: Gate,
 }
 
 /// The second tries of a worker's pools.

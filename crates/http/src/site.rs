@@ -47,6 +47,8 @@ pub(crate) struct Tls {
     /// Hosts that the connection's certificate does not have are answered with 421.
     pub(crate) strict: bool,
     pub(crate) handshake_timeout: Duration,
+    /// Handshakes of one worker that may wait for their turn.
+    pub(crate) handshakes_max: usize,
     watched: Mutex<Watched>,
     /// Keys that several hosts share, in a file.
     tickets: Option<Arc<Tickets>>,
@@ -102,8 +104,9 @@ impl Tls {
         tickets: Option<Arc<Tickets>>,
     ) -> Self {
         let (strict, handshake_timeout) = (plan.strict, plan.handshake_timeout);
+        let handshakes_max = plan.handshakes_max;
         let watched = Mutex::new(Watched { watcher, due: Instant::now() });
-        Self { terminator, strict, handshake_timeout, watched, tickets }
+        Self { terminator, strict, handshake_timeout, handshakes_max, watched, tickets }
     }
 
     /// Looks whether certificates were renewed, and keys of tickets.

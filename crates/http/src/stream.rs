@@ -1,11 +1,13 @@
-//! One side of an exchange: a TCP connection, with TLS or without.
+//! One side of an exchange: a TCP connection, with TLS or without, or a stream of HTTP/2.
 
+use crate::h2::Http2;
 use crate::tls::{accept, originate};
-use eclusa_proxy::layer7::room;
+use eclusa_proxy::layer7::{reset_on_close, room, untaken};
+use eclusa_wire::http1::{Limits, Reason, Trailers};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -23,6 +25,8 @@ pub(crate) enum Stream {
     Client(Box<accept::TlsStream<TcpStream>>),
     /// TLS with an endpoint.
     Endpoint(Box<originate::TlsStream<TcpStream>>),
+    /// A stream of an HTTP/2 connection.
+    Http2(Box<Http2>),
 }
 
 /// Whether a peer is still there.
@@ -40,7 +44,11 @@ impl Stream {
     /// Whether the peer is there; nothing is read. `context` is woken when it goes, unless it has said
     /// something that waits to be read.
     pub(crate) fn presence(&self, context: &mut Context<'_>) -> Presence {
-        let socket = self.socket();
+        let socket = match self {
+            Self::Http2(stream) => return stream.presence(context),
+            Self::Plain(_) | Self::Client(_) | Self::Endpoint(_) => self.socket(),
+        };
+        let Some(socket) = socket else { return Presence::Here };
         if socket.poll_read_ready(context).is_pending() {
             return Presence::Here;
         }
@@ -60,37 +68,88 @@ impl Stream {
 
     /// Whether nothing waits to be read: a connection that is closed before it is resets its peer.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.socket().poll_read_ready(&mut Context::from_waker(Waker::noop())).is_pending()
+        let mut nobody = Context::from_waker(Waker::noop());
+        self.socket().is_none_or(|socket| socket.poll_read_ready(&mut nobody).is_pending())
     }
 
     /// Says that nothing more comes, as far as that can be said at once; the connection is about to be
     /// closed, which says it where there is no TLS.
     pub(crate) fn say_goodbye(&mut self) {
-        if matches!(self, Self::Plain(_)) {
+        if matches!(self, Self::Plain(_) | Self::Http2(_)) {
             return;
         }
         // Whether it is heard or not: the connection ends.
         let _ = self.poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// The TCP connection.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// The TCP connection; `None` for a stream among others of one.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Client(stream) => stream.get_ref().0,
-            Self::Endpoint(stream) => stream.get_ref().0,
+            Self::Plain(stream) => Some(stream),
+            Self::Client(stream) => Some(stream.get_ref().0),
+            Self::Endpoint(stream) => Some(stream.get_ref().0),
+            Self::Http2(_) => None,
+        }
+    }
+
+    /// Bytes that were written and that the peer has not acknowledged. A stream of HTTP/2 takes only what
+    /// its peer's windows have room for: there it is none.
+    pub(crate) fn untaken(&self) -> usize {
+        self.socket().map_or(0, untaken)
+    }
+
+    /// Makes the end a reset, so that the peer does not take it for one in good order.
+    pub(crate) fn reset_on_close(&mut self) {
+        match self {
+            Self::Http2(stream) => stream.reset(h2::Reason::INTERNAL_ERROR),
+            _ => {
+                self.socket().map(reset_on_close);
+            }
+        }
+    }
+
+    /// Whether a stream of HTTP/2 has said that nothing more comes, and nothing of it is left.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self, Self::Http2(stream) if stream.is_ended())
+    }
+
+    /// Ends our half of a stream of HTTP/2 with these trailers; others are only flushed.
+    pub(crate) fn poll_finish(
+        &mut self,
+        context: &mut Context<'_>,
+        trailers: &Trailers,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Http2(stream) => Poll::Ready(stream.finish(trailers)),
+            _ => self.poll_flush(context),
+        }
+    }
+
+    /// The trailers of a stream of HTTP/2, once all of its data is read; others have none here.
+    pub(crate) fn poll_trailers(
+        &mut self,
+        context: &mut Context<'_>,
+        limits: &Limits,
+    ) -> Poll<io::Result<Result<Trailers, Reason>>> {
+        match self {
+            Self::Http2(stream) => stream.poll_trailers(context, limits),
+            _ => Poll::Ready(Ok(Ok(Trailers::default()))),
         }
     }
 
     /// How much of `wanted` is to be read for this connection to take. What it does not take is kept, and
     /// thousands of slow readers must not cost a whole read each.
     pub(crate) fn takes_of(&self, wanted: usize) -> usize {
+        if let Self::Http2(stream) = self {
+            return stream.takes().min(wanted);
+        }
         if wanted <= PIECE {
             return wanted;
         }
         // Half of the room: for a small window the kernel queues small pieces, and each needs nearly as
         // much again for itself.
-        (room(self.socket()) / 2).clamp(LEAST, wanted)
+        let Some(socket) = self.socket() else { return wanted };
+        (room(socket) / 2).clamp(LEAST, wanted)
     }
 
     /// Reads once into `buffer`; 0 at the end.
@@ -104,6 +163,7 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, &mut buffer),
             Self::Client(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
+            Self::Http2(stream) => return stream.poll_read(context, buffer.initialize_unfilled()),
         };
         read.map_ok(|()| buffer.filled().len())
     }
@@ -118,6 +178,7 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Self::Client(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
+            Self::Http2(stream) => stream.poll_write(context, bytes),
         }
     }
 
@@ -136,6 +197,7 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &both),
             Self::Client(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
+            Self::Http2(stream) => stream.poll_write(context, first),
         }
     }
 
@@ -145,6 +207,7 @@ impl Stream {
             Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Client(stream) => Pin::new(&mut **stream).poll_flush(context),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_flush(context),
+            Self::Http2(stream) => Poll::Ready(stream.flush()),
         }
     }
 
@@ -154,6 +217,7 @@ impl Stream {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Self::Client(stream) => Pin::new(&mut **stream).poll_shutdown(context),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_shutdown(context),
+            Self::Http2(stream) => Poll::Ready(stream.finish(&Trailers::default())),
         }
     }
 }
@@ -168,6 +232,11 @@ impl AsyncRead for Stream {
             Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Self::Client(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_read(context, buffer),
+            Self::Http2(stream) => {
+                let read = ready!(stream.poll_read(context, buffer.initialize_unfilled()))?;
+                buffer.advance(read);
+                Poll::Ready(Ok(()))
+            }
         }
     }
 }

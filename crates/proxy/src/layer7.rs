@@ -8,9 +8,9 @@ mod splice;
 pub use crate::any_certificate::AnyCertificate;
 pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeId, ExchangeTimes, Part, Refusal, Step, Who};
-pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId};
+pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId, QueueTime};
 pub use crate::relay::{Filled, poll_write_more, read_in_doubt};
-pub use crate::turn::{now, others_first, poll_others_first};
+pub use crate::turn::{now, others_first};
 pub use count::IdleGauge;
 pub use splice::Splice;
 
@@ -18,13 +18,14 @@ use crate::engine::{Guards, Worker};
 use crate::found::{self, Kind};
 use crate::listener::{Address, Listener};
 use crate::observe::{Line, Record};
-use crate::pool::{Call, Dialled, Patience, QueueTime, Wanted, dial};
+use crate::pool::{Call, Dialled, Patience, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
 use eclusa_policy::replay;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Evidence;
+use eclusa_sys::socket::{Keepalive, set_keepalive};
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The services of a plan, by the names of their listeners.
 pub type Services = HashMap<Arc<str>, Arc<dyn Service>>;
@@ -215,6 +217,10 @@ pub struct Wish {
     pub at: Option<SocketAddr>,
 }
 
+/// One stream of a connection that has several; dropped = counted as gone.
+#[derive(Debug)]
+pub struct StreamPermit(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
+
 /// What a connection is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -324,6 +330,26 @@ impl Connection {
         self.address.listener().limits().idle
     }
 
+    /// The right to serve one more stream beside another on this connection: it may need descriptors as a
+    /// session does. `None`: `sessions_max` has no room for it.
+    #[must_use]
+    pub fn permit_stream(&self) -> Option<StreamPermit> {
+        self.worker.permit_stream().map(StreamPermit)
+    }
+
+    /// Has the kernel look whether an endpoint is still there, on a connection to it that lasts.
+    pub fn keep_alive(&self, stream: &TcpStream) {
+        let limits = self.address.listener();
+        let dead_peer = &limits.limits().dead_peer;
+        let keepalive = Keepalive {
+            idle: dead_peer.keepalive_idle,
+            interval: dead_peer.keepalive_interval,
+            count: dead_peer.keepalive_count,
+        };
+        // Fails only on a connection that is gone, which whoever uses it hears of.
+        let _ = set_keepalive(stream.as_fd(), keepalive);
+    }
+
     /// How long the other direction may rest once one is ended.
     #[must_use]
     pub fn half_closed_timeout(&self) -> Duration {
@@ -375,19 +401,22 @@ impl Connection {
     }
 
     /// Connects to an endpoint of `pool`, within its budget; `first` is tried before all others, `key`
-    /// is that of a [`Wish`].
+    /// is that of a [`Wish`]. `client`: who may leave meanwhile, where that is for this call to see;
+    /// `queued`: how long an exchange has waited for endpoints at their limit, where the connection has
+    /// several.
     ///
     /// # Errors
     /// [`Unreached`]
     pub async fn reach(
         &self,
         pool: &Pool,
-        client: &TcpStream,
+        (client, queued): (Option<&TcpStream>, Option<&QueueTime>),
         excluded: Vec<SocketAddr>,
         first: Option<Lease>,
         key: Option<u64>,
     ) -> Result<Reached, Unreached> {
-        let patience = Patience { client, may_half_close: true, time: &self.queued };
+        let time = queued.unwrap_or(&self.queued);
+        let patience = Patience { client, may_half_close: true, time };
         let patience = Some(patience);
         let call = Call { source: self.source(), key, excluded, first, patience };
         match dial(&self.worker, pool, call).await {
@@ -398,12 +427,6 @@ impl Connection {
                 tries: failure.tries,
             }),
         }
-    }
-
-    /// How long it has waited for endpoints at their limit.
-    #[must_use]
-    pub fn queued(&self) -> Duration {
-        self.queued.spent()
     }
 
     /// The PROXY header that endpoints of `pool` get first; empty where they get none.

@@ -394,7 +394,7 @@ impl<'a> Session<'a> {
             key: None,
             excluded: Vec::new(),
             first: None,
-            patience: Some(Patience { client, may_half_close, time: &self.queued }),
+            patience: Some(Patience { client: Some(client), may_half_close, time: &self.queued }),
         };
         let dialled = dial(self.worker, pool, call).await;
         self.record.dial = began.elapsed().saturating_sub(self.queued.spent());
@@ -435,7 +435,7 @@ impl<'a> Session<'a> {
             header: &header,
             tries_left: pool.plan().dial.tries - self.record.tries,
             // A whole ClientHello: its FIN is no half-close.
-            patience: Patience { client, may_half_close: false, time: &self.queued },
+            patience: Patience { client: Some(client), may_half_close: false, time: &self.queued },
         };
         let runner = Runner { stream: endpoint, lease, unsent, sent_at: Instant::now().into() };
         let won = first_byte(&flight, runner).await?;

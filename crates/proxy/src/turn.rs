@@ -52,16 +52,14 @@ impl Drop for Turn {
 /// them is still awake for the rest, and waking is the larger part of what a small write costs.
 pub async fn others_first() {
     let mut waited = false;
-    poll_fn(|context| poll_others_first(context, &mut waited)).await;
-}
-
-/// The same, for whoever keeps in `waited` whether it has.
-pub fn poll_others_first(context: &mut Context<'_>, waited: &mut bool) -> Poll<()> {
-    if std::mem::replace(waited, true) {
-        return Poll::Ready(());
-    }
-    context.waker().wake_by_ref();
-    Poll::Pending
+    poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]

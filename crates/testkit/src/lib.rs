@@ -13,6 +13,8 @@ pub mod background;
 pub mod ca;
 pub mod client;
 pub mod endpoint;
+pub mod flood;
+pub mod http2;
 pub mod netns;
 pub mod process;
 pub mod proxy_header;

@@ -32,6 +32,12 @@ impl TlsClient {
         Ok(Self(StreamOwned::new(session, stream)))
     }
 
+    /// The protocol that the server has chosen of those that were offered (ALPN); `None`: it has chosen none.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Vec<u8>> {
+        self.0.conn.alpn_protocol().map(<[u8]>::to_vec)
+    }
+
     /// The certificate that the server has shown (DER).
     #[must_use]
     pub fn leaf(&self) -> Vec<u8> {

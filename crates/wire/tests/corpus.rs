@@ -10,6 +10,8 @@ use std::path::Path;
 mod client_hello;
 #[path = "../../../fuzz/oracles/http1.rs"]
 mod http1;
+#[path = "../../../fuzz/oracles/http2.rs"]
+mod http2;
 #[path = "../../../fuzz/oracles/proxy.rs"]
 mod proxy;
 
@@ -36,6 +38,16 @@ fn response_corpus() {
 #[test]
 fn chunks_corpus() {
     replay("chunks", http1::check_chunks);
+}
+
+#[test]
+fn frames_corpus() {
+    replay("frames", http2::check_frames);
+}
+
+#[test]
+fn grpc_corpus() {
+    replay("grpc", http2::check_grpc);
 }
 
 fn replay(target: &str, check: impl Fn(&[u8])) {

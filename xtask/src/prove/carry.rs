@@ -34,6 +34,8 @@ pub const CARRY: Topic = Topic {
             work: Work::Tests {
                 package: "e2e",
                 targets: &["behaviour", "failure", "security"],
+                only: &[],
+                skip: &[],
                 seconds: 2 * 3600,
             },
         },

@@ -14,7 +14,13 @@ pub const EDGE: Topic = Topic {
         Step {
             name: "tests",
             title: "The real program before real nginx in the cluster of namespaces",
-            work: Work::Tests { package: "e2e", targets: &["edge"], seconds: 2 * 3600 },
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["edge"],
+                only: &[],
+                skip: super::h2::TESTS,
+                seconds: 2 * 3600,
+            },
         },
         Step {
             name: "http-small",

@@ -13,12 +13,24 @@ pub const LIFE: Topic = Topic {
         Step {
             name: "tests",
             title: "The real programs as their units start them",
-            work: Work::Tests { package: "e2e", targets: &["life"], seconds: 3600 },
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["life"],
+                only: &[],
+                skip: &[],
+                seconds: 3600,
+            },
         },
         Step {
             name: "confined",
             title: "Confined, with files that only root may read",
-            work: Work::Tests { package: "e2e", targets: &["security"], seconds: 600 },
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["security"],
+                only: &[],
+                skip: &[],
+                seconds: 600,
+            },
         },
         Step {
             name: "ping-pong",

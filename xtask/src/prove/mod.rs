@@ -10,6 +10,7 @@ mod checks;
 mod edge;
 mod facts;
 mod grid;
+mod h2;
 mod life;
 mod measured;
 mod page;
@@ -27,7 +28,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`, `edge`, `life`, `verdicts`.
+    /// What to prove: `carry`, `edge`, `h2`, `life`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -62,7 +63,7 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 4] = [&carry::CARRY, &edge::EDGE, &life::LIFE, &verdicts::VERDICTS];
+const TOPICS: [&Topic; 5] = [&carry::CARRY, &edge::EDGE, &h2::H2, &life::LIFE, &verdicts::VERDICTS];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]

@@ -28,8 +28,15 @@ pub enum Work {
     /// `.ci/run` on a clone of the commit with nothing built: items with their seconds.
     FreshClone { all: (&'static str, u64), tests: (&'static str, u64) },
     /// Test targets of a package in full size (`ECLUSA_PROOF=1`), one at a time. They append their items as
-    /// lines of JSON to the file that `ECLUSA_PROOF_OUT` names.
-    Tests { package: &'static str, targets: &'static [&'static str], seconds: u64 },
+    /// lines of JSON to the file that `ECLUSA_PROOF_OUT` names. Where `only` names some, those whose names
+    /// contain one of these; in any case none that `skip` names.
+    Tests {
+        package: &'static str,
+        targets: &'static [&'static str],
+        only: &'static [&'static str],
+        skip: &'static [&'static str],
+        seconds: u64,
+    },
     /// Tests of a package that writes no items: each run is one. `targets` are cargo's options that
     /// choose among its targets.
     Checks { package: &'static str, targets: &'static [&'static str], checks: &'static [Check] },
@@ -55,9 +62,15 @@ impl Work {
                 Yield { items: vec![item], ..ended(&command, &ran) }
             }
             Self::FreshClone { all, tests } => fresh_clone(folder, *all, *tests),
-            Self::Tests { package, targets, seconds } => {
+            Self::Tests { package, targets, only, skip, seconds } => {
                 let out = folder.join(format!("{name}.lines"));
-                tests((package, targets), &out, filter, Duration::from_secs(*seconds))
+                let names: Vec<_> = match filter {
+                    Some(filter) => vec![filter],
+                    None => only.to_vec(),
+                };
+                let skip = skip.iter().flat_map(|name| ["--skip", *name]);
+                let names: Vec<_> = names.into_iter().chain(skip).collect();
+                tests((package, targets), &out, &names, Duration::from_secs(*seconds))
             }
             Self::Checks { package, targets, checks } => checks::run(package, targets, checks),
             Self::Bench { load, item, peer, most } => {
@@ -100,7 +113,7 @@ fn build_release() -> Option<String> {
 fn build_fakes() -> Option<String> {
     let mut command = cargo();
     command.args(["build", "--release", "--locked", "-p", "eclusa-testkit"]);
-    command.args(["--no-default-features", "--bin", "eclusa-fake"]);
+    command.args(["--no-default-features", "--bin", "eclusa-fake", "--bin", "eclusa-flood"]);
     step::run(&mut command, BUILD)
         .trouble
         .map(|trouble| format!("the fakes do not build: {trouble}"))
@@ -160,7 +173,7 @@ fn seconds_of(line: &str, step: &str) -> Option<f64> {
 fn tests(
     (package, targets): (&str, &[&str]),
     out: &Path,
-    filter: Option<&str>,
+    names: &[&str],
     limit: Duration,
 ) -> Yield {
     if let Some(trouble) = build_release().or_else(build_fakes) {
@@ -172,7 +185,7 @@ fn tests(
     let mut command = cargo();
     command.args(["test", "--release", "--locked", "--no-fail-fast", "-p", package]);
     command.args(targets.iter().flat_map(|target| ["--test", *target])).arg("--");
-    command.args(filter).args(["--nocapture", "--test-threads=1"]);
+    command.args(names).args(["--nocapture", "--test-threads=1"]);
     let release = step::target_directory().join("release");
     command.env("ECLUSA_PROOF", "1").env("ECLUSA_PROOF_OUT", out);
     command.env("ECLUSA_APISERVER_BINARY", release.join("eclusa-apiserver"));

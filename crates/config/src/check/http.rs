@@ -4,7 +4,9 @@ use super::condition::Conditions;
 use super::listener::{networks, plain};
 use super::{host, rule};
 use crate::document::{Data, Span};
-use crate::plan::{ErrorPage, Forwarded, Http, Limit, PoolHttp, Reuse, Terminate};
+use crate::plan::{
+    ByteSize, ErrorPage, Forwarded, Http, Http2, Limit, Multiplex, PoolHttp, Reuse, Terminate,
+};
 use crate::reader::{Got, Reader};
 use crate::reference::Key;
 use crate::reference::table as keys;
@@ -35,6 +37,7 @@ pub(super) fn read(
     // Mistakes in rules and limits are told in any case.
     let rules = rule::read(listener, conditions, tls.is_some());
     let limit = limit(listener);
+    let http2 = http2(listener);
     let reader = listener.switched(&keys::HTTP, &keys::HTTP_SECTION)?;
     let (spans, rules) = rules.into_iter().unzip();
     let (forwarded, trusted) = forwarded(&reader);
@@ -45,9 +48,9 @@ pub(super) fn read(
         allow: reader.choices(&keys::HTTP_ALLOW),
         head_timeout: reader.duration(&keys::HEAD_TIMEOUT).value,
         body_timeout: reader.duration(&keys::BODY_TIMEOUT).value,
-        body_rate_min: size(&keys::BODY_RATE_MIN).unwrap_or(crate::plan::ByteSize(256)),
+        body_rate_min: size(&keys::BODY_RATE_MIN).unwrap_or(ByteSize(256)),
         keep_alive_timeout: reader.duration(&keys::KEEP_ALIVE_TIMEOUT).value,
-        head_max: size(&keys::HEAD_MAX).unwrap_or(crate::plan::ByteSize(32 << 10)),
+        head_max: size(&keys::HEAD_MAX).unwrap_or(ByteSize(32 << 10)),
         headers_max: reader.integer(&keys::HEADERS_MAX).map_or(100, |got| got.value as usize),
         body_max: size(&keys::BODY_MAX),
         forwarded,
@@ -57,8 +60,29 @@ pub(super) fn read(
         passthrough: passthrough(&reader, tls),
         rules,
         limit,
+        http2,
     };
     Some(Spoken { http, rules: spans })
+}
+
+/// Whether HTTP/2 is spoken where HTTP is.
+pub(super) fn speaks_http2(listener: &Reader<'_>) -> bool {
+    !matches!(listener.raw(&keys::HTTP2).map(|value| &value.data), Some(Data::Boolean(false)))
+}
+
+/// HTTP/2 with clients; `None`: it is switched off.
+fn http2(listener: &Reader<'_>) -> Option<Http2> {
+    let reader = if listener.has(&keys::HTTP2) {
+        listener.switched(&keys::HTTP2, &keys::HTTP2_SECTION)?
+    } else {
+        listener.table(&keys::HTTP2, &keys::HTTP2_SECTION)
+    };
+    let size = |key: &Key, usual| reader.size(key).unwrap_or(ByteSize(usual));
+    Some(Http2 {
+        streams_max: reader.integer(&keys::STREAMS_MAX).map_or(100, |got| got.value),
+        stream_window: size(&keys::STREAM_WINDOW, 64 << 10),
+        connection_window: size(&keys::CONNECTION_WINDOW, 256 << 10),
+    })
 }
 
 fn forwarded(reader: &Reader<'_>) -> (Forwarded, Vec<IpNet>) {
@@ -134,6 +158,7 @@ fn limit(listener: &Reader<'_>) -> Limit {
         enforce: reader.boolean(&keys::ENFORCE).is_some_and(|got| got.value),
         connections: reader.integer(&keys::CONNECTIONS).map(|got| got.value),
         rate,
+        floods: reader.integer(&keys::FLOODS).map(|got| got.value),
         clients: reader.integer(&keys::CLIENTS).map_or(65_536, |got| got.value as usize),
         except: plain(networks(&reader, &keys::EXCEPT).unwrap_or_default()),
     }
@@ -156,6 +181,7 @@ pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
             &format!("raise `retries`, or remove `{}`", key.name),
         );
     }
+    let http2 = multiplex(pool, &reader);
     let hash = reader.text(&keys::HASH, web::hash_by);
     if hash.is_some() {
         check_hash(pool);
@@ -192,13 +218,43 @@ pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
         retry_methods,
         retry_budget: reader.integer(&keys::RETRY_BUDGET).map_or(20, |got| got.value),
         retry_unavailable: retries > 0 && flag(&keys::RETRY_UNAVAILABLE),
-        hedge: retries > 0 && flag(&keys::HEDGE),
+        // On a connection that many share the first byte of an answer tells nothing of the endpoint.
+        hedge: retries > 0 && http2.is_none() && flag(&keys::HEDGE),
+        http2,
         response_timeout: reader.duration(&keys::RESPONSE_TIMEOUT).value,
         idle_connections: idle.map_or(default.idle_connections, |got| got.value as usize),
         hash: hash.map(|got| got.value),
         sticky: sticky.map(|got| Arc::from(got.value)),
         sticky_key: sticky_key.map(|got| got.value),
     }
+}
+
+/// HTTP/2 with the endpoints; `None`: HTTP/1.1.
+fn multiplex(pool: &Reader<'_>, reader: &Reader<'_>) -> Option<Multiplex> {
+    let of_two: &[&Key] = &[&keys::STREAMS, &keys::MULTIPLEXED];
+    let of_one: &[&Key] = &[&keys::REUSE, &keys::IDLE_CONNECTIONS, &keys::HEDGE];
+    let is_two = reader.choice(&keys::HTTP_VERSION).is_some_and(|got| got.value == "2");
+    let (version, other, idle) = if is_two { ("2", "1.1", of_one) } else { ("1.1", "2", of_two) };
+    for key in idle {
+        let Some(span) = reader.key_span(key) else { continue };
+        reader.report.error(
+            span,
+            &format!("`{}` says nothing with `version = \"{version}\"`", key.name),
+            &format!("`version = \"{other}\"` beside it"),
+            &format!("write that, or remove `{}`", key.name),
+        );
+    }
+    if let Some(span) = pool.key_span(&keys::SEND_PROXY).filter(|_| is_two) {
+        pool.report.error(
+            span,
+            "`send_proxy` names one client, and connections of `version = \"2\"` carry many",
+            "one of the two",
+            "remove `send_proxy` (`X-Forwarded-For` tells of the client), or `version`",
+        );
+    }
+    let number = |key, usual| reader.integer(key).map_or(usual, |got| got.value as usize);
+    let (streams, connections) = (number(&keys::STREAMS, 100), number(&keys::MULTIPLEXED, 4));
+    is_two.then_some(Multiplex { streams, connections })
 }
 
 fn check_hash(pool: &Reader<'_>) {

@@ -102,7 +102,7 @@ fn condition(
 }
 
 fn needs_http(listener: &Reader<'_>) {
-    for key in [&keys::RULES, &keys::LIMIT] {
+    for key in [&keys::RULES, &keys::LIMIT, &keys::HTTP2] {
         let Some(span) = listener.key_span(key) else { continue };
         listener.report.error(
             span,

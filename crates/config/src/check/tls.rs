@@ -1,7 +1,7 @@
 //! `tls`, of listeners and of pools.
 
 use super::listener::plain;
-use super::{host, probe};
+use super::{host, http, probe};
 use crate::plan::{ClientCertificates, Originate, Terminate, TlsVersion};
 use crate::reader::{Got, Reader};
 use crate::reference::table as keys;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The TLS that a listener opens; `None`: it opens none.
-pub(super) fn terminate(listener: &Reader<'_>, http: bool) -> Option<Terminate> {
+pub(super) fn terminate(listener: &Reader<'_>, is_http: bool) -> Option<Terminate> {
     let reader = listener.written_table(&keys::TLS, &keys::TERMINATE_SECTION)?;
     let min_version = match reader.choice(&keys::MIN_VERSION) {
         Some(got) if got.value == "1.3" => TlsVersion::V13,
@@ -19,15 +19,17 @@ pub(super) fn terminate(listener: &Reader<'_>, http: bool) -> Option<Terminate> 
     };
     let tickets = reader.path_of(&keys::TICKETS);
     let default = reader.text(&keys::DEFAULT_NAME, values::host_name);
+    let waiting = reader.integer(&keys::HANDSHAKES_MAX);
     Some(Terminate {
         certificates: certificates(&reader),
         min_version,
-        alpn: alpn(&reader, http),
+        alpn: alpn(&reader, is_http.then(|| http::speaks_http2(listener))),
         client: client(&reader),
         tickets: tickets.map(|got| got.value),
         strict: reader.boolean(&keys::STRICT).is_some_and(|got| got.value),
         default: default.map(|got| got.value.into()),
         handshake_timeout: reader.duration(&keys::HANDSHAKE_TIMEOUT).value,
+        handshakes_max: waiting.map_or(1_024, |got| got.value as usize),
     })
 }
 
@@ -44,19 +46,30 @@ fn certificates(reader: &Reader<'_>) -> Vec<PathBuf> {
     plain(paths)
 }
 
-fn alpn(reader: &Reader<'_>, http: bool) -> Vec<Arc<str>> {
-    let Some(alpn) = reader.texts(&keys::TLS_ALPN, protocol) else {
-        return if http { vec!["http/1.1".into()] } else { Vec::new() };
+/// The protocols that are offered. `http2`: whether HTTP/2 is spoken, where HTTP is.
+fn alpn(reader: &Reader<'_>, http2: Option<bool>) -> Vec<Arc<str>> {
+    let spoken: &[&str] = match http2 {
+        Some(true) => &["h2", "http/1.1"],
+        Some(false) => &["http/1.1"],
+        None => &[],
     };
-    for protocol in alpn.value.iter().filter(|_| http) {
-        if &*protocol.value != "http/1.1" {
-            reader.report.error(
-                protocol.span,
-                &format!("a listener with `http` does not speak `{}`", protocol.value),
-                "\"http/1.1\"",
-                "write `alpn = [\"http/1.1\"]`, or leave `alpn` out",
-            );
+    let Some(alpn) = reader.texts(&keys::TLS_ALPN, protocol) else {
+        return spoken.iter().map(|name| Arc::from(*name)).collect();
+    };
+    for protocol in alpn.value.iter().filter(|_| http2.is_some()) {
+        let name = &*protocol.value;
+        if spoken.contains(&name) {
+            continue;
         }
+        let (message, remedy) = if name == "h2" {
+            let off = "`h2` is offered, and this listener has `http2 = false`".to_owned();
+            (off, "remove `http2 = false`, or write `alpn = [\"http/1.1\"]`")
+        } else {
+            let unknown = format!("a listener with `http` does not speak `{name}`");
+            (unknown, "leave `alpn` out, or write protocols of HTTP")
+        };
+        let expected = if spoken.len() > 1 { "\"h2\" or \"http/1.1\"" } else { "\"http/1.1\"" };
+        reader.report.error(protocol.span, &message, expected, remedy);
     }
     plain(alpn.value)
 }

@@ -58,6 +58,19 @@ pub struct Http {
     pub rules: Vec<Rule>,
     /// What each client network may do.
     pub limit: Limit,
+    /// HTTP/2 beside HTTP/1; `None`: it is not spoken.
+    pub http2: Option<Http2>,
+}
+
+/// HTTP/2 with the clients of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Http2 {
+    /// Requests at once on one connection.
+    pub streams_max: u32,
+    /// Bytes of a request's body that may come before any of them is taken.
+    pub stream_window: ByteSize,
+    /// The same for all requests of a connection.
+    pub connection_window: ByteSize,
 }
 
 impl Http {
@@ -94,6 +107,8 @@ pub struct Limit {
     pub connections: Option<u32>,
     /// Requests; `None`: no limit.
     pub rate: Option<Rate>,
+    /// Connections cut for floods in a minute that keep a network out for one; `None`: no limit.
+    pub floods: Option<u32>,
     /// Clients whose requests are counted at once.
     pub clients: usize,
     /// Networks without limits.
@@ -105,6 +120,8 @@ pub struct Limit {
 pub struct PoolHttp {
     /// As with a listener, for answers.
     pub allow: Vec<&'static str>,
+    /// HTTP/2 instead of HTTP/1.1.
+    pub http2: Option<Multiplex>,
     /// Which requests use a connection that has served others.
     pub reuse: Reuse,
     /// Other endpoints that a request is sent to at most after the first has failed.
@@ -134,6 +151,7 @@ impl Default for PoolHttp {
     fn default() -> Self {
         Self {
             allow: Vec::new(),
+            http2: None,
             reuse: Reuse::Safe,
             retries: 1,
             retry_methods: vec!["GET", "HEAD", "OPTIONS"],
@@ -147,6 +165,15 @@ impl Default for PoolHttp {
             sticky_key: None,
         }
     }
+}
+
+/// HTTP/2 with the endpoints of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multiplex {
+    /// Requests at once on one connection.
+    pub streams: usize,
+    /// Connections that each worker has to each endpoint.
+    pub connections: usize,
 }
 
 /// Which requests use a connection that has served others.

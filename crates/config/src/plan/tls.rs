@@ -24,6 +24,8 @@ pub struct Terminate {
     pub default: Option<Arc<str>>,
     /// How long a handshake may take, from `accept`.
     pub handshake_timeout: Duration,
+    /// Handshakes of one worker that may wait for their turn; who comes then is closed.
+    pub handshakes_max: usize,
 }
 
 impl Terminate {

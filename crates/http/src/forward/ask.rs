@@ -2,15 +2,17 @@
 
 use super::{Failed, Fell, Forward, Seen, Tried, Upload, Upstream};
 use crate::h1::{Fault, HeadError, Pump, Side, Way, poll_head, write_all};
+use crate::h2::{self, Http2};
 use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
 use crate::spare::{self, Lent};
-use crate::stream::Presence;
+use crate::stream::{Presence, Stream};
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{End, Part, Refusal, Step, Who};
+use eclusa_proxy::layer7::{Connection, End, Endpoint, Part, Pool, Refusal, Step, Who};
 use eclusa_wire::http1::{
     Asked, Body, Framing, Head, Parser, Reason, Version, write_request, write_response,
 };
+use http::uri::Scheme;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -27,8 +29,11 @@ impl Forward<'_, '_> {
         upstream: &mut Upstream,
     ) -> Result<(Lent, Upload), Tried> {
         let upgrade = self.upgrade_of(head);
-        let upload = Upload::Running(Box::new(self.begin(head, upgrade.as_deref())));
-        self.hear(head, upstream, upload, spare::head()).await
+        let pump = match &mut upstream.stream {
+            Stream::Http2(stream) => self.begin_frames(head, upgrade.as_deref(), stream).await?,
+            _ => self.begin(head, upgrade.as_deref()),
+        };
+        self.hear(head, upstream, Upload::Running(Box::new(pump)), spare::head()).await
     }
 
     /// Reads the head of the response, of which some may be there; what is left of the request goes up
@@ -66,13 +71,41 @@ impl Forward<'_, '_> {
 
     /// The request on its way.
     fn begin(&self, head: &Head, upgrade: Option<&[u8]>) -> Pump {
-        let http = self.run.http;
         let mut first = spare::buffer();
         write(head, upgrade, &mut first);
         let way = if head.body() == Body::Chunked { Way::Chunks } else { Way::Plain };
+        self.upload(head, way, first).spliced(|| self.connection().splice())
+    }
+
+    /// The request on its way to an endpoint that speaks HTTP/2: its head is sent.
+    async fn begin_frames(
+        &self,
+        head: &Head,
+        upgrade: Option<&[u8]>,
+        stream: &mut Http2,
+    ) -> Result<Pump, Tried> {
+        if upgrade.is_some() {
+            self.may_upgrade(stream).await?;
+        }
+        let tls = self.run.site.pools.get(self.index).is_some_and(|pool| pool.tls.is_some());
+        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let goes_on = upgrade.is_some() || head.method() == b"CONNECT";
+        let ends = !goes_on && matches!(head.body(), Body::None | Body::Length(0));
+        let sent = stream.send_request(head, upgrade, (scheme, ends));
+        sent.map_err(|error| fell(HeadError::Broken(error), true, true))?;
+        // What comes behind a change of protocols goes on over the same stream.
+        let way = if goes_on { Way::Plain } else { Way::Frames };
+        Ok(self.upload(head, way, spare::buffer()))
+    }
+
+    fn upload(&self, head: &Head, way: Way, first: Vec<u8>) -> Pump {
+        let http = self.run.http;
         let most = http.plan.body_max.map(|most| most.0);
-        Pump::new(head.body(), way, first, (http.limits, http.lenient), most)
-            .spliced(|| self.connection().splice())
+        let pump = Pump::new(head.body(), way, first, (http.limits, http.lenient), most);
+        match self.run.client {
+            Stream::Http2(_) => pump.framed(http.limits),
+            _ => pump,
+        }
     }
 
     /// Reads the next head of the endpoint; the body goes up meanwhile.
@@ -88,19 +121,22 @@ impl Forward<'_, '_> {
         let pool = self.run.site.pools.get(self.index);
         let lenient = pool.map(|pool| pool.lenient).unwrap_or_default();
         let patience = self.response_timeout();
+        let limits = (&http.limits, lenient);
         let mut parser = Parser::response(asked, http.limits, lenient);
         let (connection, pool) = (self.connection(), self.pool);
         let endpoint = upstream.lease.endpoint();
+        let (upload_patience, floor) = self.run.upload_patience(head);
         let (client, stream) = (&mut *self.run.client, &mut upstream.stream);
         let (mut moved, mut taken, mut sent) = (0, 0, 0);
-        let (mut taken_by_endpoint, floor) = (Taken::default(), http.floor);
-        let read = while_moving(&self.run.session.alarm, |context| {
+        let mut taken_by_endpoint = Taken::default();
+        let is_framed = matches!(stream, Stream::Http2(_));
+        let read = while_moving(self.run.alarm, |context| {
             let mut mark = Mark { moved: u64::MAX, patience };
             let mut rate = None;
             if let Upload::Running(pump) = upload {
                 let pumped = pump.poll(context, (client, head), stream);
                 (moved, taken, sent) = (pump.moved(), pump.taken(), pump.sent());
-                mark = Mark { moved: pump.progress(), patience: http.plan.body_timeout };
+                mark = Mark { moved: pump.progress(), patience: upload_patience };
                 match pump.waits_for() {
                     Side::From => rate = floor,
                     Side::To => mark.moved += taken_by_endpoint.of(stream, sent),
@@ -118,31 +154,30 @@ impl Forward<'_, '_> {
             }
             if !matches!(upload, Upload::Running(_)) {
                 rate = None;
+                let presence = client.presence(context);
+                let Some(patience) = patience_with(presence, connection, patience) else {
+                    return Ok(Err(left().into()));
+                };
                 mark = Mark { moved: u64::MAX, patience };
-                match client.presence(context) {
-                    Presence::Here => {}
-                    Presence::Ended => {
-                        mark.patience = patience.min(connection.half_closed_timeout());
-                    }
-                    Presence::Gone => return Ok(Err(left().into())),
-                }
             }
-            match poll_head(context, stream, &mut parser, response) {
+            let polled = match stream {
+                Stream::Http2(stream) => stream.poll_head(context, response, asked, limits),
+                _ => poll_head(context, stream, &mut parser, response),
+            };
+            match polled {
                 Poll::Ready(read) => Ok(read.map_err(|error| {
-                    if let HeadError::Refused(reason) = error {
-                        let (part, at) = (Part::Head, parser.position());
-                        let refusal = Refusal { reason, part, bytes: response.buffer(), at };
-                        connection.refused_answer(refusal, pool, endpoint);
-                    }
-                    let silent = response.buffer().is_empty();
-                    fell(error, taken == 0, silent && taken == 0 && sent == 0)
+                    let what = (&error, &**response.buffer(), parser.position());
+                    tell_refused(connection, (pool, endpoint), what);
+                    let unsent = if is_framed { is_unprocessed(&error) } else { sent == 0 };
+                    let nothing = unsent && taken == 0 && response.buffer().is_empty();
+                    fell(error, taken == 0, nothing)
                 })),
                 Poll::Pending => Err(mark.at_least(rate, taken)),
             }
         });
         let read = read.await;
         self.run.record.bytes.0 = moved.max(self.run.record.bytes.0);
-        read.unwrap_or_else(|| Err(self.late(upload, patience)))
+        read.unwrap_or_else(|| Err(self.late(upload, patience, &upstream.stream)))
     }
 
     /// How long the head of a response may take.
@@ -152,12 +187,15 @@ impl Forward<'_, '_> {
     }
 
     /// Nothing has moved for too long.
-    fn late(&self, upload: &Upload, patience: Duration) -> Tried {
+    fn late(&self, upload: &Upload, patience: Duration, stream: &Stream) -> Tried {
         if let Upload::Running(pump) = upload
             && pump.waits_for() == Side::From
         {
             let why = self.run.http.too_slow("sent no byte of the body");
             return Failed::Answer(408, End::timeout(Who::Client, Step::Data, why)).into();
+        }
+        if let Stream::Http2(stream) = stream {
+            stream.doubt();
         }
         let why = match upload {
             Upload::Running(_) => "the endpoint takes no more of the body".to_owned(),
@@ -182,6 +220,12 @@ impl Forward<'_, '_> {
     async fn pass_interim(&mut self, head: &Head, response: &Head) -> Result<(), Tried> {
         if head.version() == Version::Http10 {
             return Ok(());
+        }
+        if let Stream::Http2(stream) = self.run.client {
+            let sent = stream.send_interim(h2::of_response(response, Body::None));
+            let end =
+                |error: std::io::Error| End::abort(Who::Client, Step::Answer, error.to_string());
+            return sent.map_err(|error| Failed::Client(end(error)).into());
         }
         let mut bytes = Vec::new();
         write_response(response, &Framing::of(response), &mut bytes);
@@ -233,9 +277,39 @@ pub(super) fn left() -> Failed {
     Failed::Client(End::abort(Who::Client, Step::Answer, "left before the response came"))
 }
 
+/// How long there is to wait with a client that is there, or listens at most; `None`: it has gone.
+fn patience_with(
+    presence: Presence,
+    connection: &Connection,
+    patience: Duration,
+) -> Option<Duration> {
+    match presence {
+        Presence::Here => Some(patience),
+        Presence::Ended => Some(patience.min(connection.half_closed_timeout())),
+        Presence::Gone => None,
+    }
+}
+
+/// Tells of a head that the codec has refused, of which these bytes came, the last read at this place.
+fn tell_refused(
+    connection: &Connection,
+    (pool, endpoint): (&Pool, &Endpoint),
+    (error, bytes, at): (&HeadError, &[u8], usize),
+) {
+    if let HeadError::Refused(reason) = error {
+        let refusal = Refusal { reason: *reason, part: Part::Head, bytes, at };
+        connection.refused_answer(refusal, pool, endpoint);
+    }
+}
+
+/// Whether the endpoint has surely done nothing.
+fn is_unprocessed(error: &HeadError) -> bool {
+    matches!(error, HeadError::Broken(error) if h2::is_unprocessed(error))
+}
+
 /// The head of the response did not come, or is none. `only_head`: nothing of a body was sent; what came
 /// is no answer, and the client got nothing of it; `nothing`: not even the head was sent.
-fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
+pub(super) fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
     let (why, fault) = match error {
         HeadError::Closed { began: false } => {
             ("closed without a response".into(), ExchangeFault::Empty)

@@ -1,6 +1,7 @@
 //! Finds an endpoint that answers a request: the only place that tries again.
 
 mod ask;
+mod multiplexed;
 mod race;
 mod upstream;
 
@@ -15,7 +16,7 @@ use crate::spare::Lent;
 use eclusa_config::plan::Reuse;
 use eclusa_policy::replay::Refusal;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who, Wish, now};
+use eclusa_proxy::layer7::{Connection, End, Lease, Pool, Step, Who, Wish, now, others_first};
 use eclusa_wire::http1::{Body, Head};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -133,7 +134,7 @@ impl<'r, 'a> Forward<'r, 'a> {
             Reuse::Safe if !repeatable => Some(FRESH),
             Reuse::Safe | Reuse::Always => Some(Duration::MAX),
         };
-        let hedges = http.hedge && repeatable && self.is_safe(head);
+        let hedges = http.hedge && http.http2.is_none() && repeatable && self.is_safe(head);
         let (mut left, mut lease) = (http.retries, None);
         loop {
             let fell = match self.attempt(head, hedges, kept, lease.take()).await {
@@ -187,6 +188,7 @@ impl<'r, 'a> Forward<'r, 'a> {
         kept: Option<Duration>,
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
+        others_first().await;
         if hedges {
             return self.race(head, kept, lease).await;
         }

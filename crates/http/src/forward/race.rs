@@ -8,7 +8,7 @@ use crate::spare::{self, Lent};
 use crate::stream::Presence;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{End, Endpoint, Lease, Step, Who, now, others_first};
+use eclusa_proxy::layer7::{End, Endpoint, Lease, Step, Who, now};
 use eclusa_wire::http1::Head;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -107,7 +107,7 @@ impl Forward<'_, '_> {
         let sent = || progress.iter().filter_map(|one| one.borrow().sent).count();
         let way = (kept, lease, self.excluded.clone());
         let mut first = Some(pin!(self.approach(head, request, way, &progress[0])));
-        let alone = while_moving(&self.run.session.alarm, |context| {
+        let alone = while_moving(self.run.alarm, |context| {
             match poll_one(context, &mut first) {
                 Some(Ok(spoke)) => return Ok(Outcome::Spoke { spoke, by_second: false }),
                 Some(Err(lost)) => return Ok(Outcome::Lost(lost)),
@@ -136,7 +136,7 @@ impl Forward<'_, '_> {
             Box::pin(self.approach(head, request, way, &progress[1]))
         });
         let began_with = sent();
-        let outcome = while_moving(&self.run.session.alarm, |context| {
+        let outcome = while_moving(self.run.alarm, |context| {
             for by_second in [false, true] {
                 let polled = if by_second {
                     poll_one(context, &mut second)
@@ -184,7 +184,6 @@ impl Forward<'_, '_> {
         let sent = now();
         progress.borrow_mut().sent = Some(sent);
         let stream = &mut connected.upstream.stream;
-        others_first().await;
         // What it cannot be sent it may have answered before.
         let _ = write_all(stream, request).await;
         let mut response = spare::head();

@@ -4,12 +4,15 @@ use super::{Failed, Fell, Forward, Seen, Tried};
 use crate::connection::Session;
 use crate::reuse::{Idle, Kept, Key};
 use crate::site::PoolSite;
-use crate::stream::Stream;
+use crate::stream::{Presence, Stream};
 use eclusa_policy::verdict::{DialFault, Evidence, ExchangeFault};
 use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Unreached, Who};
 use eclusa_wire::http1::Head;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -31,6 +34,10 @@ impl Upstream {
     /// The exchange is over, in good order: another may use the connection.
     pub(crate) fn give_back(self, session: &Session) {
         let Self { stream, key, kept_at_most, .. } = self;
+        if matches!(stream, Stream::Http2(_)) {
+            // Its connection is everybody's.
+            return;
+        }
         if !self.is_of_client {
             return Idle::of(&session.connection).put(key, stream, kept_at_most);
         }
@@ -82,16 +89,16 @@ impl Forward<'_, '_> {
                 dial: Duration::ZERO,
             });
         };
-        let name = pool_site
-            .tls
-            .as_ref()
-            .and_then(|tls| tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase()));
+        if let Some(plan) = pool_site.http.http2 {
+            let way = (lease, excluded);
+            let connecting = self.connect_http2((pool_site, plan), head, kept.is_some(), way, note);
+            return Box::pin(connecting).await;
+        }
+        let name = self.name_for(pool_site, head);
         let is_of_client = self.pool.plan().send_proxy.is_some();
         let connected = |stream, lease: Lease, tries, reused| {
             let key = key(pool_site, &lease, name.clone());
-            let (index, kept_at_most) = (self.index, pool_site.http.idle_connections);
-            let upstream = Upstream { stream, lease, index, key, kept_at_most, is_of_client };
-            Connected { upstream, tries, reused }
+            self.connected(pool_site, (stream, lease), key, tries, reused)
         };
         let mut lease = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
         if let Some(leased) = &lease {
@@ -109,10 +116,11 @@ impl Forward<'_, '_> {
                 (_, unused) => lease = unused,
             }
         }
-        let client = self.run.client.socket();
+        let waits = (self.run.client.socket(), Some(&self.run.queued));
         // Boxed, as most exchanges find a connection that is kept, and need not carry this around.
-        let reaching = connection.reach(self.pool, client, excluded, lease, self.wish.key);
-        let Reached { stream, lease, tries } = Box::pin(reaching).await.map_err(failed)?;
+        let reaching = connection.reach(self.pool, waits, excluded, lease, self.wish.key);
+        let reached = self.while_wanted(Box::pin(reaching)).await;
+        let Reached { stream, lease, tries } = reached.ok_or_else(has_left)?.map_err(failed)?;
         note(lease.endpoint());
         match Box::pin(self.introduce(stream, pool_site, &lease, name.as_ref())).await {
             Ok(stream) => Ok(connected(stream, lease, tries, false)),
@@ -121,6 +129,43 @@ impl Forward<'_, '_> {
                 Err(Unconnected { tried, endpoint, tries, reused: false, dial: Duration::ZERO })
             }
         }
+    }
+
+    /// The server name of the TLS to the endpoint, where the request decides on it.
+    pub(super) fn name_for(&self, pool_site: &PoolSite, head: &Head) -> Option<Arc<str>> {
+        let tls = pool_site.tls.as_ref()?;
+        tls.name(&String::from_utf8_lossy(head.host()).to_ascii_lowercase())
+    }
+
+    /// A connection that was found.
+    pub(super) fn connected(
+        &self,
+        pool_site: &PoolSite,
+        (stream, lease): (Stream, Lease),
+        key: Key,
+        tries: u32,
+        reused: bool,
+    ) -> Connected {
+        let is_of_client = self.pool.plan().send_proxy.is_some();
+        let (index, kept_at_most) = (self.index, pool_site.http.idle_connections);
+        let upstream = Upstream { stream, lease, index, key, kept_at_most, is_of_client };
+        Connected { upstream, tries, reused }
+    }
+
+    /// What `future` yields; `None` once the client has left. Of one with a connection of its own that is
+    /// for whoever waits to see.
+    pub(super) async fn while_wanted<T>(
+        &self,
+        mut future: Pin<Box<impl Future<Output = T>>>,
+    ) -> Option<T> {
+        let client = &*self.run.client;
+        poll_fn(|context| {
+            if client.socket().is_none() && client.presence(context) == Presence::Gone {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(context).map(Some)
+        })
+        .await
     }
 
     /// Notes a connection in the record.
@@ -139,7 +184,7 @@ impl Forward<'_, '_> {
     }
 
     fn note_tries(&mut self, tries: u32, reused: bool, endpoint: Option<Arc<Endpoint>>) {
-        let queue = self.connection().queued();
+        let queue = self.run.queued.spent();
         let record = &mut self.run.record;
         record.times.queue = queue;
         record.tries += tries;
@@ -148,7 +193,7 @@ impl Forward<'_, '_> {
     }
 
     /// What an endpoint gets before the first request: the PROXY header, TLS.
-    async fn introduce(
+    pub(super) async fn introduce(
         &self,
         mut stream: TcpStream,
         pool_site: &PoolSite,
@@ -168,7 +213,13 @@ impl Forward<'_, '_> {
         }
         let Some(origin) = &pool_site.tls else { return Ok(Stream::Plain(stream)) };
         let tls = origin.endpoint(lease.endpoint().address(), name);
+        let wants_h2 = pool_site.http.http2.is_some();
         match tls.connect(stream, Instant::now() + patience).await {
+            Ok((_, agreed)) if wants_h2 && agreed.alpn.as_deref() != Some(b"h2") => {
+                let why = "the endpoint has not chosen HTTP/2 (ALPN)";
+                let end = End::abort(Who::Endpoint, Step::Dial, why);
+                Err(fell(end, Evidence::Exchange(ExchangeFault::Tls)))
+            }
             Ok((secured, _)) => Ok(Stream::Endpoint(Box::new(secured))),
             Err(failure) => {
                 let end = End::abort(Who::Endpoint, Step::Dial, failure.words);
@@ -178,13 +229,19 @@ impl Forward<'_, '_> {
     }
 }
 
-fn key(pool: &PoolSite, lease: &Lease, name: Option<Arc<str>>) -> Key {
+pub(super) fn key(pool: &PoolSite, lease: &Lease, name: Option<Arc<str>>) -> Key {
     Key { pool: pool.id, address: lease.endpoint().address(), name }
+}
+
+/// The client has left before an endpoint was reached.
+pub(super) fn has_left() -> Unconnected {
+    let tried = super::ask::left().into();
+    Unconnected { tried, endpoint: None, tries: 0, reused: false, dial: Duration::ZERO }
 }
 
 /// No endpoint was reached: that is 502 where one was tried, 504 where it kept silent, and 503 where
 /// there was none to try.
-fn failed(unreached: Unreached) -> Unconnected {
+pub(super) fn failed(unreached: Unreached) -> Unconnected {
     let Unreached { end, endpoint, tries } = unreached;
     let status = match end.step() {
         Step::Dial if end.is_timeout() => 504,

@@ -1,12 +1,13 @@
 //! Moves one body from one side to the other, with back-pressure: nothing is read while something
 //! is left to write.
 
+use super::fault::{Fault, Side, Trouble, Way};
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice, poll_others_first, poll_write_more, read_in_doubt};
+use eclusa_proxy::layer7::{Filled, Splice, poll_write_more, read_in_doubt};
 use eclusa_wire::http1::{
-    Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Reason, Trailers, write_last_chunk,
+    Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Trailers, write_last_chunk,
 };
 use std::io;
 use std::num::NonZeroU64;
@@ -18,67 +19,15 @@ const READS_PER_TURN: u32 = 8;
 /// So much memory that holds nothing may stay with a body that waits.
 const SPARE: usize = 4 << 10;
 
-/// Bytes of a body that are kept on each side of a place where it is wrong: enough to see the chunks,
-/// and little of what they carry.
-const AROUND: usize = 128;
-
 /// A body of at least this length is spliced; below, copying costs less.
 const SPLICED_MIN: u64 = 32 << 10;
-
-/// How a body goes on the other side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// As its bytes are: the length is known, or it ends with the connection.
-    Plain,
-    /// In chunks.
-    Chunks,
-}
-
-/// Which side a fault is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// Where the body comes from.
-    From,
-    /// Where it goes to.
-    To,
-}
-
-/// Why a body is not whole.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// The connection broke.
-    Broken(Side, io::Error),
-    /// It ended before the body did.
-    Early,
-    /// The body is not as it should be.
-    Refused(Box<Trouble>),
-    /// It is longer than may be.
-    TooLong,
-}
-
-/// What is wrong with a body, and the bytes around it.
-#[derive(Debug)]
-pub(crate) struct Trouble {
-    pub(crate) reason: Reason,
-    /// At most [`AROUND`] before the place and as many behind it.
-    pub(crate) bytes: Vec<u8>,
-    /// The place in these.
-    pub(crate) at: usize,
-}
-
-impl Trouble {
-    fn new(reason: Reason, bytes: &[u8], at: usize) -> Self {
-        let at = at.min(bytes.len());
-        let from = at.saturating_sub(AROUND);
-        let to = (at + AROUND).min(bytes.len());
-        Self { reason, bytes: bytes.get(from..to).unwrap_or_default().to_vec(), at: at - from }
-    }
-}
 
 enum Source {
     Length(u64),
     Chunked(Box<(Chunked, Trailers)>),
     UntilClose,
+    /// A stream of HTTP/2, until it says that it ends; trailers may follow, bounded so.
+    Frames(Box<Limits>),
     Ended,
 }
 
@@ -93,12 +42,12 @@ pub(crate) struct Pump {
     /// What is ready to be written, and how much of it is written.
     ready: Vec<u8>,
     written: usize,
-    /// What is there of the body is yet to be put behind `first`.
-    joins: bool,
     /// Moves what is large.
     splice: Option<Splice>,
     /// What ends it, once all that came before is written.
     fault: Option<Fault>,
+    /// What follows the body, where it goes in frames.
+    trailers: Option<Box<Trailers>>,
     /// Bytes of the body so far.
     moved: u64,
     /// Bytes that were taken from where it comes from, those between chunks too.
@@ -107,8 +56,6 @@ pub(crate) struct Pump {
     sent: u64,
     /// The sending side is ended right behind it.
     is_last: bool,
-    /// The others had their turn before its first write.
-    has_waited: bool,
 }
 
 impl Pump {
@@ -135,21 +82,21 @@ impl Pump {
             is_bulk: false,
             ready: first,
             written: 0,
-            joins: false,
             splice: None,
             fault: None,
+            trailers: None,
             moved: 0,
             taken: 0,
             sent: 0,
             is_last: false,
-            has_waited: false,
         }
     }
 
-    /// Writes what is there of the body together with `first`. For responses: what was taken of a
-    /// request is not there for another try.
-    pub(crate) fn joined(mut self) -> Self {
-        self.joins = true;
+    /// The body comes in frames of HTTP/2, and a length that its head tells is looked after by h2.
+    pub(crate) fn framed(mut self, limits: Limits) -> Self {
+        if !matches!(self.source, Source::Ended) {
+            self.source = Source::Frames(Box::new(limits));
+        }
         self
     }
 
@@ -204,10 +151,6 @@ impl Pump {
         (from, inbox): (&mut Stream, &mut Head),
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
-        if std::mem::take(&mut self.joins) {
-            self.join(context, (from, inbox), to);
-        }
-        ready!(poll_others_first(context, &mut self.has_waited));
         for _ in 0..READS_PER_TURN {
             ready!(self.drain(context, to))?;
             if let Some(fault) = self.fault.take() {
@@ -225,7 +168,7 @@ impl Pump {
                 continue;
             }
             if matches!(self.source, Source::Ended) {
-                return to.poll_flush(context).map_err(|error| Fault::Broken(Side::To, error));
+                return self.finish(context, to).map_err(|error| Fault::Broken(Side::To, error));
             }
             let there = inbox.rest();
             if there.is_empty() {
@@ -246,9 +189,19 @@ impl Pump {
         Poll::Pending
     }
 
+    /// All is written, and the other side is told so.
+    fn finish(&mut self, context: &mut Context<'_>, to: &mut Stream) -> Poll<io::Result<()>> {
+        if self.way != Way::Frames {
+            return to.poll_flush(context);
+        }
+        let trailers = self.trailers.take().unwrap_or_default();
+        to.poll_finish(context, &trailers)
+    }
+
     /// Puts what is there of the body behind the head that waits to be written: all goes out in one
-    /// write. What is wrong with it is told when that is written.
-    fn join(
+    /// write. What is wrong with it is told when that is written. For responses: what was taken of a
+    /// request is not there for another try.
+    pub(crate) fn join(
         &mut self,
         context: &mut Context<'_>,
         (from, inbox): (&mut Stream, &mut Head),
@@ -276,7 +229,9 @@ impl Pump {
 
     /// Whether the bytes of the body go on as they come.
     fn is_straight(&self) -> bool {
-        self.way == Way::Plain && matches!(self.source, Source::Length(_) | Source::UntilClose)
+        let goes_as_it_comes = self.way != Way::Chunks;
+        goes_as_it_comes
+            && matches!(self.source, Source::Length(_) | Source::UntilClose | Source::Frames(_))
     }
 
     /// Whether what is left of the body goes through a pipe.
@@ -398,7 +353,13 @@ impl Pump {
             };
             self.is_bulk = read == room.len();
             if read == 0 {
-                return Poll::Ready(self.end());
+                return match &self.source {
+                    Source::Frames(limits) => {
+                        let limits = **limits;
+                        self.poll_trailers(context, from, &limits)
+                    }
+                    _ => Poll::Ready(self.end()),
+                };
             }
             let mut bytes = scratch.get(..read).unwrap_or_default();
             if self.is_straight() {
@@ -406,7 +367,9 @@ impl Pump {
                 let its = usize::try_from(left).map_or(read, |left| left.min(read));
                 let (body, behind) = bytes.split_at(its);
                 inbox.buffer().extend_from_slice(behind);
-                return Poll::Ready(self.straight(context, body, to));
+                let moved = self.straight(context, body, to);
+                self.note_end(from);
+                return Poll::Ready(moved);
             }
             while !bytes.is_empty() && !matches!(self.source, Source::Ended) {
                 let used = self.take(bytes)?;
@@ -414,6 +377,7 @@ impl Pump {
             }
             // What stands behind a body is of the next message.
             inbox.buffer().extend_from_slice(bytes);
+            self.note_end(from);
             Poll::Ready(Ok(()))
         })
     }
@@ -476,15 +440,46 @@ impl Pump {
         Ok(())
     }
 
+    /// Notes that the last frame of the body said that it is the last.
+    fn note_end(&mut self, from: &Stream) {
+        if matches!(self.source, Source::Frames(_)) && from.is_ended() {
+            self.source = Source::Ended;
+            self.follow(Trailers::default());
+        }
+    }
+
+    /// The frames of the body are all there: what follows them.
+    fn poll_trailers(
+        &mut self,
+        context: &mut Context<'_>,
+        from: &mut Stream,
+        limits: &Limits,
+    ) -> Poll<Result<(), Fault>> {
+        let read = ready!(from.poll_trailers(context, limits));
+        let trailers = read.map_err(|error| Fault::Broken(Side::From, error))?;
+        let refused = |reason| Fault::Refused(Box::new(Trouble::new(reason, &[], 0)));
+        self.source = Source::Ended;
+        self.follow(trailers.map_err(refused)?);
+        Poll::Ready(Ok(()))
+    }
+
+    /// What follows the body.
+    fn follow(&mut self, trailers: Trailers) {
+        match self.way {
+            Way::Plain => {}
+            Way::Chunks => write_last_chunk(&trailers, &mut self.ready),
+            Way::Frames if trailers.is_empty() => {}
+            Way::Frames => self.trailers = Some(Box::new(trailers)),
+        }
+    }
+
     /// The reading side has ended.
     fn end(&mut self) -> Result<(), Fault> {
         if !matches!(self.source, Source::UntilClose) {
             return Err(Fault::Early);
         }
         self.source = Source::Ended;
-        if self.way == Way::Chunks {
-            write_last_chunk(&Trailers::default(), &mut self.ready);
-        }
+        self.follow(Trailers::default());
         Ok(())
     }
 
@@ -498,7 +493,7 @@ impl Pump {
     fn decode(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         match &mut self.source {
             Source::Ended => Ok(0),
-            Source::UntilClose => {
+            Source::UntilClose | Source::Frames(_) => {
                 self.count(bytes.len() as u64)?;
                 self.piece(bytes);
                 Ok(bytes.len())
@@ -531,9 +526,7 @@ impl Pump {
                     else {
                         return Ok(decoded.used);
                     };
-                    if self.way == Way::Chunks {
-                        write_last_chunk(&chunked.1, &mut self.ready);
-                    }
+                    self.follow(chunked.1);
                 }
                 Ok(decoded.used)
             }
@@ -543,7 +536,7 @@ impl Pump {
     /// Makes a piece of the body ready to be written.
     fn piece(&mut self, data: &[u8]) {
         let Some(length) = NonZeroU64::new(data.len() as u64) else { return };
-        if self.way == Way::Plain {
+        if self.way != Way::Chunks {
             self.ready.extend_from_slice(data);
             return;
         }

@@ -67,7 +67,8 @@ pub(crate) fn poll_head(
     }
 }
 
-fn poll_more(
+/// Reads once into `inbox`; 0 at the end.
+pub(crate) fn poll_more(
     context: &mut Context<'_>,
     stream: &mut Stream,
     inbox: &mut Vec<u8>,

@@ -2,6 +2,7 @@
 
 use super::certificate::Certificate;
 use super::failure::{Failure, Who, Why};
+use super::gate::Turn;
 use super::identity::Identity;
 use super::serve::take_chosen;
 use super::terminate::Terminator;
@@ -11,6 +12,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -75,7 +77,7 @@ impl Handshake {
 
 /// A handshake with the client on `stream`, complete before `deadline`. `first`: what was read of
 /// the stream already, from its first byte on; it may be the whole ClientHello, a part of it,
-/// nothing, or more.
+/// nothing, or more. Once its ClientHello is there each of its steps waits for its `turn`.
 ///
 /// # Errors
 /// Who has ended it, and why. The client has been sent an alert where TLS has one for it.
@@ -83,13 +85,14 @@ pub async fn accept<S>(
     terminator: &Terminator,
     stream: S,
     first: &[u8],
+    turn: Turn<'_>,
     deadline: Instant,
 ) -> Result<(TlsStream<S>, Handshake), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let began = Instant::now();
-    let shaking = Box::pin(shake(terminator, stream, first));
+    let shaking = Box::pin(shake(terminator, stream, first, turn));
     let (failure, stream) = match timeout_at(deadline, shaking).await {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(refused)) => refused,
@@ -122,6 +125,7 @@ async fn shake<S>(
     terminator: &Terminator,
     mut stream: S,
     first: &[u8],
+    mut turn: Turn<'_>,
 ) -> Result<(TlsStream<S>, Handshake), Refused<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -134,6 +138,10 @@ where
         // If it does not go out, the client has gone.
         let _ = stream.write_all(&UNRECOGNIZED_NAME).await;
         return Err((failure, Some(stream)));
+    }
+    if poll_fn(|context| turn.poll(context)).await.is_err() {
+        let words = format!("{} other TLS handshakes wait for their turn already", turn.most);
+        return Err((Failure::new(Who::Proxy, Why::Busy, words), None));
     }
     let mut broken = None;
     let feed = |connection: &mut ServerConnection| broken = feed(connection, &rest).err();
@@ -148,7 +156,10 @@ where
     }
     let mut rest = pin!(rest.into_fallible());
     let done = poll_fn(|context| {
+        // Who has begun is not sent away.
+        let _ = ready!(turn.poll(context));
         let polled = rest.as_mut().poll(context);
+        turn.done();
         // After a retry (RFC 8446, section 4.1.4) the certificate is chosen anew.
         if let Some(again) = take_chosen() {
             chosen = Some(again);

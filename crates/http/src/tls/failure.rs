@@ -44,6 +44,8 @@ pub enum Why {
     Certificate,
     /// The peer has ended the handshake with an alert.
     Alert,
+    /// Too many others wait for their turn.
+    Busy,
     /// Something else.
     Other,
 }
@@ -61,6 +63,7 @@ impl Why {
             Self::UnknownName => "unknown_name",
             Self::Certificate => "certificate",
             Self::Alert => "alert",
+            Self::Busy => "busy",
             Self::Other => "other",
         }
     }

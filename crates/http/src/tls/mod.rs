@@ -20,6 +20,7 @@ mod bundle;
 pub mod certificate;
 pub mod failure;
 pub mod files;
+pub mod gate;
 pub mod identity;
 mod layout;
 pub mod mistake;

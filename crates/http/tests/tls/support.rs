@@ -3,6 +3,7 @@
 use eclusa_http::tls::accept::{Handshake, accept};
 use eclusa_http::tls::failure::Failure;
 use eclusa_http::tls::files::HostFiles;
+use eclusa_http::tls::gate::Gate;
 use eclusa_http::tls::store::{Live, Settings, Store};
 use eclusa_http::tls::terminate::Terminator;
 use rcgen::{
@@ -15,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -259,7 +260,9 @@ async fn serve(
         return;
     }
     let deadline = tokio::time::Instant::now() + within;
-    let mut stream = match accept(&terminator, stream, &read, deadline).await {
+    let gate = Gate::default();
+    let turn = gate.turn(IpAddr::from([127, 0, 0, 1]).into(), 16);
+    let mut stream = match accept(&terminator, stream, &read, turn, deadline).await {
         Ok((stream, handshake)) => {
             tell(Ok(handshake));
             stream

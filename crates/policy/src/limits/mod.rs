@@ -1,12 +1,14 @@
-//! Limits by client network: how many requests each may make.
+//! Limits by client network: how many requests each may make, and who is kept out for a while.
 //!
 //! A client is its /32, or its /64 with IPv6, which one household has for itself. What is over the
 //! limit is only told unless the operator has said that it is to be refused: carriers put thousands
 //! behind one address.
 
 mod bucket;
+mod outcast;
 
 pub use bucket::{Buckets, Rate, Taken};
+pub use outcast::{Outcasts, WINDOW as OUTCAST_WINDOW};
 
 use std::net::IpAddr;
 

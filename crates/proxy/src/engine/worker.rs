@@ -317,6 +317,7 @@ impl Worker {
     /// crate has one type.
     pub(crate) fn extension<T: Default + 'static>(&self) -> Rc<T> {
         let made = self.extension.get_or_init(|| Rc::new(T::default()));
+        debug_assert!(made.is::<T>(), "a second type would never be kept");
         made.clone().downcast().unwrap_or_default()
     }
 
@@ -353,6 +354,17 @@ impl Worker {
     /// A permit, if there is one now.
     pub(crate) fn permit_now(&self) -> Option<OwnedSemaphorePermit> {
         self.shared.permits.clone().try_acquire_owned().ok()
+    }
+
+    /// A permit for one more stream of a session that has several at once. All of these may have half of
+    /// the permits: few clients must not keep the others out.
+    pub(crate) fn permit_stream(&self) -> Option<OwnedSemaphorePermit> {
+        let is_left = self.shared.permits.available_permits() > self.shared.sessions_max / 2;
+        let permit = if is_left { self.permit_now() } else { None };
+        if permit.is_none() {
+            self.metrics().limit_wait(self.index);
+        }
+        permit
     }
 
     /// Counts a session on this worker.

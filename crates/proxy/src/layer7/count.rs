@@ -4,6 +4,7 @@ use super::{Connection, Endpoint, Exchange, Pool};
 use crate::engine::Worker;
 use crate::observe::metrics::{Handshake, Limited, Login};
 use crate::observe::{Origin, Refusal};
+use eclusa_wire::http2::Flood;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -29,6 +30,11 @@ impl Connection {
     /// Counts what is over a limit of its client network, and whether it is refused for it.
     pub fn limited(&self, what: Limited, refused: bool) {
         self.record.cells.count_http(self.worker(), |http| http.limited(what, refused));
+    }
+
+    /// Counts itself as cut for a flood.
+    pub fn flooded(&self, flood: Flood) {
+        self.record.cells.count_http(self.worker(), |http| http.flooded(flood));
     }
 
     /// Counts a client network that was forgotten too early.

@@ -42,7 +42,7 @@ impl Severity {
             "verdict" if !is("verdict", "up") => Self::Warning,
             "resets" if holds("resetting") => Self::Warning,
             "last_good_config" => Self::Error,
-            "warning" | "limit" | "certificate" | "list_refused" => Self::Warning,
+            "warning" | "limit" | "flood" | "certificate" | "list_refused" => Self::Warning,
             _ => Self::Notice,
         }
     }

@@ -13,7 +13,8 @@ pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Ordered, first_report};
 pub use own_map::OwnMap;
 pub(crate) use pick::{Pickers, Wanted};
-pub(crate) use queue::{Patience, QueueTime, Queued};
+pub use queue::QueueTime;
+pub(crate) use queue::{Patience, Queued};
 pub(crate) use rebalance::level;
 
 use crate::observe::metrics::{Metrics, PoolCells};

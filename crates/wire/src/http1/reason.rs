@@ -64,6 +64,7 @@ reasons! {
     Control, "control", "a control character";
     ObsFold, "obs_fold", "a line that begins with a blank (obs-fold)";
     SpaceBeforeColon, "space_before_colon", "a blank in a field name or before its colon";
+    ValueBlank, "value_blank", "a field value with blanks around it in HTTP/2";
     EmptyName, "empty_name", "a field without a name";
     NoColon, "no_colon", "a field without a colon";
     NameByte, "name_byte", "a byte in a field name that no token holds";

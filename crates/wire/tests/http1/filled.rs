@@ -53,7 +53,8 @@ fn a_filled_request_is_like_one_that_was_read() {
 fn host_stands_in_for_the_authority() {
     let mut head = begun("");
     append(&mut head, "x", "y").unwrap();
-    append(&mut head, "Host", " b.example:1 ").unwrap();
+    assert_eq!(append(&mut head, "host", " b.example:1"), Err(Reason::ValueBlank));
+    append(&mut head, "Host", "b.example:1").unwrap();
     assert_eq!((head.authority(), head.host()), (&b"b.example:1"[..], &b"b.example"[..]));
     assert_eq!(append(&mut head, "host", "b.example:1"), Err(Reason::HostDoubled));
 }

@@ -27,7 +27,7 @@ fn row(line: &'static str) -> Row {
 }
 
 /// Takes `\r`, `\n`, `\t`, `\0`, `\\`, `\"`, `\xNN` and `\{TEXT*COUNT}` for what they mean.
-fn unescape(text: &str) -> Vec<u8> {
+pub fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some((plain, escape)) = rest.split_once('\\') {

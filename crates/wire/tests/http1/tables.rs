@@ -71,8 +71,13 @@ fn refused(table: &'static str, is_request: bool, at_least: usize) -> BTreeSet<&
 fn hostile_requests_are_refused() {
     let words = refused(REQUESTS, true, 250);
     // What only responses, only HTTP/2 and only asking can meet.
-    let others =
-        [Reason::StatusLine, Reason::StatusRange, Reason::UpgradeUnasked, Reason::ConnectionField];
+    let others = [
+        Reason::StatusLine,
+        Reason::StatusRange,
+        Reason::UpgradeUnasked,
+        Reason::ConnectionField,
+        Reason::ValueBlank,
+    ];
     let known = Reason::ALL.iter().filter(|reason| !others.contains(reason));
     let missing: Vec<_> = known.filter(|reason| !words.contains(reason.word())).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");

@@ -1,7 +1,8 @@
 //! Keys of HTTP: at listeners, towards endpoints, limits, error pages.
 
 use super::{
-    ERROR_PAGE, HTTP_SECTION, LIMIT_SECTION, POOL_HTTP_SECTION, duration, milliseconds, seconds,
+    ERROR_PAGE, HTTP_SECTION, HTTP2_SECTION, LIMIT_SECTION, POOL_HTTP_SECTION, duration,
+    milliseconds, seconds,
 };
 use crate::reference::{Default, Key, Kind};
 
@@ -138,6 +139,42 @@ pub static PASSTHROUGH: Key = Key {
            `source` and `port` and carried as they are.",
 };
 
+/// `[listener.NAME.http2]`
+pub static HTTP2: Key = Key {
+    name: "http2",
+    kind: Kind::Switch(&HTTP2_SECTION),
+    default: Default::Value("true"),
+    help: "HTTP: whether HTTP/2 is spoken here beside HTTP/1, with clients that ask for it: over TLS by \
+           ALPN, without TLS by prior knowledge (RFC 9113, section 3.3).",
+};
+
+/// Streams.
+pub static STREAMS_MAX: Key = Key {
+    name: "streams_max",
+    kind: Kind::Integer { min: 1, max: 10_000 },
+    default: Default::Value("100"),
+    help: "Requests at once on one connection (SETTINGS_MAX_CONCURRENT_STREAMS); one more is refused \
+           (REFUSED_STREAM), and the client may send it again.",
+};
+
+/// Window of a stream.
+pub static STREAM_WINDOW: Key = Key {
+    name: "stream_window",
+    kind: Kind::Size { min: 16 << 10, max: 16 << 20 },
+    default: Default::Value("\"64KiB\""),
+    help: "Bytes of a request's body that a client may send before the endpoint has taken any of them \
+           (SETTINGS_INITIAL_WINDOW_SIZE).",
+};
+
+/// Window of a connection.
+pub static CONNECTION_WINDOW: Key = Key {
+    name: "connection_window",
+    kind: Kind::Size { min: 64 << 10, max: 64 << 20 },
+    default: Default::Value("\"256KiB\""),
+    help: "The same for all requests of a connection together: it bounds the memory that one client can \
+           fill.",
+};
+
 /// `[listener.NAME.limit]`
 pub static LIMIT: Key = Key {
     name: "limit",
@@ -179,6 +216,16 @@ pub static BURST: Key = Key {
     help: "Requests at once after a rest.",
 };
 
+/// Floods.
+pub static FLOODS: Key = Key {
+    name: "floods",
+    kind: Kind::Integer { min: 1, max: 1_000_000 },
+    default: Default::Value("10"),
+    help: "Connections of one client network that are cut for a flood in HTTP/2 (`docs/metrics.md` counts \
+           them) within a minute: after so many its new connections are over the limit, until a minute \
+           after the last. Floods themselves are always cut.",
+};
+
 /// Size of the table.
 pub static CLIENTS: Key = Key {
     name: "clients",
@@ -212,6 +259,33 @@ pub static POOL_ALLOW: Key = Key {
     help: "Answers that are odd but not ambiguous, let through by name. `value_control`: control \
            characters in values. `status_without_space`: a status line that ends after its digits. \
            `status_above_599`: status 600 to 999.",
+};
+
+/// Version.
+pub static HTTP_VERSION: Key = Key {
+    name: "version",
+    kind: Kind::Choice(&["1.1", "2"]),
+    default: Default::Value("\"1.1\""),
+    help: "The version of HTTP that the endpoints speak. `2`: over TLS by ALPN, else by prior knowledge; \
+           requests of all clients share few connections, and each goes to an endpoint of its own.",
+};
+
+/// Streams of a connection.
+pub static STREAMS: Key = Key {
+    name: "streams",
+    kind: Kind::Integer { min: 1, max: 10_000 },
+    default: Default::Value("100"),
+    help: "With `version = \"2\"`: requests at once on one connection, or fewer where the endpoint allows \
+           fewer. One more opens another.",
+};
+
+/// Connections.
+pub static MULTIPLEXED: Key = Key {
+    name: "connections",
+    kind: Kind::Integer { min: 1, max: 1_000 },
+    default: Default::Value("4"),
+    help: "With `version = \"2\"`: connections that each worker has to each endpoint. When all are full, \
+           requests wait on the one with the fewest.",
 };
 
 /// Reuse.

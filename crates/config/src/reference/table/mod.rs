@@ -158,6 +158,7 @@ pub static LISTENER: Section = Section {
         &DEAD_PEER,
         &TLS,
         &HTTP,
+        &HTTP2,
         &LIMIT,
         &ROUTES,
         &RULES,
@@ -310,6 +311,7 @@ pub static TERMINATE_SECTION: Section = Section {
         &STRICT,
         &DEFAULT_NAME,
         &HANDSHAKE_TIMEOUT,
+        &HANDSHAKES_MAX,
     ],
 };
 
@@ -333,10 +335,16 @@ pub static HTTP_SECTION: Section = Section {
     ],
 };
 
+/// `[listener.NAME.http2]`
+pub static HTTP2_SECTION: Section = Section {
+    help: "HTTP/2 with the clients of a listener; the limits of heads and bodies are those of `http`.",
+    keys: &[&STREAMS_MAX, &STREAM_WINDOW, &CONNECTION_WINDOW],
+};
+
 /// `[listener.NAME.limit]`
 pub static LIMIT_SECTION: Section = Section {
     help: "What each client network, a /32 or with IPv6 a /64, may do; only told unless `enforce`.",
-    keys: &[&ENFORCE, &CONNECTIONS, &REQUESTS_PER_SECOND, &BURST, &CLIENTS, &EXCEPT],
+    keys: &[&ENFORCE, &CONNECTIONS, &REQUESTS_PER_SECOND, &BURST, &CLIENTS, &FLOODS, &EXCEPT],
 };
 
 /// `[errors.STATUS]`
@@ -356,6 +364,9 @@ pub static POOL_HTTP_SECTION: Section = Section {
     help: "How endpoints are asked.",
     keys: &[
         &POOL_ALLOW,
+        &HTTP_VERSION,
+        &STREAMS,
+        &MULTIPLEXED,
         &REUSE,
         &RETRIES,
         &RETRY_METHODS,

@@ -33,7 +33,10 @@ pub static MIN_VERSION: Key = Key {
 pub static TLS_ALPN: Key = Key {
     name: "alpn",
     kind: Kind::List(&Kind::Text),
-    default: Default::Words("with `http` \"http/1.1\"; else what clients offer is not answered"),
+    default: Default::Words(
+        "with `http` \"h2\" and \"http/1.1\" (with `http2 = false` \"http/1.1\" alone); else what \
+         clients offer is not answered",
+    ),
     help: "Protocols (ALPN), the most wanted first.",
 };
 
@@ -87,6 +90,17 @@ pub static HANDSHAKE_TIMEOUT: Key = Key {
     kind: duration(seconds(1), seconds(60)),
     default: Default::Value("\"10s\""),
     help: "How long a handshake may take, from `accept`.",
+};
+
+/// Handshakes that wait.
+pub static HANDSHAKES_MAX: Key = Key {
+    name: "handshakes_max",
+    kind: Kind::Integer { min: 16, max: 65_536 },
+    default: Default::Value("1024"),
+    help: "Handshakes that may wait for their turn at one worker. They take turns, one step each time that \
+           everything else was looked after, so that a flood of them does not slow exchanges down, and \
+           so do networks; when so many wait, one of the network with the most is closed (`busy` in \
+           `eclusa_listener_tls_handshakes_total`).",
 };
 
 /// `[pool.NAME.tls]`

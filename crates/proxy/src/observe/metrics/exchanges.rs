@@ -7,6 +7,7 @@ use super::cells::{Ends, ListenerCell, ListenerCells, PoolCell, PoolCells};
 use super::histogram::{ANSWERS, Counter, Histogram};
 use crate::observe::Exchange;
 use eclusa_wire::http1::Reason;
+use eclusa_wire::http2::Flood;
 use std::array;
 use std::sync::LazyLock;
 
@@ -80,6 +81,8 @@ words! {
         Certificate "certificate",
         /// The client has ended it with an alert.
         Alert "alert",
+        /// Too many others waited for their turn.
+        Busy "busy",
         /// Something else.
         Other "other",
     }
@@ -104,6 +107,8 @@ words! {
         Connections "connections",
         /// Requests.
         Requests "requests",
+        /// Connections that were cut for floods, not long ago.
+        Floods "floods",
     }
 }
 
@@ -124,6 +129,8 @@ pub(crate) struct ListenerHttp {
     /// By [`Limited`], then by [`CONSEQUENCES`].
     pub(super) limited: [[Counter; CONSEQUENCES.len()]; Limited::WORDS.len()],
     pub(super) forgotten: Counter,
+    /// By [`Flood`].
+    pub(super) floods: [Counter; Flood::ALL.len()],
 }
 
 /// What one worker counts of the exchanges that routes gave to a pool.
@@ -189,6 +196,11 @@ impl ListenerHttp {
     /// Something was over a limit.
     pub(crate) fn limited(&self, what: Limited, refused: bool) {
         self.limited[what as usize][usize::from(refused)].add(1);
+    }
+
+    /// A connection was cut.
+    pub(crate) fn flooded(&self, flood: Flood) {
+        self.floods[flood as usize].add(1);
     }
 
     /// A client network lost its place in the table of requests.

@@ -11,6 +11,7 @@ use crate::observe::metrics::exchanges::{
 use crate::observe::metrics::histogram::ANSWERS;
 use crate::observe::metrics::table::{self, Metric};
 use eclusa_wire::http1::Reason;
+use eclusa_wire::http2::Flood;
 use std::sync::Arc;
 
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
@@ -58,6 +59,15 @@ fn of_listeners(page: &mut Page, listeners: &[(Arc<str>, Arc<ListenerCells>)]) {
     page.family(&table::FORGOTTEN);
     for (name, cells) in listeners {
         page.sample(&table::FORGOTTEN, &[name], cells.sum(|cell| &cell.http_so_far().forgotten));
+    }
+    page.family(&table::FLOODS);
+    for (name, cells) in listeners {
+        for (index, flood) in Flood::ALL.iter().enumerate() {
+            let count = cells.sum(|cell| &cell.http_so_far().floods[index]);
+            if count > 0 {
+                page.sample(&table::FLOODS, &[name, flood.word()], count);
+            }
+        }
     }
 }
 

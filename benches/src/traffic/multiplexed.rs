@@ -1,0 +1,206 @@
+//! The generator's HTTP/2 connections, with TLS or without: closed loops, one for each stream.
+
+use super::frames::{Blocks, Frames};
+use super::load::{Load, dial};
+use super::secure::{Client, Secure, Stands};
+use super::tally::Tally;
+use super::{Interest, Part};
+use crate::case::Http;
+use crate::failure::{Context, Outcome};
+use rustix::event::epoll::EventFlags;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+/// Bytes received at once.
+const ROOM: usize = 64 << 10;
+
+/// All connections.
+pub struct Multiplexed {
+    load: Load,
+    http: Http,
+    blocks: Blocks,
+    client: Client,
+    interest: Interest,
+    connections: Vec<Option<Connection>>,
+    resting: bool,
+    tally: Tally,
+}
+
+struct Connection {
+    socket: OwnedFd,
+    secure: Option<Box<Secure>>,
+    connected: bool,
+    frames: Frames,
+    /// Frames that TLS has not taken yet.
+    waiting: Vec<u8>,
+    /// What the socket has not taken yet.
+    unsent: Vec<u8>,
+}
+
+impl Multiplexed {
+    /// Opens all connections.
+    ///
+    /// # Errors
+    /// The process lacks descriptors.
+    pub fn new(load: Load, http: Http) -> Outcome<Self> {
+        let mut part = Self {
+            load,
+            http,
+            blocks: Blocks::new(http),
+            client: Client::new(b"h2")?,
+            interest: Interest::new()?,
+            connections: (0..load.connections).map(|_| None).collect(),
+            resting: false,
+            tally: Tally::new(),
+        };
+        for index in 0..load.connections {
+            part.open(index)?;
+        }
+        Ok(part)
+    }
+
+    /// Begins a connection. Edge-triggered, so that one registration does for all.
+    fn open(&mut self, index: usize) -> Outcome<()> {
+        while !self.tally.hopeless() {
+            match self.begin() {
+                Ok(connection) => {
+                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+                    self.interest.add(&connection.socket, index as u64, flags)?;
+                    self.connections[index] = Some(connection);
+                    break;
+                }
+                Err(what) => self.tally.fail(what),
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<Connection, String> {
+        let secure = self.http.tls.then(|| self.client.begin(ROOM)).transpose()?.map(Box::new);
+        let socket = dial(self.load.to).map_err(|error| format!("connect: {error}"))?;
+        let mut frames = Frames::new(self.http, &self.blocks);
+        let waiting = std::mem::take(&mut frames.said);
+        let unsent = Vec::new();
+        Ok(Connection { socket, secure, connected: false, frames, waiting, unsent })
+    }
+}
+
+impl Connection {
+    /// Something happened.
+    fn event(
+        &mut self,
+        flags: EventFlags,
+        blocks: Option<&Blocks>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        if flags.contains(EventFlags::OUT) && !self.connected {
+            self.connected = true;
+            self.say(0, blocks, tally)?;
+        }
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            self.receive(blocks, tally)?;
+        }
+        self.send()
+    }
+
+    fn receive(&mut self, blocks: Option<&Blocks>, tally: &mut Tally) -> Result<(), String> {
+        let mut buffer = [0u8; ROOM];
+        loop {
+            let room = match &mut self.secure {
+                Some(secure) => secure.room(),
+                None => &mut buffer[..],
+            };
+            let (length, wanted) = match recv(&self.socket, &mut *room, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return Err("closed by the other side".into()),
+                Ok((_, length)) => (length, room.len()),
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                Err(error) => return Err(format!("receive: {error}")),
+            };
+            if self.secure.is_none() {
+                self.frames.take(&buffer[..length], blocks, tally)?;
+            }
+            self.say(length, blocks, tally)?;
+            if length < wanted {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets TLS take what was received, and what there is to say.
+    fn say(
+        &mut self,
+        received: usize,
+        blocks: Option<&Blocks>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let Self { secure, frames, waiting, unsent, .. } = self;
+        let Some(secure) = secure else {
+            unsent.append(waiting);
+            unsent.append(&mut frames.said);
+            return Ok(());
+        };
+        let mut received = received;
+        loop {
+            let take = |bytes: &[u8]| frames.take(bytes, blocks, tally);
+            if secure.go_on(received, waiting, take)? == Stands::Ended {
+                return Err("ended by the other side".into());
+            }
+            received = 0;
+            unsent.append(&mut secure.outgoing);
+            // Until the handshake is over nothing else can be said.
+            if secure.is_asking() {
+                return Ok(());
+            }
+            waiting.clear();
+            if frames.said.is_empty() {
+                return Ok(());
+            }
+            waiting.append(&mut frames.said);
+            secure.ask();
+        }
+    }
+
+    /// Sends as much as the socket takes.
+    fn send(&mut self) -> Result<(), String> {
+        if !self.connected || self.unsent.is_empty() {
+            return Ok(());
+        }
+        match send(&self.socket, &self.unsent, SendFlags::NOSIGNAL) {
+            Ok(sent) => drop(self.unsent.drain(..sent)),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(format!("send: {error}")),
+        }
+        Ok(())
+    }
+}
+
+impl Part for Multiplexed {
+    fn event(&mut self, token: u64, flags: EventFlags) -> Outcome<()> {
+        let index = usize::try_from(token).context(|| "token".into())?;
+        let Some(connection) = &mut self.connections[index] else { return Ok(()) };
+        let blocks = (!self.resting).then_some(&self.blocks);
+        if let Err(what) = connection.event(flags, blocks, &mut self.tally) {
+            self.tally.fail(what);
+            self.connections[index] = None;
+            if !self.resting {
+                self.open(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self) -> Outcome<()> {
+        self.resting = true;
+        Ok(())
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        self.tally.set_open(self.connections.iter().flatten().count());
+        &mut self.tally
+    }
+
+    fn interest(&self) -> &Interest {
+        &self.interest
+    }
+}

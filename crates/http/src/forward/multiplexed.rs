@@ -1,0 +1,106 @@
+//! A stream to an endpoint that speaks HTTP/2: on a connection that stands, or on a fresh one.
+
+use super::upstream::{Connected, Unconnected, has_left, key};
+use super::{Failed, Forward, Tried};
+use crate::h1::HeadError;
+use crate::h2::{Found, Http2, Links, Opening};
+use crate::reuse::Key;
+use crate::site::PoolSite;
+use crate::stream::Stream;
+use eclusa_config::plan::Multiplex;
+use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Who};
+use eclusa_wire::http1::Head;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+impl Forward<'_, '_> {
+    /// As [`Self::connect`]; `kept`: whether a connection that stands will do.
+    pub(super) async fn connect_http2(
+        &self,
+        (pool_site, plan): (&PoolSite, Multiplex),
+        head: &Head,
+        kept: bool,
+        (lease, excluded): (Option<Lease>, Vec<SocketAddr>),
+        note: &impl Fn(&Arc<Endpoint>),
+    ) -> Result<Connected, Unconnected> {
+        let (connection, name) = (self.connection(), self.name_for(pool_site, head));
+        let links = Links::of(connection);
+        let mut lease = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
+        let mut opening = Opening::another();
+        if let Some(leased) = lease.take_if(|_| kept) {
+            note(leased.endpoint());
+            let key = key(pool_site, &leased, name.clone());
+            match self.link(&links, &key, plan).await? {
+                Ok(stream) => {
+                    let stream = Stream::Http2(stream);
+                    return Ok(self.connected(pool_site, (stream, leased), key, 1, true));
+                }
+                Err(right) => (opening, lease) = (right, Some(leased)),
+            }
+        }
+        let waits = (self.run.client.socket(), Some(&self.run.queued));
+        let reaching = connection.reach(self.pool, waits, excluded, lease, self.wish.key);
+        let reached = self.while_wanted(Box::pin(reaching)).await;
+        let Reached { stream, lease, tries } =
+            reached.ok_or_else(has_left)?.map_err(super::upstream::failed)?;
+        note(lease.endpoint());
+        connection.keep_alive(&stream);
+        let introduced = self.introduce(stream, pool_site, &lease, name.as_ref()).await;
+        let key = key(pool_site, &lease, name);
+        let opened = match introduced {
+            Ok(stream) => links
+                .open(key.clone(), plan, stream)
+                .await
+                .map_err(|error| super::ask::fell(HeadError::Broken(error), true, true)),
+            Err(tried) => Err(tried),
+        };
+        // Whoever waits for it looks now.
+        drop(opening);
+        match opened {
+            Ok(stream) => {
+                let stream = Stream::Http2(stream);
+                Ok(self.connected(pool_site, (stream, lease), key, tries, false))
+            }
+            Err(tried) => {
+                let endpoint = Some(lease.endpoint().clone());
+                Err(Unconnected { tried, endpoint, tries, reused: false, dial: Duration::ZERO })
+            }
+        }
+    }
+
+    /// A stream on a connection that stands, or the right to open one. Waits for one that somebody else is
+    /// opening, once, and as long as a dial may take.
+    async fn link(
+        &self,
+        links: &Links,
+        key: &Key,
+        plan: Multiplex,
+    ) -> Result<Result<Box<Http2>, Opening>, Unconnected> {
+        for waits in [true, false] {
+            match links.find(key, plan, waits) {
+                Found::Stream(stream) => return Ok(Ok(stream)),
+                Found::Open(right) => return Ok(Err(right)),
+                Found::Wait(waiting) => {
+                    let waiting = timeout(self.pool.plan().dial.timeout, waiting.over());
+                    // In time or not: the next look tells.
+                    let waited = self.while_wanted(Box::pin(waiting)).await;
+                    let _ = waited.ok_or_else(has_left)?;
+                }
+            }
+        }
+        Ok(Err(Opening::another()))
+    }
+
+    /// Waits until the endpoint has said whether it takes an extended CONNECT, on a connection that is fresh.
+    pub(super) async fn may_upgrade(&self, stream: &mut Http2) -> Result<(), Tried> {
+        let patience = self.pool.plan().dial.timeout;
+        let knows = std::future::poll_fn(|context| stream.poll_may_upgrade(context));
+        if timeout(patience, knows).await == Ok(true) {
+            return Ok(());
+        }
+        let why = "the endpoint takes no extended CONNECT (RFC 8441)";
+        Err(Failed::Answer(502, End::abort(Who::Endpoint, Step::Answer, why)).into())
+    }
+}

@@ -1,0 +1,121 @@
+//! One exchange on a client's HTTP/2 connection. Its story is that of every exchange (`crate::exchange`);
+//! here is what stands around it.
+
+use super::fields;
+use super::lanes::Lane;
+use super::stream::Http2;
+use crate::answer::Answer;
+use crate::carry;
+use crate::connection::{Over, Session, end_by};
+use crate::exchange::{Done, Run, Then, begin};
+use crate::patience::Alarm;
+use crate::site::Site;
+use crate::spare;
+use crate::stream::Stream;
+use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Step, Told, Who};
+use eclusa_wire::http1::{Head, Reason as Refused};
+use h2::Reason;
+use http::Request;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+use tokio::time::Instant;
+
+/// Runs the exchange of one stream to its end.
+#[allow(clippy::large_futures, reason = "a stream is a task of its own, and boxed as such")]
+pub(super) async fn run(
+    session: &Session,
+    request: Request<()>,
+    (stream, lane): (Http2, Lane),
+    number: u64,
+) {
+    let began = Instant::now();
+    let connection = &session.connection;
+    let snapshot = connection.snapshot();
+    let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
+    let ends = stream.is_ended();
+    let mut client = Stream::Http2(Box::new(stream));
+    let Some((site, http)) = site.and_then(|site| Some((site, site.http.as_ref()?))) else {
+        // A reload has made something else of the listener: nothing was done, and the client may ask anew.
+        return reset(&mut client, Reason::REFUSED_STREAM);
+    };
+    let mut head = spare::head();
+    let head = &mut *head;
+    let read = fields::to_head(head, &request, ends, (&http.limits, http.lenient));
+    drop(request);
+    let (record, alarm, queued) =
+        (begin(session, head, number), Alarm::default(), QueueTime::default());
+    let mut run = Run { session, site, http, client: &mut client, record, alarm: &alarm, queued };
+    run.record.times.head = began.elapsed();
+    let serving = Box::pin(async {
+        match read {
+            Ok(()) if !run.may_upgrade(head) => {
+                // RFC 9220, section 3, says so for HTTP/3, and nothing speaks against it here.
+                let end =
+                    End::abort(Who::Client, Step::Head, "a protocol that is not in `upgrades`");
+                run.answer(head, &Answer::page(501), &[], Some(end)).await
+            }
+            Ok(()) => run.serve(head, |index| snapshot.pool(index)).await,
+            Err(reason) => refuse(&mut run, head, reason).await,
+        }
+    });
+    let done = unless_told(&lane, serving).await;
+    let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
+    let mut record = run.record;
+    let end = match done.then {
+        Then::Upgraded(tunnel) => {
+            let carrying = Box::pin(carry::tunnel(session, client, tunnel));
+            let over = unless_told(&lane, carrying).await;
+            let Over { end, bytes: (up, down), .. } =
+                over.unwrap_or_else(|told| Over { end: end_by(told), bytes: (0, 0), told: false });
+            record.bytes = (record.bytes.0 + up, record.bytes.1 + down);
+            end
+        }
+        Then::Reset => {
+            client.reset_on_close();
+            done.end
+        }
+        // What is not at its end is reset by h2, with the code that fits.
+        Then::Again | Then::Part | Then::Close => done.end,
+    };
+    record.end = end;
+    record.times.total = began.elapsed();
+    connection.exchanged(record);
+}
+
+impl Run<'_> {
+    /// Whether the protocol that an extended CONNECT asks for, if one does, is passed on.
+    fn may_upgrade(&self, head: &Head) -> bool {
+        let allowed = &self.http.plan.upgrades;
+        head.upgrade_protocols().all(|wanted| {
+            allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(wanted))
+        })
+    }
+}
+
+/// What `future` yields, unless the operator ends it first.
+async fn unless_told<T>(
+    lane: &Lane,
+    mut future: Pin<Box<impl Future<Output = T>>>,
+) -> Result<T, Told> {
+    poll_fn(|context| match lane.poll_told(context) {
+        Some(told) => Poll::Ready(Err(told)),
+        None => future.as_mut().poll(context).map(Ok),
+    })
+    .await
+}
+
+/// Answers a request that the codec has refused.
+async fn refuse(run: &mut Run<'_>, head: &mut Head, reason: Refused) -> Done {
+    let (part, at) = (Part::Head, head.bytes().len());
+    let refusal = Refusal { reason, part, bytes: head.bytes(), at };
+    run.session.connection.refused_request(refusal);
+    let end = End::abort(Who::Client, Step::Head, reason.text());
+    run.answer(head, &Answer::refused(reason), &[], Some(end)).await
+}
+
+fn reset(client: &mut Stream, reason: Reason) {
+    if let Stream::Http2(stream) = client {
+        stream.reset(reason);
+    }
+}

@@ -1,0 +1,17 @@
+//! HTTP/2 at the edge.
+
+mod client;
+mod clients;
+mod conformance;
+mod endpoint;
+mod ends;
+mod heard;
+mod hostile;
+mod outcome;
+mod passing;
+mod peers;
+mod reloads;
+mod run;
+mod script;
+mod sockets;
+mod upstream;

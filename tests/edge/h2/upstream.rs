@@ -1,0 +1,150 @@
+//! HTTP/2 towards endpoints: few connections for all clients, nothing lost when endpoints leave.
+
+use super::client::{Client, read, read_body, request, run, send_all, wait};
+use super::endpoint::Endpoint;
+use crate::bed::{Bed, PLAIN};
+use eclusa_testkit::netns::skipped;
+use h2::Reason;
+use h2::ext::Protocol;
+use http::{HeaderMap, HeaderValue, Method};
+use hyper::body::Bytes;
+use std::sync::atomic::Ordering;
+
+const MORE: &str = r#"
+[pool.two]
+endpoints = ["10.0.1.107:80"]
+probe = { kind = "none" }
+http = { version = "2" }
+[[listener.plain.route]]
+path_prefix = "/two"
+pool = "two"
+[[listener.plain.route]]
+path = ["/refused", "/hang"]
+pool = "two"
+"#;
+
+const ENDPOINT: &str = "10.0.1.107:80";
+
+#[test]
+fn requests_of_all_clients_share_few_connections() {
+    if skipped("requests_of_all_clients_share_few_connections") {
+        return;
+    }
+    let bed = Bed::without_nginx(MORE);
+    let endpoint = Endpoint::start(&bed.worker(), ENDPOINT, usize::MAX);
+    let mut old = bed.connect();
+    for number in 0..20 {
+        let reply = old.get("app.test", &format!("/two/{number}")).unwrap();
+        assert_eq!((reply.status, reply.text().as_str()), (200, "0"));
+    }
+    run(async {
+        for _ in 0..3 {
+            let mut client = Client::open(&bed.client, PLAIN).await;
+            let mut begun = Vec::new();
+            for number in 0..30 {
+                let asked = request(Method::POST, &format!("/two/{number}"));
+                let (response, mut up) = client.begin(asked, false).await.unwrap();
+                send_all(&mut up, &vec![b'x'; number * 1_000], false).await;
+                let mut trailers = HeaderMap::new();
+                trailers.insert("x-checked", HeaderValue::from_static("yes"));
+                up.send_trailers(trailers).unwrap();
+                begun.push(response);
+            }
+            for (number, response) in begun.into_iter().enumerate() {
+                let answer = read(response).await.unwrap();
+                assert_eq!(answer.body, (number * 1_000).to_string().as_bytes());
+                assert_eq!(answer.trailers["x-trailers"], "1", "trailers go both ways");
+            }
+        }
+        // Whoever gives a request up gives it up there, too.
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        let (response, mut up) = client.begin(request(Method::GET, "/hang"), true).await.unwrap();
+        wait(|| endpoint.count("/hang") == 1).await;
+        up.send_reset(Reason::CANCEL);
+        drop((response, up));
+        let sender = client.send.clone();
+        wait(|| !endpoint.seen.resets.lock().unwrap().is_empty()).await;
+        drop(sender);
+    });
+    assert_eq!(*endpoint.seen.resets.lock().unwrap(), [Reason::CANCEL]);
+    // Two workers; one connection has room for all that came.
+    let connections = endpoint.seen.connections.load(Ordering::Relaxed);
+    assert!(connections <= 2, "{connections}");
+    let seen = endpoint.seen.requests.lock().unwrap();
+    assert!(seen[0].starts_with("GET http://app.test/two/0 "), "{}", seen[0]);
+}
+
+#[test]
+fn what_an_endpoint_has_not_begun_goes_again() {
+    if skipped("what_an_endpoint_has_not_begun_goes_again") {
+        return;
+    }
+    let bed = Bed::without_nginx(MORE);
+    let endpoint = Endpoint::start(&bed.worker(), ENDPOINT, 5);
+    let mut old = bed.connect();
+    assert_eq!(old.get("app.test", "/two/warm").unwrap().status, 200);
+    run(async {
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        // No method that may be sent twice; nothing was done.
+        let (response, _) = client.begin(request(Method::POST, "/two/first"), true).await.unwrap();
+        assert_eq!(read(response).await.unwrap().status, 200);
+        let (response, _) = client.begin(request(Method::POST, "/refused"), true).await.unwrap();
+        assert_eq!(read(response).await.unwrap().status, 200);
+        // The endpoint leaves every five requests, with some on their way.
+        for round in 0..10 {
+            let mut begun = Vec::new();
+            for number in 0..8 {
+                let asked = request(Method::POST, &format!("/two/{round}/{number}"));
+                begun.push(client.begin(asked, true).await.unwrap().0);
+            }
+            for response in begun {
+                assert_eq!(read(response).await.unwrap().status, 200);
+            }
+        }
+    });
+    assert_eq!(endpoint.count("/refused"), 2);
+    for round in 0..10 {
+        for number in 0..8 {
+            let path = format!("/two/{round}/{number} ");
+            assert_eq!(endpoint.count(&path), 1, "{path} is done once");
+        }
+    }
+}
+
+#[test]
+fn web_sockets_reach_endpoints_of_http2_by_every_version() {
+    if skipped("web_sockets_reach_endpoints_of_http2_by_every_version") {
+        return;
+    }
+    let bed = Bed::without_nginx(MORE);
+    let _endpoint = Endpoint::start(&bed.worker(), ENDPOINT, usize::MAX);
+    let mut old = bed.connect();
+    // The key and the answer of RFC 6455, section 1.3.
+    old.say(
+        b"GET /two/socket HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\n\
+          Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    )
+    .unwrap();
+    let head = old.head().unwrap();
+    assert_eq!(head.status, 101);
+    assert_eq!(head.field("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(head.field("upgrade"), Some("websocket"));
+    old.say(b"hello").unwrap();
+    assert_eq!(old.exactly(5).unwrap(), b"hello");
+    run(async {
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        assert_eq!(client.get("/two/any").await.unwrap().status, 200);
+        let mut asked = request(Method::CONNECT, "/two/socket");
+        asked.extensions_mut().insert(Protocol::from_static("websocket"));
+        let (response, mut up) = client.begin(asked, false).await.unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), 200);
+        let mut body = response.into_body();
+        send_all(&mut up, b"there and back", false).await;
+        assert_eq!(body.data().await.unwrap().unwrap(), "there and back");
+        body.flow_control().release_capacity(14).unwrap();
+        up.send_data(Bytes::new(), true).unwrap();
+        assert_eq!(read_body(&mut body).await.unwrap().0, b"");
+    });
+}
