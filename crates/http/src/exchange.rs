@@ -20,9 +20,11 @@ use eclusa_proxy::layer7::{
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
 use std::future::poll_fn;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
 
 /// What a client that still sends is given to read an answer before the connection is closed: to close
@@ -343,19 +345,29 @@ impl Run<'_> {
             && !matches!(answer.status, 400 | 408);
         let bytes = answer.to_bytes(head, &self.site.pages, edits, !keeps);
         self.record.status = answer.status;
-        let end = end.unwrap_or_else(|| End::clean(Who::Proxy));
         let written = timeout(self.http.plan.body_timeout, write_all(self.client, &bytes)).await;
         self.record.bytes.1 = bytes.len() as u64;
+        Done::of_answer(written, end, if keeps { Then::Again } else { Then::Part })
+    }
+}
+
+impl Done {
+    /// After an answer of our own that was `written`, or not in time. `end`: why it was given, where that
+    /// is somebody's fault.
+    pub(crate) fn of_answer(
+        written: Result<io::Result<()>, Elapsed>,
+        end: Option<End>,
+        then: Then,
+    ) -> Self {
         match written {
-            Ok(Ok(())) if keeps => Done { end, then: Then::Again },
-            Ok(Ok(())) => Done { end, then: Then::Part },
+            Ok(Ok(())) => Self { end: end.unwrap_or_else(|| End::clean(Who::Proxy)), then },
             Ok(Err(error)) => {
                 let end = End::abort(Who::Client, Step::Data, error.to_string());
-                Done { end, then: Then::Close }
+                Self { end, then: Then::Close }
             }
             Err(_) => {
                 let end = End::timeout(Who::Client, Step::Data, "did not take the answer");
-                Done { end, then: Then::Reset }
+                Self { end, then: Then::Reset }
             }
         }
     }

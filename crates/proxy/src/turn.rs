@@ -26,9 +26,14 @@ impl<F: Future + Unpin> Future for Turns<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let _turn = Turn::begin();
-        Pin::new(&mut self.0).poll(context)
+        turn(|| Pin::new(&mut self.0).poll(context))
     }
+}
+
+/// Does `what` as one turn.
+pub fn turn<T>(what: impl FnOnce() -> T) -> T {
+    let _turn = Turn::begin();
+    what()
 }
 
 /// A turn under way; it also ends where a panic ends it.

@@ -6,7 +6,7 @@ use crate::answer::{Answer, phrase};
 use crate::exchange::{Done, Run, Then};
 use crate::stream::Stream;
 use eclusa_policy::rules::Edit;
-use eclusa_proxy::layer7::{End, Step, Who};
+use eclusa_proxy::layer7::{End, Who};
 use eclusa_wire::http1::{Head, Trailers};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use std::future::poll_fn;
@@ -45,19 +45,7 @@ impl Run<'_> {
         let sending = send(self.client, fields::response(answer.status, fields), body);
         let sent = timeout(self.http.plan.body_timeout, sending).await;
         self.record.bytes.1 = body.len() as u64;
-        match sent {
-            Ok(Ok(())) => {
-                Done { end: end.unwrap_or_else(|| End::clean(Who::Proxy)), then: Then::Again }
-            }
-            Ok(Err(error)) => {
-                let end = End::abort(Who::Client, Step::Data, error.to_string());
-                Done { end, then: Then::Close }
-            }
-            Err(_) => {
-                let end = End::timeout(Who::Client, Step::Data, "did not take the answer");
-                Done { end, then: Then::Reset }
-            }
-        }
+        Done::of_answer(sent, end, Then::Again)
     }
 
     /// Answers a call of gRPC: its clients look for a status of their own. The record has that of HTTP,
@@ -68,15 +56,7 @@ impl Run<'_> {
         let Stream::Http2(stream) = self.client else {
             return Done { end: End::clean(Who::Proxy), then: Then::Close };
         };
-        match stream.send_head(fields::response(200, fields), true) {
-            Ok(()) => {
-                Done { end: end.unwrap_or_else(|| End::clean(Who::Proxy)), then: Then::Again }
-            }
-            Err(error) => {
-                let end = End::abort(Who::Client, Step::Data, error.to_string());
-                Done { end, then: Then::Close }
-            }
-        }
+        Done::of_answer(Ok(stream.send_head(fields::response(200, fields), true)), end, Then::Again)
     }
 }
 

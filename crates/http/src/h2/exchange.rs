@@ -12,14 +12,13 @@ use crate::patience::Alarm;
 use crate::site::Site;
 use crate::spare;
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Step, Told, Who};
+use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Step, Told, Who, now};
 use eclusa_wire::http1::{Head, Reason as Refused};
 use h2::Reason;
 use http::Request;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
-use tokio::time::Instant;
 
 /// Runs the exchange of one stream to its end.
 #[allow(clippy::large_futures, reason = "a stream is a task of its own, and boxed as such")]
@@ -29,7 +28,7 @@ pub(super) async fn run(
     (stream, lane): (Http2, Lane),
     number: u64,
 ) {
-    let began = Instant::now();
+    let began = now();
     let connection = &session.connection;
     let snapshot = connection.snapshot();
     let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
@@ -46,7 +45,7 @@ pub(super) async fn run(
     let (record, alarm, queued) =
         (begin(session, head, number), Alarm::default(), QueueTime::default());
     let mut run = Run { session, site, http, client: &mut client, record, alarm: &alarm, queued };
-    run.record.times.head = began.elapsed();
+    run.record.times.head = now() - began;
     let serving = Box::pin(async {
         match read {
             Ok(()) if !run.may_upgrade(head) => {
@@ -79,7 +78,7 @@ pub(super) async fn run(
         Then::Again | Then::Part | Then::Close => done.end,
     };
     record.end = end;
-    record.times.total = began.elapsed();
+    record.times.total = now() - began;
     connection.exchanged(record);
 }
 

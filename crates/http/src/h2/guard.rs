@@ -2,6 +2,7 @@
 //! one turn of the worker than others can wait for.
 
 use crate::bell::Bell;
+use eclusa_proxy::layer7::now;
 use eclusa_wire::http2::{Counter, Flood, Limits};
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -57,7 +58,7 @@ fn cut(flood: Flood) -> io::Error {
 impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
     /// Over a connection of which h2 has not read a byte. `limits` are those of h2's settings.
     pub(crate) fn new(under: S, limits: Limits) -> Self {
-        let (counter, began) = (Counter::new(limits, 0), Instant::now());
+        let (counter, began) = (Counter::new(limits, 0), now());
         let (frames, bytes) = (FRAMES_PER_TURN, BYTES_PER_TURN);
         let (bell, watch) = (Arc::default(), Watch::default());
         Self { under, counter, began, frames, bytes, bell, held: Vec::new(), given: 0, watch }
@@ -74,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guard<S> {
 
     /// Counts what the client has sent; says how much of it h2 is handed now.
     fn count(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
-        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = u64::try_from((now() - self.began).as_millis()).unwrap_or(u64::MAX);
         let counted = self.counter.received(bytes, now, &mut self.frames);
         self.bytes = self.bytes.saturating_sub(bytes.len());
         counted.map_err(|flood| self.end(context, flood))

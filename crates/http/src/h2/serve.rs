@@ -13,13 +13,13 @@ use crate::site::Http;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan;
-use eclusa_proxy::layer7::{Connection, End, Step, Who};
+use eclusa_proxy::layer7::{Connection, End, Step, Who, now, turn};
 use eclusa_wire::http2::Limits;
 use h2::server::{Builder, Connection as Multiplexed, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -237,7 +237,11 @@ impl Driver<'_> {
         let stream = Http2::new(taken.lane(), respond, body);
         let (session, number) = (Rc::clone(self.session), self.number);
         tokio::task::spawn_local(async move {
-            exchange::run(&session, request, (stream, taken.lane()), number).await;
+            {
+                let running = exchange::run(&session, request, (stream, taken.lane()), number);
+                let mut running = pin!(running);
+                poll_fn(|context| turn(|| running.as_mut().poll(context))).await;
+            }
             // Before the connection is told that this stream is over.
             drop((session, permit));
             drop(taken);
@@ -247,7 +251,7 @@ impl Driver<'_> {
     /// Notes whether the connection rests.
     fn rest(&mut self) {
         if self.idle.is_none() {
-            self.idle = Some(Instant::now());
+            self.idle = Some(now());
             self.connection().wake_after(Some(self.patience()));
         }
     }
@@ -261,7 +265,7 @@ impl Driver<'_> {
     }
 
     fn is_over(&self) -> bool {
-        self.idle.is_some_and(|since| since.elapsed() >= self.patience())
+        self.idle.is_some_and(|since| now() - since >= self.patience())
     }
 
     /// Says goodbye where our side wants to leave: what is under way is finished.

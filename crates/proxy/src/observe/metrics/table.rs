@@ -239,7 +239,7 @@ table! {
         "Connections and requests over a limit of `[listener.NAME.limit]`: `refused`, or only `reported` while `enforce` is off.";
     FORGOTTEN: Counter Things "eclusa_listener_limit_clients_forgotten_total" ["listener"]
         "Client networks whose requests were forgotten too early: while it grows `limit.clients` is too small, and the limit looser than it says.";
-    FLOODS: Counter Things "eclusa_listener_http2_floods_total" ["listener", "reason"]
+    FLOODS: Counter Things "eclusa_listener_floods_total" ["listener", "reason"]
         "HTTP/2 connections that were cut because the client floods, by with what; `library`: by a limit of the HTTP/2 library.";
     POOL_EXCHANGES: Counter Things "eclusa_pool_exchanges_total" ["pool", "ended_by", "step", "how"]
         "Exchanges that a route gave to the pool and that are over: ended by whom and at which step, as in the log, and how.";
