@@ -81,6 +81,30 @@ impl Interest {
         epoll::add(&self.0, source, EventData::new_u64(token), flags).context(|| "epoll add".into())
     }
 
+    /// Begins a connection, again until it comes to something or that is hopeless, and registers it.
+    /// Edge-triggered, so that one registration does for connecting, asking and hearing.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn open<C: AsFd>(
+        &self,
+        token: usize,
+        tally: &mut Tally,
+        begin: impl Fn() -> Result<C, String>,
+    ) -> Outcome<Option<C>> {
+        while !tally.hopeless() {
+            match begin() {
+                Ok(connection) => {
+                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+                    self.add(&connection, token as u64, flags)?;
+                    return Ok(Some(connection));
+                }
+                Err(what) => tally.fail(what),
+            }
+        }
+        Ok(None)
+    }
+
     /// Replaces what is reported of `source`.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::{Interest, Part};
 use crate::case::Http;
 use crate::failure::{Context, Outcome};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
@@ -38,6 +38,26 @@ struct Connection {
     unsent: Vec<u8>,
 }
 
+/// Begins a connection.
+fn begin(
+    load: Load,
+    http: Http,
+    (client, blocks): (&Client, &Blocks),
+) -> Result<Connection, String> {
+    let secure = http.tls.then(|| client.begin(ROOM)).transpose()?.map(Box::new);
+    let socket = dial(load.to).map_err(|error| format!("connect: {error}"))?;
+    let mut frames = Frames::new(http, blocks);
+    let waiting = std::mem::take(&mut frames.said);
+    let unsent = Vec::new();
+    Ok(Connection { socket, secure, connected: false, frames, waiting, unsent })
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Multiplexed {
     /// Opens all connections.
     ///
@@ -60,29 +80,12 @@ impl Multiplexed {
         Ok(part)
     }
 
-    /// Begins a connection. Edge-triggered, so that one registration does for all.
+    /// Begins a connection.
     fn open(&mut self, index: usize) -> Outcome<()> {
-        while !self.tally.hopeless() {
-            match self.begin() {
-                Ok(connection) => {
-                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-                    self.interest.add(&connection.socket, index as u64, flags)?;
-                    self.connections[index] = Some(connection);
-                    break;
-                }
-                Err(what) => self.tally.fail(what),
-            }
-        }
+        let Self { load, http, client, blocks, interest, tally, .. } = self;
+        let begin = || begin(*load, *http, (client, blocks));
+        self.connections[index] = interest.open(index, tally, begin)?;
         Ok(())
-    }
-
-    fn begin(&self) -> Result<Connection, String> {
-        let secure = self.http.tls.then(|| self.client.begin(ROOM)).transpose()?.map(Box::new);
-        let socket = dial(self.load.to).map_err(|error| format!("connect: {error}"))?;
-        let mut frames = Frames::new(self.http, &self.blocks);
-        let waiting = std::mem::take(&mut frames.said);
-        let unsent = Vec::new();
-        Ok(Connection { socket, secure, connected: false, frames, waiting, unsent })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Interest, MESSAGE, Part};
 use crate::case::Work;
 use crate::failure::{Context, Outcome};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use std::time::Instant;
@@ -40,6 +40,12 @@ enum Next {
     Failed(String),
 }
 
+impl AsFd for Lane {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Operations {
     /// Opens all lanes.
     ///
@@ -59,21 +65,15 @@ impl Operations {
         Ok(part)
     }
 
-    /// Begins a connection in the lane. Edge-triggered, so that one registration does for connect,
-    /// request and answer.
+    /// Begins a connection in the lane.
     fn open(&mut self, index: usize) -> Outcome<()> {
-        while !self.tally.hopeless() {
+        let Self { load, interest, tally, .. } = self;
+        let begin = || {
             let start = Instant::now();
-            match dial(self.load.to) {
-                Ok(socket) => {
-                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-                    self.interest.add(&socket, index as u64, flags)?;
-                    self.lanes[index] = Some(Lane { socket, asked: false, received: 0, start });
-                    break;
-                }
-                Err(error) => self.tally.fail(format!("connect: {error}")),
-            }
-        }
+            let socket = dial(load.to).map_err(|error| format!("connect: {error}"))?;
+            Ok(Lane { socket, asked: false, received: 0, start })
+        };
+        self.lanes[index] = interest.open(index, tally, begin)?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::{Interest, Part};
 use crate::case::Http;
 use crate::failure::{Context, Outcome};
 use rustix::event::epoll::EventFlags;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
 use std::time::Instant;
@@ -49,6 +49,21 @@ struct Shared<'a> {
     drain: &'a mut Drain,
 }
 
+/// Begins a connection.
+fn begin(load: Load, http: Http, client: &Client) -> Result<Lane, String> {
+    let start = Instant::now();
+    let room = if http.body > ROOM.0 / 2 { ROOM.1 } else { ROOM.0 };
+    let secure = http.tls.then(|| client.begin(room)).transpose()?.map(Box::new);
+    let socket = dial(load.to).map_err(|error| format!("connect: {error}"))?;
+    Ok(Lane { socket, secure, connected: false, arriving: Arriving::default(), start })
+}
+
+impl AsFd for Lane {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Requests {
     /// Opens all lanes.
     ///
@@ -72,28 +87,11 @@ impl Requests {
         Ok(part)
     }
 
-    /// Begins a connection in the lane. Edge-triggered, so that one registration does for all.
+    /// Begins a connection in the lane.
     fn open(&mut self, index: usize) -> Outcome<()> {
-        while !self.tally.hopeless() {
-            match self.begin() {
-                Ok(lane) => {
-                    let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-                    self.interest.add(&lane.socket, index as u64, flags)?;
-                    self.lanes[index] = Some(lane);
-                    break;
-                }
-                Err(what) => self.tally.fail(what),
-            }
-        }
+        let Self { load, http, client, interest, tally, .. } = self;
+        self.lanes[index] = interest.open(index, tally, || begin(*load, *http, client))?;
         Ok(())
-    }
-
-    fn begin(&self) -> Result<Lane, String> {
-        let start = Instant::now();
-        let room = if self.http.body > ROOM.0 / 2 { ROOM.1 } else { ROOM.0 };
-        let secure = self.http.tls.then(|| self.client.begin(room)).transpose()?.map(Box::new);
-        let socket = dial(self.load.to).map_err(|error| format!("connect: {error}"))?;
-        Ok(Lane { socket, secure, connected: false, arriving: Arriving::default(), start })
     }
 
     /// The answer is complete: count it and begin the next operation.

@@ -20,7 +20,7 @@ const REST: Duration = Duration::from_secs(50);
 const ROUND: Duration = Duration::from_secs(5);
 /// Connections that one worker keeps in all: clients must not be able to name so many hosts that the
 /// descriptors run out.
-const ALL: usize = 1024;
+pub(crate) const ALL: usize = 1024;
 
 /// What a connection can be used for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -248,11 +248,6 @@ impl Connection {
         Self { worker, address, record, entry, queued, _guards: guards }
     }
 
-    /// The worker that carries it.
-    pub(crate) fn carrier(&self) -> Rc<Worker> {
-        Rc::clone(&self.worker)
-    }
-
     /// The client, as the PROXY header names it where one came.
     #[must_use]
     pub fn client(&self) -> SocketAddr {

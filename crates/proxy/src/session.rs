@@ -34,32 +34,64 @@ use tokio::net::TcpStream;
 pub(crate) fn start(worker: &Rc<Worker>, accepted: Accepted) {
     let listener = accepted.address.listener();
     match listener.service_at_once(accepted.peer.ip()) {
-        // There is nothing to wait for, and no task is needed to do so.
-        Some(service) => open(worker, accepted, &listener, service),
+        Some(service) => {
+            let new = Box::new(New { worker: worker.clone(), accepted, service });
+            worker.clone().spawn(Turns(Opened::New(Some(new))));
+        }
         None => worker.clone().spawn(run(worker.clone(), accepted)),
     }
 }
 
+/// A connection that needs no preamble, and so no task beside that of its service. It is handed over in
+/// that task: what goes wrong with it must not end whoever accepts.
+enum Opened {
+    New(Option<Box<New>>),
+    Serving(Serving),
+}
+
+struct New {
+    worker: Rc<Worker>,
+    accepted: Accepted,
+    service: Arc<dyn Service>,
+}
+
+type Serving = Pin<Box<dyn Future<Output = ()>>>;
+
+impl Future for Opened {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if let Self::New(new) = &mut *self {
+            let Some(serving) = new.take().and_then(|new| open(*new)) else {
+                return Poll::Ready(());
+            };
+            *self = Self::Serving(serving);
+        }
+        let Self::Serving(serving) = &mut *self else { return Poll::Ready(()) };
+        serving.as_mut().poll(context)
+    }
+}
+
 /// Hands a connection that needs no preamble over to the service of its listener.
-fn open(worker: &Rc<Worker>, accepted: Accepted, listener: &Listener, service: Arc<dyn Service>) {
+fn open(new: New) -> Option<Serving> {
+    let New { worker, accepted, service } = new;
     let Accepted { socket, peer, address, at, guards } = accepted;
     let client = match TcpStream::from_std(socket.into()) {
         Ok(client) => client,
-        Err(error) => return worker.local_trouble(&error),
+        Err(error) => {
+            worker.local_trouble(&error);
+            return None;
+        }
     };
-    let entry = worker.registry().enter();
-    let mut session = Session::begin(worker, listener, &client, peer, at);
+    let (entry, listener) = (worker.registry().enter(), address.listener());
+    let mut session = Session::begin(&worker, &listener, &client, peer, at);
     if let Err(end) = session.access() {
-        return session.refuse(client, end);
+        session.refuse(client, end);
+        return None;
     }
     session.record.preamble = at.elapsed();
-    let connection = Connection::new(worker.clone(), address, session.record, entry, guards);
-    serve(service, Arrival { client, first: Vec::new(), connection });
-}
-
-fn serve(service: Arc<dyn Service>, arrival: Arrival) {
-    let worker = arrival.connection.carrier();
-    worker.spawn(Turns(service.serve(arrival)));
+    let connection = Connection::new(Rc::clone(&worker), address, session.record, entry, guards);
+    Some(service.serve(Arrival { client, first: Vec::new(), connection }))
 }
 
 /// Carries one connection from accept until it relays, or until it is refused.
@@ -95,7 +127,7 @@ async fn run(worker: Rc<Worker>, accepted: Accepted) {
         Ok(SetUp::Opened(service, first)) => {
             let record = session.record;
             let connection = Connection::new(worker.clone(), address, record, entry, guards);
-            serve(service, Arrival { client, first, connection });
+            worker.spawn(Turns(service.serve(Arrival { client, first, connection })));
         }
         Err(end) => session.refuse(client, end),
     }

@@ -148,3 +148,37 @@ fn web_sockets_reach_endpoints_of_http2_by_every_version() {
         assert_eq!(read_body(&mut body).await.unwrap().0, b"");
     });
 }
+
+/// One connection with one request: the next waits for it to be over, and is told when that takes too long.
+const NARROW: &str = r#"
+[pool.narrow]
+endpoints = ["10.0.1.107:80"]
+probe = { kind = "none" }
+http = { version = "2", connections = 1, streams = 1 }
+dial = { timeout = "1s" }
+[[listener.plain.route]]
+path = ["/narrow", "/hang"]
+pool = "narrow"
+"#;
+
+#[test]
+fn where_all_connections_are_full_requests_wait_and_the_endpoint_is_not_blamed() {
+    if skipped("where_all_connections_are_full_requests_wait_and_the_endpoint_is_not_blamed") {
+        return;
+    }
+    let bed = Bed::without_nginx(NARROW);
+    let endpoint = Endpoint::start(&bed.worker(), ENDPOINT, usize::MAX);
+    run(async {
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        let (hangs, mut up) = client.begin(request(Method::GET, "/hang"), true).await.unwrap();
+        wait(|| endpoint.count("/hang") == 1).await;
+        assert_eq!(client.get("/narrow").await.unwrap().status, 503);
+        assert_eq!(endpoint.count("/narrow"), 0, "it was never asked");
+        // With room again it is, at once: nothing was held against it.
+        let (waits, _) = client.begin(request(Method::GET, "/narrow"), true).await.unwrap();
+        up.send_reset(Reason::CANCEL);
+        drop((hangs, up));
+        assert_eq!(read(waits).await.unwrap().status, 200);
+    });
+    assert_eq!(endpoint.seen.connections.load(Ordering::Relaxed), 1);
+}

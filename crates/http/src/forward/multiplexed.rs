@@ -8,12 +8,13 @@ use crate::reuse::Key;
 use crate::site::PoolSite;
 use crate::stream::Stream;
 use eclusa_config::plan::Multiplex;
-use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Who};
+use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Who, now};
 use eclusa_wire::http1::Head;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 impl Forward<'_, '_> {
     /// As [`Self::connect`]; `kept`: whether a connection that stands will do.
@@ -51,7 +52,7 @@ impl Forward<'_, '_> {
         let key = key(pool_site, &lease, name);
         let opened = match introduced {
             Ok(stream) => links
-                .open(key.clone(), plan, stream)
+                .open(key.clone(), (plan, self.run.http.limits), stream)
                 .await
                 .map_err(|error| super::ask::fell(HeadError::Broken(error), true, true)),
             Err(tried) => Err(tried),
@@ -71,26 +72,43 @@ impl Forward<'_, '_> {
     }
 
     /// A stream on a connection that stands, or the right to open one. Waits for one that somebody else is
-    /// opening, once, and as long as a dial may take.
+    /// opening, and for room where all are full, as long as a dial may take. That there is no room is our
+    /// own doing, and nothing that the endpoint is accused of.
     async fn link(
         &self,
-        links: &Links,
+        links: &Rc<Links>,
         key: &Key,
         plan: Multiplex,
     ) -> Result<Result<Box<Http2>, Opening>, Unconnected> {
-        for waits in [true, false] {
-            match links.find(key, plan, waits) {
+        let deadline = Instant::from_std(now() + self.pool.plan().dial.timeout);
+        let (mut is_late, mut waits) = (false, true);
+        loop {
+            let waiting = match links.find(key, plan, waits) {
                 Found::Stream(stream) => return Ok(Ok(stream)),
                 Found::Open(right) => return Ok(Err(right)),
+                Found::Full(_) if is_late => return Err(self.full(plan)),
+                Found::Full(waiting) => waiting,
                 Found::Wait(waiting) => {
-                    let waiting = timeout(self.pool.plan().dial.timeout, waiting.over());
-                    // In time or not: the next look tells.
-                    let waited = self.while_wanted(Box::pin(waiting)).await;
-                    let _ = waited.ok_or_else(has_left)?;
+                    // Another time it opens one of its own.
+                    waits = false;
+                    waiting
                 }
-            }
+            };
+            let waited = self.while_wanted(Box::pin(timeout_at(deadline, waiting.over()))).await;
+            // In time or not: the next look tells.
+            is_late = waited.ok_or_else(has_left)?.is_err();
         }
-        Ok(Err(Opening::another()))
+    }
+
+    /// There was no room for the request for too long.
+    fn full(&self, plan: Multiplex) -> Unconnected {
+        let Multiplex { connections, streams } = plan;
+        let why = format!(
+            "each of `connections` ({connections}) to the endpoint has `streams` ({streams}) requests"
+        );
+        let end = End::timeout(Who::Proxy, Step::Queue, why);
+        let tried = Failed::Answer(503, end).into();
+        Unconnected { tried, endpoint: None, tries: 0, reused: false, dial: Duration::ZERO }
     }
 
     /// Waits until the endpoint has said whether it takes an extended CONNECT, on a connection that is fresh.

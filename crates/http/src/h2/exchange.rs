@@ -17,7 +17,7 @@ use eclusa_wire::http1::{Head, Reason as Refused};
 use h2::Reason;
 use http::Request;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 /// Runs the exchange of one stream to its end.
@@ -46,25 +46,27 @@ pub(super) async fn run(
         (begin(session, head, number), Alarm::default(), QueueTime::default());
     let mut run = Run { session, site, http, client: &mut client, record, alarm: &alarm, queued };
     run.record.times.head = now() - began;
-    let serving = Box::pin(async {
-        match read {
-            Ok(()) if !run.may_upgrade(head) => {
-                // RFC 9220, section 3, says so for HTTP/3, and nothing speaks against it here.
-                let end =
-                    End::abort(Who::Client, Step::Head, "a protocol that is not in `upgrades`");
-                run.answer(head, &Answer::page(501), &[], Some(end)).await
+    let done = {
+        let serving = pin!(async {
+            match read {
+                Ok(()) if !run.may_upgrade(head) => {
+                    // RFC 9220, section 3, says so for HTTP/3, and nothing speaks against it here.
+                    let end =
+                        End::abort(Who::Client, Step::Head, "a protocol that is not in `upgrades`");
+                    run.answer(head, &Answer::page(501), &[], Some(end)).await
+                }
+                Ok(()) => run.serve(head, |index| snapshot.pool(index)).await,
+                Err(reason) => refuse(&mut run, head, reason).await,
             }
-            Ok(()) => run.serve(head, |index| snapshot.pool(index)).await,
-            Err(reason) => refuse(&mut run, head, reason).await,
-        }
-    });
-    let done = unless_told(&lane, serving).await;
+        });
+        unless_told(&lane, serving).await
+    };
     let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
     let mut record = run.record;
     let end = match done.then {
         Then::Upgraded(tunnel) => {
-            let carrying = Box::pin(carry::tunnel(session, client, tunnel));
-            let over = unless_told(&lane, carrying).await;
+            let mut carrying = Box::pin(carry::tunnel(session, client, tunnel));
+            let over = unless_told(&lane, carrying.as_mut()).await;
             let Over { end, bytes: (up, down), .. } =
                 over.unwrap_or_else(|told| Over { end: end_by(told), bytes: (0, 0), told: false });
             record.bytes = (record.bytes.0 + up, record.bytes.1 + down);
@@ -95,7 +97,7 @@ impl Run<'_> {
 /// What `future` yields, unless the operator ends it first.
 async fn unless_told<T>(
     lane: &Lane,
-    mut future: Pin<Box<impl Future<Output = T>>>,
+    mut future: Pin<&mut impl Future<Output = T>>,
 ) -> Result<T, Told> {
     poll_fn(|context| match lane.poll_told(context) {
         Some(told) => Poll::Ready(Err(told)),

@@ -6,6 +6,7 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use tokio::sync::Notify;
 
 /// Bytes of data that all streams of a connection together leave in h2 before the connection must take
 /// them: what is over waits with its endpoint.
@@ -25,6 +26,8 @@ pub(super) struct Lanes {
     heard: Cell<bool>,
     /// It keeps silent where something was due: no more streams.
     doubted: Cell<bool>,
+    /// Told when there is room for one more.
+    room: Option<Rc<Notify>>,
 }
 
 /// The lane of one stream.
@@ -39,6 +42,11 @@ pub(super) struct Lane {
 pub(super) struct Taken(Lane);
 
 impl Lanes {
+    /// Those of a connection of which `room` is told that it has room for one more.
+    pub(super) fn telling(room: &Rc<Notify>) -> Self {
+        Self { room: Some(Rc::clone(room)), ..Self::default() }
+    }
+
     /// A lane for one more.
     pub(super) fn take(self: &Rc<Self>) -> Taken {
         let key = self.wakers.borrow_mut().insert(None);
@@ -143,6 +151,7 @@ impl Drop for Taken {
         let Lane { lanes, key } = &self.0;
         let mut wakers = lanes.wakers.borrow_mut();
         wakers.try_remove(*key);
+        lanes.room.iter().for_each(|room| room.notify_one());
         if wakers.is_empty()
             && let Some(driver) = &*lanes.driver.borrow()
         {

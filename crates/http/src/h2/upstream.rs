@@ -4,23 +4,23 @@
 use super::gathered::Gathered;
 use super::lanes::Lanes;
 use super::stream::Http2;
-use crate::reuse::Key;
+use crate::reuse::{ALL, Key};
 use crate::shared::Shared;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan::Multiplex;
-use eclusa_proxy::layer7::Connection as OfClient;
+use eclusa_proxy::layer7::{Connection as OfClient, OwnMap, now};
+use eclusa_wire::http1::Limits;
 use h2::client::{Builder, Connection, SendRequest};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep_until};
 
 /// The longest rest of a connection: shorter than what endpoints allow (nginx: 60 s).
 const REST: Duration = Duration::from_secs(50);
@@ -32,7 +32,9 @@ const SEND_BUFFER: usize = 64 << 10;
 /// The connections of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    known: RefCell<HashMap<Key, Rc<Endpoint>>>,
+    known: RefCell<OwnMap<Key, Rc<Endpoint>>>,
+    /// How many connections all of these have.
+    count: Cell<usize>,
 }
 
 /// Those to one endpoint.
@@ -41,7 +43,10 @@ struct Endpoint {
     links: RefCell<Vec<Rc<Link>>>,
     /// One is being opened.
     opens: Cell<bool>,
-    opened: Notify,
+    /// That has come to something.
+    opened: Rc<Notify>,
+    /// A request is over, or a connection.
+    room: Rc<Notify>,
 }
 
 /// One connection.
@@ -59,13 +64,15 @@ pub(crate) enum Found {
     Open(Opening),
     /// Over one that somebody else is opening: look again then.
     Wait(Waiting),
+    /// Over none at the moment, as all have as many requests as they may: look again when one is over.
+    Full(Waiting),
 }
 
 /// The right to open a connection; dropped = others may, and look again.
-pub(crate) struct Opening(Option<Rc<Endpoint>>);
+pub(crate) struct Opening(Option<(Rc<Links>, Key)>);
 
-/// Somebody else opens a connection.
-pub(crate) struct Waiting(Rc<Endpoint>);
+/// Something is to change.
+pub(crate) struct Waiting(Rc<Notify>);
 
 impl Opening {
     /// Opens one beside whatever others do.
@@ -75,20 +82,20 @@ impl Opening {
 }
 
 impl Waiting {
-    /// Ready when that has come to something.
+    /// Ready when it has, perhaps.
     pub(crate) async fn over(self) {
-        if self.0.opens.get() {
-            self.0.opened.notified().await;
-        }
+        self.0.notified().await;
     }
 }
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        if let Some(endpoint) = &self.0 {
+        let Some((links, key)) = &self.0 else { return };
+        if let Some(endpoint) = links.get(key) {
             endpoint.opens.set(false);
             endpoint.opened.notify_waiters();
         }
+        links.tidy(key);
     }
 }
 
@@ -116,23 +123,31 @@ impl Links {
     }
 
     /// Where a request with this key goes. `waits`: it may wait for another's connection.
-    pub(crate) fn find(&self, key: &Key, plan: Multiplex, waits: bool) -> Found {
-        let endpoint = Rc::clone(self.known.borrow_mut().entry(key.clone()).or_default());
+    pub(crate) fn find(self: &Rc<Self>, key: &Key, plan: Multiplex, waits: bool) -> Found {
+        let endpoint = self.get(key).unwrap_or_else(|| self.begin(key));
         let mut links = endpoint.links.borrow_mut();
+        let before = links.len();
         links.retain(|link| link.is_open());
+        self.count.set(self.count.get().saturating_sub(before - links.len()));
         if let Some(link) = links.iter().find(|link| link.has_room(plan)) {
             return Found::Stream(link.stream());
         }
-        let is_full = links.len() >= plan.connections;
-        if let Some(link) = links.iter().min_by_key(|link| link.lanes.len()).filter(|_| is_full) {
-            return Found::Stream(link.stream());
+        if links.len() >= plan.connections {
+            return Found::Full(Waiting(Rc::clone(&endpoint.room)));
         }
-        drop(links);
         match endpoint.opens.replace(true) {
-            true if waits => Found::Wait(Waiting(endpoint)),
+            true if waits => Found::Wait(Waiting(Rc::clone(&endpoint.opened))),
             true => Found::Open(Opening(None)),
-            false => Found::Open(Opening(Some(endpoint))),
+            false => Found::Open(Opening(Some((Rc::clone(self), key.clone())))),
         }
+    }
+
+    fn get(&self, key: &Key) -> Option<Rc<Endpoint>> {
+        self.known.borrow().get(key).cloned()
+    }
+
+    fn begin(&self, key: &Key) -> Rc<Endpoint> {
+        Rc::clone(self.known.borrow_mut().entry(key.clone()).or_default())
     }
 
     /// Makes a connection of `stream` that others may use, too; the stream for the first request on it.
@@ -142,7 +157,7 @@ impl Links {
     pub(crate) async fn open(
         self: &Rc<Self>,
         key: Key,
-        plan: Multiplex,
+        (plan, limits): (Multiplex, Limits),
         stream: Stream,
     ) -> io::Result<Box<Http2>> {
         let line = Gathered::new(stream, Vec::new());
@@ -154,19 +169,27 @@ impl Links {
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(all)
+            // Without it h2 would take 16 MiB of fields before anybody could refuse them.
+            .max_header_list_size(u32::try_from(limits.head()).unwrap_or(u32::MAX))
             .max_send_buffer_size(SEND_BUFFER);
         let shaken = builder.handshake(line.share()).await;
         let (ask, h2) = shaken.map_err(super::stream::broken)?;
-        let link = Rc::new(Link { ask, lanes: Rc::default() });
+        let endpoint = self.begin(&key);
+        let link = Rc::new(Link { ask, lanes: Rc::new(Lanes::telling(&endpoint.room)) });
         let first = link.stream();
-        let endpoint = Rc::clone(self.known.borrow_mut().entry(key.clone()).or_default());
-        endpoint.links.borrow_mut().push(Rc::clone(&link));
+        // Clients may name so many hosts that the descriptors would run out: one that is too many serves
+        // its first request, and goes.
+        if self.count.get() < ALL {
+            self.count.set(self.count.get() + 1);
+            endpoint.links.borrow_mut().push(Rc::clone(&link));
+        }
         let driver = Driver {
             h2,
             line,
             lanes: Rc::clone(&link.lanes),
             link: Rc::downgrade(&link),
-            rest: None,
+            rests: None,
+            timer: None,
         };
         tokio::task::spawn_local(drive(Rc::downgrade(self), key, driver));
         Ok(first)
@@ -174,13 +197,22 @@ impl Links {
 
     /// Forgets a connection, and the endpoint with the last one.
     fn forget(&self, key: &Key, link: &Weak<Link>) {
-        let mut known = self.known.borrow_mut();
-        let Some(endpoint) = known.get(key) else { return };
+        let Some(endpoint) = self.get(key) else { return };
         let mut links = endpoint.links.borrow_mut();
+        let before = links.len();
         links.retain(|known| !std::ptr::eq(Rc::as_ptr(known), link.as_ptr()));
-        let is_unused = links.is_empty() && !endpoint.opens.get();
+        self.count.set(self.count.get().saturating_sub(before - links.len()));
         drop(links);
-        if is_unused {
+        endpoint.room.notify_waiters();
+        self.tidy(key);
+    }
+
+    /// Forgets an endpoint to which there is no connection, and none is being opened.
+    fn tidy(&self, key: &Key) {
+        let is_used =
+            |endpoint: &Rc<Endpoint>| endpoint.opens.get() || !endpoint.links.borrow().is_empty();
+        let mut known = self.known.borrow_mut();
+        if known.get(key).is_some_and(|endpoint| !is_used(endpoint)) {
             known.remove(key);
         }
     }
@@ -192,8 +224,10 @@ struct Driver {
     line: Gathered,
     lanes: Rc<Lanes>,
     link: Weak<Link>,
-    /// While no stream is under way: when it has rested for long enough.
-    rest: Option<Pin<Box<Sleep>>>,
+    /// Since when no stream is under way.
+    rests: Option<Instant>,
+    /// Looks whether that is long enough. It is put off when it comes, not with every request.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// Drives a connection until it ends, by whomever.
@@ -237,14 +271,39 @@ impl Driver {
             self.lanes.hear();
         }
         if self.lanes.len() > 0 {
-            self.rest = None;
+            self.rests = None;
             return Poll::Pending;
         }
-        let rest = self.rest.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + REST)));
-        if rest.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+        let due = *self.rests.get_or_insert_with(now) + REST;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+        while timer.as_mut().poll(context).is_ready() {
+            if now() >= due {
+                self.timer = None;
+                return Poll::Ready(Event::Rested);
+            }
+            timer.as_mut().reset(due.into());
         }
-        self.rest = None;
-        Poll::Ready(Event::Rested)
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_connection_that_was_not_opened_nothing_is_left() {
+        let links = Rc::new(Links::default());
+        let plan = Multiplex { streams: 1, connections: 1 };
+        for number in 0..10 {
+            let name = Some(format!("{number}.test").into());
+            let key = Key { pool: 1, address: ([192, 0, 2, 1], 443).into(), name };
+            let Found::Open(opening) = links.find(&key, plan, true) else { panic!("{number}") };
+            assert!(matches!(links.find(&key, plan, true), Found::Wait(_)));
+            assert!(matches!(links.find(&key, plan, false), Found::Open(Opening(None))));
+            assert_eq!(links.known.borrow().len(), 1);
+            drop(opening);
+            assert!(links.known.borrow().is_empty(), "{number}");
+        }
     }
 }

@@ -285,7 +285,7 @@ pub static MULTIPLEXED: Key = Key {
     kind: Kind::Integer { min: 1, max: 1_000 },
     default: Default::Value("4"),
     help: "With `version = \"2\"`: connections that each worker has to each endpoint. When all are full, \
-           requests wait on the one with the fewest.",
+           requests wait until one is over, as long as a dial may take; then they are answered with 503.",
 };
 
 /// Reuse.
