@@ -241,7 +241,8 @@ fn connections(client: &Host, each: usize, pace: Duration) -> Vec<Duration> {
 
 /// Between two connections of a client.
 const PACE: Duration = Duration::from_millis(2);
-/// Connections that fill the queue of each target (8,192 lines) and all that lies behind it.
+/// Connections that fill the room of each target (4,096 lines of each of two workers) and all that lies
+/// behind it.
 const FILL: usize = 10_000;
 /// Until a target has taken all that waited.
 const CATCH_UP: Duration = Duration::from_secs(60);

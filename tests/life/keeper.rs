@@ -321,6 +321,8 @@ fn a_broken_file_does_not_keep_an_engine_from_starting_again() {
     let client = stage.cluster.host("outside1");
     rewrite(&stage.file, "nonsense = true\n");
     edge.signal_engine(Signal::KILL).expect("it runs");
+    // Until it is dead it may still accept, and takes with it whom it has accepted.
+    edge.wait_for_event(PATIENCE, "its end", |event| event["event"] == "engine_ended");
     let stream = try_connect(&client, ADDRESS.into(), PATIENCE).expect("the keeper listens");
     assert!(echoes(&stream, b"by what was in force before"));
     edge.wait_for_event(PATIENCE, "a word of it", |event| event["event"] == "last_good_config");

@@ -5,6 +5,7 @@ use crate::{Outcome, tree};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 /// What building a target may take: a cold build of libFuzzer and the crates on a slow machine.
@@ -58,7 +59,8 @@ pub fn run(options: &Options) -> Outcome {
         ));
     }
     let wanted = if options.targets.is_empty() { known } else { options.targets.clone() };
-    let fuzzed: Vec<_> = wanted.iter().map(|target| one(target, options.seconds).0).collect();
+    let mut fuzzed = Vec::new();
+    each(&wanted, options.seconds, |one, _| fuzzed.push(one));
     fuzzed.iter().for_each(|fuzzed| println!("fuzz: {fuzzed}"));
     let failed = fuzzed.iter().filter(|fuzzed| fuzzed.trouble.is_some()).count();
     if failed > 0 {
@@ -100,20 +102,43 @@ fn cargo_fuzz() -> Command {
     command
 }
 
-/// Runs one target for some seconds; also what it wrote.
-pub fn one(target: &str, seconds: u32) -> (Fuzzed, Ran) {
+/// Builds targets and runs each for some seconds, as many at once as there are cores; `told` hears of
+/// each, in order, with what it wrote.
+pub fn each(targets: &[String], seconds: u32, mut told: impl FnMut(Fuzzed, &Ran)) {
+    let built = build(targets);
+    if built.trouble.is_some() {
+        return targets.iter().for_each(|target| told(read(target, &built, true), &built));
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    for some in targets.chunks(cores) {
+        let ran: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> =
+                some.iter().map(|target| scope.spawn(|| run_one(target, seconds))).collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        for (target, ran) in some.iter().zip(ran) {
+            let ran = ran.unwrap_or_else(|_| failed("its thread has panicked".into()));
+            told(read(target, &ran, false), &ran);
+        }
+    }
+}
+
+/// Builds the targets: with one call, since each call links one after the other.
+fn build(targets: &[String]) -> Ran {
     // Without the address sanitizer the stable compiler will do; nothing that is fuzzed is unsafe.
     let mut build = cargo_fuzz();
-    build.args(["build", "-s", "none", target]);
-    let built = step::run(&mut build, BUILD);
-    if built.trouble.is_some() {
-        return (read(target, &built, true), built);
+    build.args(["build", "-s", "none"]);
+    if let [target] = targets {
+        build.arg(target);
     }
+    step::run(&mut build, BUILD)
+}
+
+/// Runs a target that was built.
+fn run_one(target: &str, seconds: u32) -> Ran {
     let found = format!("fuzz/target/corpus/{target}");
     if let Err(error) = fs::create_dir_all(tree::root().join(&found)) {
-        let trouble = Some(format!("cannot make {found}: {error}"));
-        let ran = Ran { lines: Vec::new(), took: Duration::ZERO, trouble };
-        return (read(target, &ran, true), ran);
+        return failed(format!("cannot make {found}: {error}"));
     }
     let mut command = cargo_fuzz();
     command.args(["run", "-s", "none", target, &found]);
@@ -123,8 +148,12 @@ pub fn one(target: &str, seconds: u32) -> (Fuzzed, Ran) {
     }
     command.args(["--", "-print_final_stats=1", &format!("-max_total_time={seconds}")]);
     let limit = BUILD + Duration::from_secs(u64::from(seconds) * 2);
-    let ran = step::run_quietly(&mut command, limit);
-    (read(target, &ran, false), ran)
+    step::run_quietly(&mut command, limit)
+}
+
+/// What did not run.
+fn failed(trouble: String) -> Ran {
+    Ran { lines: Vec::new(), took: Duration::ZERO, trouble: Some(trouble) }
 }
 
 /// Reads what libFuzzer says.

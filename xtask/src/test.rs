@@ -93,6 +93,9 @@ impl Steps {
     pub fn cargo_test(&mut self, arguments: &[&str], programs: &[(&str, &str)]) {
         let mut command = step::cargo();
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
+        // Most tests wait for sockets and deadlines: as many again as there are processors.
+        let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
+        command.env("RUST_TEST_THREADS", threads.to_string());
         let release = step::target_directory().join("release");
         command.envs(programs.iter().map(|(variable, name)| (variable, release.join(name))));
         let ran = self.begin("cargo test", &mut command);
@@ -110,16 +113,15 @@ impl Steps {
             let count = targets.len().max(1) as u64;
             return self.skip("fuzz", count, missing);
         }
-        for target in targets {
-            let name = format!("fuzz {target}");
-            if self.stopped() {
-                return;
-            }
-            announce(&name);
-            let (fuzzed, ran) = fuzz::one(&target, FUZZ_SECONDS);
-            println!("fuzz: {fuzzed}");
-            self.end(&name, ran.took, one(fuzzed.trouble.is_none()), fuzzed.trouble);
+        if self.stopped() {
+            return;
         }
+        announce("fuzz");
+        fuzz::each(&targets, FUZZ_SECONDS, |fuzzed, ran| {
+            println!("fuzz: {fuzzed}");
+            let name = format!("fuzz {}", fuzzed.target);
+            self.end(&name, ran.took, one(fuzzed.trouble.is_none()), fuzzed.trouble);
+        });
     }
 
     /// A command that makes what later steps need; counted only when it fails.

@@ -29,7 +29,7 @@ use tokio::time::{timeout, timeout_at};
 
 /// What a client that still sends is given to read an answer before the connection is closed: to close
 /// while there is something to read resets it, and that may overtake the answer.
-const PARTING: Duration = Duration::from_secs(2);
+pub(crate) const PARTING: Duration = Duration::from_secs(2);
 /// Bytes of it that are thrown away meanwhile.
 const PARTING_BYTES: u64 = 8 << 20;
 
@@ -118,7 +118,8 @@ pub(crate) async fn run(
     let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
     run.record.end = done.end.clone();
     run.record.times.total = now() - began;
-    connection.exchanged(run.record);
+    connection.exchanged(&run.record);
+    spare::give_back_record(run.record);
     if matches!(done.then, Then::Again) && !head.rest().is_empty() {
         rest.extend_from_slice(head.rest());
     }
@@ -190,7 +191,7 @@ async fn read(
 /// The record of an exchange, as far as the head tells.
 pub(crate) fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange> {
     let connection = &session.connection;
-    let mut spare = connection.spare_exchange();
+    let mut spare = spare::record();
     // The texts of an exchange that is over lend their memory.
     let mut lent = |text: fn(&mut Exchange) -> &mut String| {
         spare.as_mut().map(|spare| std::mem::take(text(spare))).unwrap_or_default()

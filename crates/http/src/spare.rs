@@ -1,6 +1,7 @@
-//! What exchanges use and leave to the next one on their thread: heads and buffers that have grown
-//! to a usual size. Whoever rests holds none of it.
+//! What exchanges use and leave to the next one on their thread: heads, records and buffers that have
+//! grown to a usual size. Whoever rests holds none of it.
 
+use eclusa_proxy::layer7::Exchange;
 use eclusa_wire::http1::Head;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
@@ -13,6 +14,8 @@ const LENGTH_MAX: usize = 16 << 10;
 thread_local! {
     #[allow(clippy::vec_box, reason = "a head is lent without being moved")]
     static HEADS: RefCell<Vec<Box<Head>>> = const { RefCell::new(Vec::new()) };
+    #[allow(clippy::vec_box, reason = "a record is lent without being moved")]
+    static RECORDS: RefCell<Vec<Box<Exchange>>> = const { RefCell::new(Vec::new()) };
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -55,6 +58,17 @@ impl Drop for Lent {
         head.buffer().clear();
         keep(&HEADS, head);
     }
+}
+
+/// The record of an exchange that is over, for the memory of its texts; [`give_back_record`] it.
+pub(crate) fn record() -> Option<Box<Exchange>> {
+    RECORDS.with_borrow_mut(Vec::pop)
+}
+
+/// Takes a record that was written for the next exchange.
+pub(crate) fn give_back_record(mut record: Box<Exchange>) {
+    record.forget();
+    keep(&RECORDS, record);
 }
 
 /// An empty buffer; [`give_back`] it.

@@ -17,7 +17,7 @@ pub use splice::Splice;
 use crate::engine::{Guards, Worker};
 use crate::found::{self, Kind};
 use crate::listener::{Address, Listener};
-use crate::observe::{Line, Record};
+use crate::observe::Record;
 use crate::pool::{Call, Dialled, Patience, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
@@ -485,18 +485,11 @@ impl Connection {
         self.worker.logger().wants_sessions()
     }
 
-    /// A record that was written and can be used again: whoever fills it anew saves the memory of its
-    /// texts.
-    #[must_use]
-    pub fn spare_exchange(&self) -> Option<Box<Exchange>> {
-        self.worker.logger().spare_exchange()
-    }
-
     /// Counts an exchange that is over, and writes its record.
-    pub fn exchanged(&self, exchange: Box<Exchange>) {
-        self.count(&exchange);
+    pub fn exchanged(&self, exchange: &Exchange) {
+        self.count(exchange);
         if self.wants_records() {
-            self.worker.logger().line(Line::Exchange(exchange));
+            self.worker.logger().exchange(exchange);
         }
     }
 

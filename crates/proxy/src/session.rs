@@ -4,7 +4,7 @@
 use crate::engine::{Accepted, Guards, Worker};
 use crate::layer7::{Arrival, Connection, Service};
 use crate::listener::Listener;
-use crate::observe::{End, Hello, Line, Record, Step, Who};
+use crate::observe::{End, Hello, Record, Step, Who};
 use crate::pool::{
     Call, DialFailure, Dialled, FailureKind, Lease, Patience, Pool, QueueTime, dial,
 };
@@ -244,7 +244,7 @@ pub(crate) fn finish(worker: &Worker, mut record: Box<Record>, end: End, wanted:
     worker.metrics().ended(worker.index(), &record, &end);
     if wanted && worker.logger().wants_sessions() {
         record.end = Some(end);
-        worker.logger().line(Line::Session(record));
+        worker.logger().session(&record);
     }
 }
 

@@ -2,7 +2,7 @@
 //! library costs several times as much.
 
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Appends a number in decimal digits.
 pub fn decimal(out: &mut Vec<u8>, number: u64) {
@@ -19,6 +19,47 @@ pub fn decimal(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// A text of a few bytes that is put together before it goes out in one piece.
+struct Short {
+    /// `255.255.255.255:65535`
+    bytes: [u8; 21],
+    length: usize,
+}
+
+impl Short {
+    /// An address with dots.
+    fn v4(address: Ipv4Addr) -> Self {
+        let mut text = Self { bytes: [0; 21], length: 0 };
+        for (index, part) in address.octets().into_iter().enumerate() {
+            if index > 0 {
+                text.push(b'.');
+            }
+            text.number(part.into());
+        }
+        text
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    fn number(&mut self, number: u16) {
+        for power in [10_000, 1_000, 100, 10] {
+            if number >= power {
+                self.push(b'0' + (number / power % 10) as u8);
+            }
+        }
+        self.push(b'0' + (number % 10) as u8);
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bytes.get(..self.length).unwrap_or_default());
+    }
+}
+
 /// Appends a number in sixteen hexadecimal digits.
 pub fn hexadecimal(out: &mut Vec<u8>, number: u64) {
     let digit = |place: u32| b"0123456789abcdef"[(number >> (4 * place) & 15) as usize];
@@ -28,14 +69,7 @@ pub fn hexadecimal(out: &mut Vec<u8>, number: u64) {
 /// Appends an IP address as it is usually written (RFC 5952 for IPv6).
 pub fn ip(out: &mut Vec<u8>, address: IpAddr) {
     match address {
-        IpAddr::V4(v4) => {
-            for (index, part) in v4.octets().into_iter().enumerate() {
-                if index > 0 {
-                    out.push(b'.');
-                }
-                decimal(out, part.into());
-            }
-        }
+        IpAddr::V4(v4) => Short::v4(v4).append_to(out),
         // Writing to memory does not fail.
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
@@ -45,9 +79,10 @@ pub fn ip(out: &mut Vec<u8>, address: IpAddr) {
 pub fn address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {
-            ip(out, IpAddr::V4(*v4.ip()));
-            out.push(b':');
-            decimal(out, v4.port().into());
+            let mut text = Short::v4(*v4.ip());
+            text.push(b':');
+            text.number(v4.port());
+            text.append_to(out);
         }
         SocketAddr::V6(_) => drop(write!(out, "{address}")),
     }

@@ -252,19 +252,19 @@ fn fuzz_targets(item: &str, targets: &[&str], seconds: u32) -> Yield {
     if let Some(missing) = fuzz::missing() {
         return Yield { command, trouble: Some(missing), ..Yield::default() };
     }
+    let targets: Vec<_> = targets.iter().map(|target| (*target).to_owned()).collect();
     let mut items = Vec::new();
-    for (index, target) in targets.iter().enumerate() {
-        let (fuzzed, _) = fuzz::one(target, seconds);
-        let fuzz::Fuzzed { executions, coverage, trouble, .. } = fuzzed;
+    fuzz::each(&targets, seconds, |fuzzed, _| {
+        let fuzz::Fuzzed { target, executions, coverage, trouble } = fuzzed;
         items.push(json!({
-            "item": format!("{item}.{} fuzz {target}", index + 1),
+            "item": format!("{item}.{} fuzz {target}", items.len() + 1),
             "figure": format!("{executions} executions, coverage {coverage}"),
             "bound": format!("{seconds} s, clean"),
             "n": executions,
             "passed": trouble.is_none(),
             "note": trouble,
         }));
-    }
+    });
     Yield { items, command, ..Yield::default() }
 }
 

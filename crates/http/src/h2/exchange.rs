@@ -7,7 +7,7 @@ use super::stream::Http2;
 use crate::answer::Answer;
 use crate::carry;
 use crate::connection::{Over, Session, end_by};
-use crate::exchange::{Done, Run, Then, begin};
+use crate::exchange::{Done, PARTING, Run, Then, begin};
 use crate::patience::Alarm;
 use crate::site::Site;
 use crate::spare;
@@ -19,6 +19,7 @@ use http::Request;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use tokio::time::timeout;
 
 /// Runs the exchange of one stream to its end.
 #[allow(clippy::large_futures, reason = "a stream is a task of its own, and boxed as such")]
@@ -41,6 +42,7 @@ pub(super) async fn run(
     let mut head = spare::head();
     let head = &mut *head;
     let read = fields::to_head(head, &request, ends, (&http.limits, http.lenient));
+    let length = fields::declared_length(&request);
     drop(request);
     let (record, alarm, queued) =
         (begin(session, head, number), Alarm::default(), QueueTime::default());
@@ -63,25 +65,30 @@ pub(super) async fn run(
     };
     let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
     let mut record = run.record;
-    let end = match done.then {
+    let (end, left) = match done.then {
         Then::Upgraded(tunnel) => {
             let mut carrying = Box::pin(carry::tunnel(session, client, tunnel));
             let over = unless_told(&lane, carrying.as_mut()).await;
             let Over { end, bytes: (up, down), .. } =
                 over.unwrap_or_else(|told| Over { end: end_by(told), bytes: (0, 0), told: false });
             record.bytes = (record.bytes.0 + up, record.bytes.1 + down);
-            end
+            (end, None)
         }
         Then::Reset => {
             client.reset_on_close();
-            done.end
+            (done.end, None)
         }
         // What is not at its end is reset by h2, with the code that fits.
-        Then::Again | Then::Part | Then::Close => done.end,
+        Then::Again | Then::Part | Then::Close => (done.end, Some(client)),
     };
     record.end = end;
     record.times.total = now() - began;
-    connection.exchanged(record);
+    connection.exchanged(&record);
+    spare::give_back_record(record);
+    if let (Some(Stream::Http2(mut stream)), Some(length)) = (left, length) {
+        // What is late then is reset.
+        let _ = timeout(PARTING, poll_fn(|context| stream.poll_end(context, length))).await;
+    }
 }
 
 impl Run<'_> {

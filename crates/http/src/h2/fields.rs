@@ -230,6 +230,11 @@ fn of_head(head: &Head) -> HeaderMap {
     fields
 }
 
+/// How long the request's body is, where it says so. h2 sees to it that this is true.
+pub(super) fn declared_length<B>(request: &Request<B>) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Trailers, by the rules of HTTP/1's.
 ///
 /// # Errors

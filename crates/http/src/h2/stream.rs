@@ -35,6 +35,8 @@ pub(crate) struct Http2 {
     receive: Option<RecvStream>,
     /// What came and is not taken.
     piece: Bytes,
+    /// Bytes of data that were taken.
+    read: u64,
     /// The peer has taken data.
     flows: bool,
     /// Of a connection to an endpoint: this stream is one of those that are under way.
@@ -84,6 +86,7 @@ impl Http2 {
             upgrade: None,
             receive: Some(receive),
             piece: Bytes::new(),
+            read: 0,
             flows: false,
             _taken: None,
         }
@@ -99,6 +102,7 @@ impl Http2 {
             upgrade: None,
             receive: None,
             piece: Bytes::new(),
+            read: 0,
             flows: false,
             _taken: Some(taken),
         }
@@ -284,9 +288,22 @@ impl Http2 {
         if let Some(room) = buffer.get_mut(..count) {
             self.piece.copy_to_slice(room);
         }
+        self.read += count as u64;
         // The peer may send as much again. Nothing is lost where the stream is over.
         let _ = receive.flow_control().release_capacity(count);
         Poll::Ready(Ok(count))
+    }
+
+    /// Waits for the end of a body of this many bytes, if all of them were taken. An answer may be there
+    /// before: who has nothing more to say is not to be told to stop (RFC 9113, section 8.1).
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>, length: u64) -> Poll<()> {
+        let Some(receive) = &mut self.receive else { return Poll::Ready(()) };
+        if self.read < length {
+            return Poll::Ready(());
+        }
+        while let Some(Ok(_)) = ready!(receive.poll_data(context)) {}
+        // Trailers have no use any more.
+        receive.poll_trailers(context).map(|_| ())
     }
 
     /// The trailers, once all data is taken.

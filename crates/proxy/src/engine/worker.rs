@@ -356,10 +356,10 @@ impl Worker {
         self.shared.permits.clone().try_acquire_owned().ok()
     }
 
-    /// A permit for one more stream of a session that has several at once. All of these may have half of
-    /// the permits: few clients must not keep the others out.
+    /// A permit for one more stream of a session that has several at once. The last quarter of all
+    /// permits is for sessions: few clients must not keep the others out.
     pub(crate) fn permit_stream(&self) -> Option<OwnedSemaphorePermit> {
-        let is_left = self.shared.permits.available_permits() > self.shared.sessions_max / 2;
+        let is_left = self.shared.permits.available_permits() > self.shared.sessions_max / 4;
         let permit = if is_left { self.permit_now() } else { None };
         if permit.is_none() {
             self.metrics().limit_wait(self.index);

@@ -2,7 +2,7 @@
 
 use super::End;
 use super::SessionId;
-use super::log::{Object, key};
+use super::log::{Object, key, quoted};
 use crate::pool::{Endpoint, Pool};
 use std::fmt;
 use std::net::SocketAddr;
@@ -84,24 +84,24 @@ pub struct ExchangeTimes {
 }
 
 impl Exchange {
-    /// Writes the record as JSON, for the log writer's thread.
+    /// Writes the record as JSON, for the log.
     pub(super) fn write_json(&self, object: &mut Object<'_>) {
-        object.word(key!("event"), "exchange");
-        object.exchange(key!("id"), self.id);
+        object.word(quoted!("event"), "exchange");
+        object.exchange(quoted!("id"), self.id);
         object.text(key!("listener"), &self.listener);
-        object.address(key!("client"), self.client);
+        object.address(quoted!("client"), self.client);
         if let Some(peer) = self.peer {
-            object.address(key!("peer"), peer);
+            object.address(quoted!("peer"), peer);
         }
-        object.address(key!("local"), self.local);
+        object.address(quoted!("local"), self.local);
         if let Some(sni) = &self.server_name {
             object.text(key!("sni"), sni);
         }
         if let Some((version, cipher)) = &self.tls {
-            object.word(key!("tls"), version);
+            object.word(quoted!("tls"), version);
             object.text(key!("cipher"), cipher);
         }
-        object.word(key!("version"), self.version);
+        object.word(quoted!("version"), self.version);
         object.text(key!("method"), &self.method);
         object.text(key!("host"), &self.host);
         object.text(key!("target"), &self.target);
@@ -110,36 +110,34 @@ impl Exchange {
             object.text(key!("pool"), pool.name());
         }
         if let Some(endpoint) = &self.endpoint {
-            object.address(key!("endpoint"), endpoint.address());
+            object.address(quoted!("endpoint"), endpoint.address());
         }
-        object.word(key!("ended_by"), self.end.who.name());
-        object.word(key!("step"), self.end.step.name());
+        object.word(quoted!("ended_by"), self.end.who.name());
+        object.word(quoted!("step"), self.end.step.name());
         object.text(key!("reason"), &self.end.reason);
-        object.word(key!("letters"), self.end.letters_as_text());
+        object.word(quoted!("letters"), self.end.letters_as_text());
         object.number(key!("tries"), self.tries.into());
         object.truth(key!("reused"), self.reused);
         object.number(key!("number"), self.id.number);
         let times = &self.times;
-        object.object(key!("ms"), |ms| {
-            ms.milliseconds(key!("head"), times.head);
-            if !times.queue.is_zero() {
-                ms.milliseconds(key!("queue"), times.queue);
-            }
-            ms.milliseconds(key!("dial"), times.dial);
-            if let Some(answer) = times.answer {
-                ms.milliseconds(key!("answer"), answer);
-            }
-            ms.milliseconds(key!("total"), times.total);
-        });
-        object.object(key!("bytes"), |bytes| {
-            bytes.number(key!("up"), self.bytes.0);
-            bytes.number(key!("down"), self.bytes.1);
-        });
+        object.milliseconds(key!("ms", "head"), times.head);
+        if !times.queue.is_zero() {
+            object.milliseconds(key!("queue"), times.queue);
+        }
+        object.milliseconds(key!("dial"), times.dial);
+        if let Some(answer) = times.answer {
+            object.milliseconds(key!("answer"), answer);
+        }
+        object.milliseconds(key!("total"), times.total);
+        object.end();
+        object.number(key!("bytes", "up"), self.bytes.0);
+        object.number(key!("down"), self.bytes.1);
+        object.end();
     }
 
     /// Lets go of what it tells of; its texts keep their memory, unless they have grown unusually
     /// long.
-    pub(super) fn forget(&mut self) {
+    pub fn forget(&mut self) {
         (self.pool, self.endpoint, self.server_name, self.tls) = (None, None, None, None);
         for text in [&mut self.method, &mut self.host, &mut self.target] {
             text.clear();

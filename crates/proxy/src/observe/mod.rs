@@ -13,7 +13,7 @@ pub(crate) mod view;
 pub(crate) use end::HOWS;
 pub use end::{End, Step, Who};
 pub use exchange::{Exchange, ExchangeId, ExchangeTimes};
-pub(crate) use log::{Line, Live, Logger, Writer};
+pub(crate) use log::{Live, Logger, Writer};
 pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 pub(crate) use refusals::{Kept, Origin, Refusals};
 pub use refusals::{Part, Refusal};

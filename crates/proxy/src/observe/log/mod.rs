@@ -1,31 +1,32 @@
-//! The log: for each target a bounded queue and a thread that writes. A worker never waits: when a
-//! queue is full the line is dropped there and counted, and no target waits for another.
+//! The log: for each target bounded lanes of lines and a thread that writes. A worker never waits: when
+//! a lane is full the line is dropped there and counted, and no target waits for another.
 //!
 //! | file | what |
 //! |---|---|
-//! | `sink` | one target's queue, and what is counted of it |
-//! | `writer` | the thread that empties it |
-//! | `batch` | messages on their way |
+//! | `sink` | one target's lanes, and what is counted of them |
+//! | `lane` | what one thread has to tell |
+//! | `writer` | the thread that empties the lanes |
+//! | `batch` | messages on their way to the target |
 //! | `target/` | where they go, one file each |
 //! | `format/` | how they look, one file each |
 //! | `live` | numbers of the moment that some formats tell |
 
 mod batch;
 mod format;
+mod lane;
 mod live;
 mod sink;
 mod target;
 mod writer;
 
-pub(super) use format::{Key, Object, key};
+pub(super) use format::{Key, Object, key, quoted};
 pub(crate) use live::Live;
 
 use super::{Event, Exchange, Record, Severity};
-use crossbeam_queue::ArrayQueue;
-use eclusa_config::plan::{ALL_SESSIONS, EventFormat, Log, LogOutput, SessionFormat};
+use eclusa_config::plan::{ALL_SESSIONS, Log};
 use eclusa_sys::local_time::LocalTime;
 use format::{Layout, Who};
-use sink::{Entry, Sink};
+use sink::Sink;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -35,15 +36,12 @@ use target::Opened;
 /// How long a stop waits for the last lines to be written.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Records kept to be used again, half a KiB each.
-const SPARE: usize = 512;
-
 /// A line for the log.
-#[derive(Debug)]
-pub(crate) enum Line {
-    Session(Box<Record>),
-    Exchange(Box<Exchange>),
-    Event(Event),
+#[derive(Clone, Copy, Debug)]
+enum Line<'a> {
+    Session(&'a Record),
+    Exchange(&'a Exchange),
+    Event(&'a Event),
 }
 
 /// The sending side; cheap to clone.
@@ -61,9 +59,6 @@ struct Shared {
     /// Of a million sessions that ended well, how many are told.
     sample: u32,
     live: live::Source,
-    /// Records of exchanges that were written, to be used again: what one thread allocates and another
-    /// frees is slow for both.
-    spare: ArrayQueue<Box<Exchange>>,
 }
 
 /// The writers' threads; joined by [`Writer::close`].
@@ -84,16 +79,18 @@ impl Logger {
         let _ = LocalTime::of(SystemTime::now());
         let who = Who::here(&log.tag);
         let opened: Vec<_> = log.outputs.iter().map(target::open).collect::<io::Result<_>>()?;
+        let sinks = log.outputs.iter().zip(&opened).map(|(output, opened)| {
+            Arc::new(Sink::new(output, Layout::new(output, opened.head, who.clone())))
+        });
         let shared = Arc::new(Shared {
-            sinks: log.outputs.iter().map(|output| Arc::new(Sink::new(output))).collect(),
+            sinks: sinks.collect(),
             sessions: log.sessions(),
             sample: log.sample,
             live: live::Source::new(),
-            spare: ArrayQueue::new(SPARE),
         });
         let mut writer = Writer { shared: shared.clone(), threads: Vec::new() };
-        for (index, (output, opened)) in log.outputs.iter().zip(opened).enumerate() {
-            match start(&shared, index, (output, opened), &who) {
+        for (index, opened) in opened.into_iter().enumerate() {
+            match start(&shared, index, opened) {
                 Ok(thread) => writer.threads.push(thread),
                 Err(error) => {
                     writer.close();
@@ -107,11 +104,6 @@ impl Logger {
     /// Whether sessions leave a record.
     pub(crate) fn wants_sessions(&self) -> bool {
         self.shared.sessions
-    }
-
-    /// A record to be filled anew, if there is one.
-    pub(crate) fn spare_exchange(&self) -> Option<Box<Exchange>> {
-        self.shared.spare.pop()
     }
 
     /// Tells the log who knows the live numbers; the first one counts.
@@ -132,80 +124,52 @@ impl Logger {
         self.shared.sinks.iter().map(|sink| sink.dropped_total()).sum()
     }
 
-    /// Lines that wait at the fullest target, and how many may.
+    /// Lines that wait in the fullest lane of all targets, and how many may.
     pub(crate) fn queue(&self) -> (usize, usize) {
         self.shared.sinks.iter().map(|sink| sink.queue()).max().unwrap_or_default()
     }
 
     pub(crate) fn event(&self, event: Event) {
-        self.line(Line::Event(event));
+        self.shared.line(Line::Event(&event), None);
     }
 
-    pub(crate) fn line(&self, line: Line) {
-        if self.shared.sample < ALL_SESSIONS
-            && ended_well(&line)
-            && fastrand::u32(..ALL_SESSIONS) >= self.shared.sample
-        {
-            return;
+    /// Tells of a session that is over; of those that ended well, a sample is enough.
+    pub(crate) fn session(&self, record: &Record) {
+        let ended_well = record.end.as_ref().is_none_or(|end| end.letters() == *b"--");
+        self.sampled(Line::Session(record), ended_well);
+    }
+
+    /// Tells of an exchange that is over; of those that ended well, a sample is enough.
+    pub(crate) fn exchange(&self, exchange: &Exchange) {
+        self.sampled(Line::Exchange(exchange), exchange.ended_well());
+    }
+
+    fn sampled(&self, line: Line<'_>, ended_well: bool) {
+        let sample = self.shared.sample;
+        if sample == ALL_SESSIONS || !ended_well || fastrand::u32(..ALL_SESSIONS) < sample {
+            self.shared.line(line, None);
         }
-        self.shared.line(line, None);
-    }
-}
-
-/// Whether it is of those of which a sample is enough.
-fn ended_well(line: &Line) -> bool {
-    match line {
-        Line::Session(record) => record.end.as_ref().is_none_or(|end| end.letters() == *b"--"),
-        Line::Exchange(exchange) => exchange.ended_well(),
-        Line::Event(_) => false,
     }
 }
 
 impl Shared {
-    /// Keeps what can be used again of a line that was written.
-    fn reclaim(&self, entry: Entry) {
-        if let Entry::Owned(_, Line::Exchange(mut exchange)) = entry {
-            exchange.forget();
-            // Full: enough are there.
-            let _ = self.spare.push(exchange);
-        }
-    }
-
-    /// Puts a line into every queue that wants it, but that of the sink at `but`.
-    fn line(&self, line: Line, but: Option<usize>) {
+    /// Hands a line to every sink that wants it, but to the one at `but`.
+    fn line(&self, line: Line<'_>, but: Option<usize>) {
         let at = SystemTime::now();
-        let sinks = self.sinks.iter().enumerate();
-        let mut wanting = sinks
-            .filter(|(index, sink)| Some(*index) != but && sink.wants(&line))
-            .map(|(_, sink)| sink);
-        let Some(first) = wanting.next() else { return };
-        let Some(second) = wanting.next() else { return first.push(Entry::Owned(at, line)) };
-        let wanting: Vec<_> = [first, second].into_iter().chain(wanting).collect();
-        let line = Arc::new(line);
-        for sink in wanting {
-            sink.push(Entry::Shared(at, line.clone()));
+        for (index, sink) in self.sinks.iter().enumerate() {
+            if Some(index) != but && sink.wants(line) {
+                sink.push(at, line, &self.live);
+            }
         }
     }
 }
 
-fn start(
-    shared: &Arc<Shared>,
-    index: usize,
-    (output, opened): (&LogOutput, Opened),
-    who: &Who,
-) -> io::Result<JoinHandle<()>> {
+fn start(shared: &Arc<Shared>, index: usize, opened: Opened) -> io::Result<JoinHandle<()>> {
     let sink = &shared.sinks[index];
-    let layout = Layout {
-        head: opened.head,
-        // What a sink does not want never comes to its layout.
-        sessions: output.sessions.unwrap_or((SessionFormat::Json, <_>::default())),
-        events: output.events.unwrap_or((EventFormat::Json, <_>::default())),
-        who: who.clone(),
-    };
     let shared = shared.clone();
     let thread = std::thread::Builder::new()
         .name("log".into())
-        .spawn(move || writer::run(&shared, index, &layout, opened))?;
+        .spawn(move || writer::run(&shared, index, opened))?;
     // Set before the first line can come: `Logger` exists only after this.
     sink.set_writer(thread.thread().clone());
     Ok(thread)

@@ -1,9 +1,9 @@
-//! The thread that empties a sink's queue into its target.
+//! The thread that empties a sink's lanes into its target.
 
 use super::batch::{Batch, StreamEnd};
-use super::format::Layout;
+use super::lane::{Chunk, LINES};
 use super::live::Moment;
-use super::sink::{QUEUE, Sink};
+use super::sink::Sink;
 use super::target::{Opened, Target};
 use super::{Event, Line, Severity, Shared};
 use std::io;
@@ -19,12 +19,11 @@ const TOLD_EVERY: Duration = Duration::from_secs(60);
 const NOTICE_EVERY: Duration = Duration::from_secs(1);
 
 /// Writes until the sink closes.
-pub(super) fn run(shared: &Shared, index: usize, layout: &Layout, opened: Opened) {
+pub(super) fn run(shared: &Shared, index: usize, opened: Opened) {
     let batch = Batch::new(opened.framing, BATCH);
     let sink = &shared.sinks[index];
-    let scratch = Vec::new();
-    let (noticed, told) = (None, Told::default());
-    let mut writing = Writing { shared, index, sink, layout, batch, scratch, noticed, told };
+    let (chunks, noticed, told) = (Vec::new(), None, Told::default());
+    let mut writing = Writing { shared, index, sink, batch, chunks, noticed, told };
     let mut trouble = Trouble { pause: PAUSES.0, told: None };
     let mut target = opened.target;
     loop {
@@ -44,7 +43,7 @@ pub(super) fn run(shared: &Shared, index: usize, layout: &Layout, opened: Opened
         }
         match writing.flush(&mut *target) {
             Ok(()) => trouble.pause = PAUSES.0,
-            Err(_) if closing => return sink.count_dropped(writing.batch.left()),
+            Err(_) if closing => return writing.give_up(),
             Err(error) => {
                 trouble.tell(&writing, &error);
                 // A target that stands still has waited already.
@@ -77,10 +76,11 @@ impl Trouble {
         self.told = Some(Instant::now());
         let name = writing.sink.name();
         let problem = if is_stall(error) { "it takes nothing".into() } else { error.to_string() };
-        let message =
-            format!("log target {name}: {problem}; {QUEUE} lines wait there, more are dropped");
+        let message = format!(
+            "log target {name}: {problem}; {LINES} lines of each worker wait there, more are dropped"
+        );
         let event = Event::new("log_trouble", message).severity(Severity::Error);
-        writing.shared.line(Line::Event(event.about("target", name)), Some(writing.index));
+        writing.shared.line(Line::Event(&event.about("target", name)), Some(writing.index));
     }
 }
 
@@ -88,9 +88,9 @@ struct Writing<'a> {
     shared: &'a Shared,
     index: usize,
     sink: &'a Sink,
-    layout: &'a Layout,
     batch: Batch,
-    scratch: Vec<u8>,
+    /// What was taken from each lane and not put into a batch yet.
+    chunks: Vec<Chunk>,
     /// When lost lines were last told.
     noticed: Option<Instant>,
     told: Told,
@@ -106,35 +106,45 @@ struct Told {
 }
 
 impl Writing<'_> {
-    /// Takes lines out of the queue, as many as go together.
+    /// Takes lines out of the lanes, as many as go together, in the order in which they came.
     fn fill(&mut self, closing: bool) {
         self.batch.clear();
         self.told.before += std::mem::take(&mut self.told.in_batch);
-        let mut moment = Moment::now(&self.shared.live);
-        let mut drained = false;
+        let (mut drained, mut read_one) = (false, true);
         while self.batch.len() < BATCH && !drained {
-            match self.sink.pop() {
-                Some(entry) => {
-                    let (at, line) = entry.parts();
-                    self.add(at, line, &mut moment);
-                    self.shared.reclaim(entry);
+            if read_one {
+                self.sink.take(&mut self.chunks);
+            }
+            let waiting =
+                self.chunks.iter_mut().filter_map(|chunk| Some((chunk.next_at()?, chunk)));
+            match waiting.min_by_key(|(at, _)| *at) {
+                Some((_, chunk)) => {
+                    self.batch.push(chunk.read());
+                    read_one = chunk.left() == 0;
                 }
                 None => drained = true,
             }
         }
         if drained || closing || self.noticed.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
-            self.tell_dropped(&mut moment);
+            self.tell_dropped();
         }
     }
 
-    fn add(&mut self, at: SystemTime, line: &Line, moment: &mut Moment) {
-        self.scratch.clear();
-        self.layout.write(&mut self.scratch, at, line, moment);
-        self.batch.push(&self.scratch);
+    /// Counts what will not be written any more.
+    fn give_up(&mut self) {
+        let mut lost = self.batch.left();
+        loop {
+            lost += self.chunks.iter().map(|chunk| chunk.left() as u64).sum::<u64>();
+            self.chunks.clear();
+            self.sink.take(&mut self.chunks);
+            if self.chunks.iter().all(|chunk| chunk.left() == 0) {
+                return self.sink.count_dropped(lost);
+            }
+        }
     }
 
     /// Tells how many lines were lost: here, or where events go.
-    fn tell_dropped(&mut self, moment: &mut Moment) {
+    fn tell_dropped(&mut self) {
         let dropped = self.sink.take_untold();
         if dropped == 0 {
             return;
@@ -144,10 +154,13 @@ impl Writing<'_> {
         let message = format!("{dropped} lines dropped: log target {name} did not keep up");
         let event = Event::new("log_dropped", message).severity(Severity::Warning);
         let event = event.about("lines", dropped).about("total", total).about("target", name);
-        let line = Line::Event(event);
+        let line = Line::Event(&event);
         if self.sink.wants_events() {
             self.told.in_batch = dropped;
-            self.add(SystemTime::now(), &line, moment);
+            let mut message = Vec::new();
+            let mut moment = Moment::now(&self.shared.live);
+            self.sink.layout().write(&mut message, SystemTime::now(), line, &mut moment);
+            self.batch.push(&message);
         } else {
             self.shared.line(line, Some(self.index));
         }
@@ -180,7 +193,7 @@ impl Writing<'_> {
                 );
                 let event = Event::new("log_trouble", message).severity(Severity::Error);
                 // To every target of events, this one as well.
-                self.shared.line(Line::Event(event.about("target", name)), None);
+                self.shared.line(Line::Event(&event.about("target", name)), None);
             }
         }
     }

@@ -125,17 +125,17 @@ table! {
 }
 "Limits" {
     SESSIONS: Gauge Things "eclusa_sessions" []
-        "Sessions at this moment.";
+        "Sessions at this moment, and requests of HTTP/2 beside the first of their connection.";
     SESSIONS_MAX: Gauge Things "eclusa_sessions_max" []
         "Sessions that there may be; beyond, clients wait in the kernel's queue.";
     LIMIT_WAITS: Counter Things "eclusa_sessions_max_waits_total" []
-        "How often a worker had to wait for a session to end before it could accept another.";
+        "How often a worker had to wait for a session to end before it could accept another, or refused a request of HTTP/2 (three quarters of the limit were in use).";
     SHORTAGES: Counter Things "eclusa_host_shortages_total" []
         "How often this host lacked something for a session: descriptors, ports, memory, a route.";
     PIPES_MAX: Gauge Things "eclusa_pipes_max" []
         "Pipes that all workers together may have; without one, bulk is copied.";
     QUEUE: Gauge Things "eclusa_queue_length" ["queue"]
-        "What waits: `log` lines for their target, `signals` of the workers for the probes.";
+        "What waits: `log` lines of a worker for their target (the most of all), `signals` of the workers for the probes.";
     QUEUE_MAX: Gauge Things "eclusa_queue_max" ["queue"]
         "What may wait there; what finds no place is dropped.";
     LOG_DROPPED: Counter Things "eclusa_log_lines_dropped_total" []

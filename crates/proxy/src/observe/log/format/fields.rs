@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 /// Ends the message that stands there and adds ours.
-pub(super) fn write(out: &mut Vec<u8>, line: &Line) {
+pub(super) fn write(out: &mut Vec<u8>, line: Line<'_>) {
     out.push(b'\n');
     match line {
         Line::Session(record) => session(out, record),

@@ -1,6 +1,6 @@
 //! What stands before a message, by where it goes.
 
-use super::Class;
+use super::{Class, time};
 use eclusa_sys::local_time::LocalTime;
 use std::io::Write;
 use std::sync::Arc;
@@ -63,8 +63,9 @@ impl Head {
                 class.facility.code()
             ),
             Self::Rfc5424 => {
-                let at = humantime::format_rfc3339_millis(class.at);
-                write!(out, "<{priority}>1 {at} {host} {tag} {pid} {} - ", class.kind)
+                let _ = write!(out, "<{priority}>1 ");
+                time::rfc3339(out, class.at);
+                write!(out, " {host} {tag} {pid} {} - ", class.kind)
             }
             Self::Rfc3164 => {
                 let _ = write!(out, "<{priority}>");

@@ -2,8 +2,8 @@
 
 use super::clean::OneLine;
 use super::object::Object;
+use super::time;
 use serde::Serialize;
-use std::io::Write;
 use std::time::SystemTime;
 
 /// Writes an object of which `fill` writes the fields.
@@ -16,8 +16,9 @@ pub(super) fn write_with(out: &mut Vec<u8>, at: SystemTime, fill: impl FnOnce(&m
 
 /// The brace and the time.
 fn begin(out: &mut Vec<u8>, at: SystemTime) {
-    // Writing to memory does not fail.
-    let _ = write!(out, r#"{{"ts":"{}""#, humantime::format_rfc3339_millis(at));
+    out.extend_from_slice(br#"{"ts":""#);
+    time::rfc3339(out, at);
+    out.push(b'"');
 }
 
 /// Writes an object; nothing if it is none.

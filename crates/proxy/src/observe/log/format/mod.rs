@@ -6,6 +6,7 @@
 //! | `head` | what stands before it, by where it goes |
 //! | `object` | JSON written field by field |
 //! | `fields` | the fields of an entry of the journal |
+//! | `time` | when |
 //! | `clean` | what no line may hold |
 //!
 //! No format ever writes a line feed or another control character, whatever a client sent.
@@ -17,14 +18,15 @@ mod httplog;
 mod json;
 mod object;
 mod tcplog;
+mod time;
 mod words;
 
 pub(super) use head::{Head, Who};
-pub(in crate::observe) use object::{Key, Object, key};
+pub(in crate::observe) use object::{Key, Object, key, quoted};
 
 use super::live::Moment;
 use super::{Event, Exchange, Line, Record, Severity};
-use eclusa_config::plan::{EventFormat, Facility, SessionFormat};
+use eclusa_config::plan::{EventFormat, Facility, LogOutput, SessionFormat};
 use std::time::SystemTime;
 
 /// The longest message, in bytes; it fits into a datagram with all that stands before it. A session's
@@ -52,12 +54,22 @@ struct Class {
 }
 
 impl Layout {
+    pub(super) fn new(output: &LogOutput, head: Head, who: Who) -> Self {
+        Self {
+            head,
+            // What a sink does not want never comes to its layout.
+            sessions: output.sessions.unwrap_or((SessionFormat::Json, <_>::default())),
+            events: output.events.unwrap_or((EventFormat::Json, <_>::default())),
+            who,
+        }
+    }
+
     /// Writes a line, without anything that ends it.
     pub(super) fn write(
         &self,
         out: &mut Vec<u8>,
         at: SystemTime,
-        line: &Line,
+        line: Line<'_>,
         moment: &mut Moment,
     ) {
         let class = self.class(at, line);
@@ -78,7 +90,7 @@ impl Layout {
         }
     }
 
-    fn class(&self, at: SystemTime, line: &Line) -> Class {
+    fn class(&self, at: SystemTime, line: Line<'_>) -> Class {
         match line {
             Line::Session(record) => Class {
                 at,

@@ -16,7 +16,7 @@ fn layout(head: Head, sessions: SessionFormat, events: EventFormat) -> Layout {
     Layout { head, sessions: (sessions, facility), events: (events, facility), who }
 }
 
-fn written(layout: &Layout, line: &Line) -> String {
+fn written(layout: &Layout, line: Line<'_>) -> String {
     let mut out = Vec::new();
     layout.write(&mut out, at(), line, &mut Moment::default());
     String::from_utf8(out).expect("UTF-8")
@@ -61,7 +61,7 @@ fn a_session_as_haproxy_writes_it() {
             format!("192.0.2.7:33313 {date} https https/<NOSRV> -1/-1/5007 212 PR 1/1/0/0/0 0/0"),
         ),
     ] {
-        assert_eq!(written(&layout, &Line::Session(record)), format!("{head}{expected}"));
+        assert_eq!(written(&layout, Line::Session(&record)), format!("{head}{expected}"));
     }
 }
 
@@ -85,13 +85,13 @@ fn the_numbers_of_the_moment_are_told() {
     let record = record();
     record.cells.accepted(0);
     record.cells.accepted(0);
-    layout.write(&mut out, at(), &Line::Session(record), &mut Moment::now(&source));
+    layout.write(&mut out, at(), Line::Session(&record), &mut Moment::now(&source));
     assert!(String::from_utf8(out).unwrap().ends_with(" 31/3/0/0/0 0/0"));
 }
 
 #[test]
 fn heads_are_as_their_readers_want_them() {
-    let line = |severity| Line::Event(Event::new("ready", "up").severity(severity));
+    let event = |severity| Event::new("ready", "up").severity(severity);
     let date = shown(at());
     for (head, expected) in [
         (Head::Plain, format!("{date} edge1 eclusa-edge[14387]: ready: up")),
@@ -110,11 +110,11 @@ fn heads_are_as_their_readers_want_them() {
         ),
     ] {
         let layout = layout(head, SessionFormat::Json, EventFormat::Words);
-        assert_eq!(written(&layout, &line(Severity::Warning)), expected);
+        assert_eq!(written(&layout, Line::Event(&event(Severity::Warning))), expected);
     }
     let json = layout(Head::Plain, SessionFormat::Json, EventFormat::Json);
     let expected = r#"{"ts":"2026-02-06T12:15:00.443Z","event":"ready","message":"up"}"#;
-    assert_eq!(written(&json, &line(Severity::Notice)), expected);
+    assert_eq!(written(&json, Line::Event(&event(Severity::Notice))), expected);
 }
 
 #[test]
@@ -140,10 +140,10 @@ fn what_is_too_long_is_cut_or_told_short() {
     let mut event = Event::new("resolve", &*long).about("addresses", vec![&*long; 500]);
     let json = layout(Head::Plain, SessionFormat::Json, EventFormat::Json);
     // 32 texts of 1,024 bytes are still too long: the event is told without them.
-    let text = written(&json, &Line::Event(event));
+    let text = written(&json, Line::Event(&event));
     assert!(text.contains("too long to be written") && text.contains("resolve"), "{text}");
     event = Event::new("resolve", &*long).about("host", &*long);
-    let text = written(&json, &Line::Event(event));
+    let text = written(&json, Line::Event(&event));
     assert!((2048..2200).contains(&text.len()), "{}", text.len());
 }
 
@@ -173,22 +173,21 @@ proptest! {
         } else {
             End::abort(Ended::Client, Step::Data, reason.clone())
         };
-        let lines = [
-            Line::Session(Box::new(Record {
-                server_name: name.clone().map(Into::into),
-                alpn: alpn.map(Into::into),
-                end: Some(end),
-                ..*record()
-            })),
-            Line::Event(Event::new("resolve", &*reason).about("host", &*reason).about("n", 1)),
-        ];
+        let record = Record {
+            server_name: name.clone().map(Into::into),
+            alpn: alpn.map(Into::into),
+            end: Some(end),
+            ..*record()
+        };
+        let event = Event::new("resolve", &*reason).about("host", &*reason).about("n", 1);
+        let lines = [Line::Session(&record), Line::Event(&event)];
         let formats = [
             (SessionFormat::Json, EventFormat::Json),
             (SessionFormat::Tcplog, EventFormat::Words),
         ];
         for (head, (sessions, events)) in HEADS.into_iter().flat_map(|h| formats.map(|f| (h, f))) {
             let layout = layout(head, sessions, events);
-            for line in &lines {
+            for line in lines {
                 let text = written(&layout, line);
                 let parts = if head == Head::Journal {
                     let fields = entry(&text);
@@ -206,8 +205,8 @@ proptest! {
             }
         }
         let json = layout(Head::Plain, SessionFormat::Json, EventFormat::Json);
-        let session: serde_json::Value = serde_json::from_str(&written(&json, &lines[0])).unwrap();
-        let event: serde_json::Value = serde_json::from_str(&written(&json, &lines[1])).unwrap();
+        let session: serde_json::Value = serde_json::from_str(&written(&json, lines[0])).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&written(&json, lines[1])).unwrap();
         prop_assert_eq!(session.get("sni").and_then(|sni| sni.as_str()), name.as_deref());
         prop_assert_eq!(event["message"].as_str(), Some(&*reason));
     }

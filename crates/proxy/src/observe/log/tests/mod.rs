@@ -10,7 +10,9 @@ use super::*;
 use crate::observe::metrics::{ListenerCells, Metrics};
 use crate::observe::{End, Hello, SessionId, Step, Who as Ended};
 use crate::pool::Pool;
-use eclusa_config::plan::{Facility, LogTarget, Program, Syslog};
+use eclusa_config::plan::{
+    EventFormat, Facility, LogOutput, LogTarget, Program, SessionFormat, Syslog,
+};
 use eclusa_testkit::process::Scratch;
 use std::path::PathBuf;
 
@@ -88,8 +90,8 @@ pub(super) fn denied() -> Box<Record> {
 }
 
 /// Numbered lines, told apart by `n`.
-pub(super) fn numbered(n: usize) -> Line {
-    Line::Event(Event::new("test", "a numbered line").about("n", n))
+pub(super) fn numbered(n: usize) -> Event {
+    Event::new("test", "a numbered line").about("n", n)
 }
 
 /// The numbers of the numbered lines among some JSON lines.

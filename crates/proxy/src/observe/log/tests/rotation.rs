@@ -33,9 +33,9 @@ fn a_rotation_under_load_loses_no_line() {
             let logger = logger.clone();
             scope.spawn(move || {
                 for n in 0..EACH {
-                    logger.line(numbered(thread * EACH + n));
+                    logger.event(numbered(thread * EACH + n));
                     // The queue's bound is not the subject: it is given time.
-                    while n % 64 == 0 && logger.shared.sinks[0].queue().0 > sink::QUEUE / 2 {
+                    while n % 64 == 0 && logger.shared.sinks[0].queue().0 > lane::LINES / 2 {
                         std::thread::yield_now();
                     }
                 }
@@ -79,7 +79,7 @@ fn a_file_that_cannot_be_opened_anew_is_written_on() {
     wait_until(PATIENCE, "the trouble to be told", || {
         fs::read_to_string(&path).unwrap().contains("cannot be opened anew")
     });
-    logger.line(numbered(1));
+    logger.event(numbered(1));
     writer.close();
     let text = fs::read_to_string(moved.join("log")).unwrap();
     assert_eq!(numbers(text.lines()), [1]);
@@ -96,9 +96,9 @@ fn a_file_that_cannot_be_opened_stops_the_start() {
 fn a_full_disk_drops_counts_and_ends_nothing() {
     let target = LogTarget::File("/dev/full".into());
     let (logger, writer) = Logger::start(&json_to(target)).unwrap();
-    let lines = sink::QUEUE * 2;
+    let lines = lane::LINES * 2;
     for n in 0..lines {
-        logger.line(numbered(n));
+        logger.event(numbered(n));
     }
     assert!(logger.dropped_total() > 0);
     let began = Instant::now();

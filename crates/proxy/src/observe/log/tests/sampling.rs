@@ -13,10 +13,10 @@ fn good_sessions_are_sampled_and_all_others_told() {
     let sampled = Log { sample: 100_000, ..json_to(LogTarget::File(path.clone())) };
     let (logger, writer) = Logger::start(&sampled).unwrap();
     for _ in 0..3_000 {
-        logger.line(Line::Session(record()));
+        logger.session(&record());
     }
     for _ in 0..500 {
-        logger.line(Line::Session(denied()));
+        logger.session(&denied());
     }
     writer.close();
     let sessions = sessions_of(&std::fs::read_to_string(&path).unwrap());
@@ -33,7 +33,7 @@ fn a_sample_of_nothing_still_tells_what_went_wrong() {
     let (logger, writer) = Logger::start(&quiet).unwrap();
     assert!(logger.wants_sessions());
     for record in [record(), denied(), record()] {
-        logger.line(Line::Session(record));
+        logger.session(&record);
     }
     writer.close();
     let sessions = sessions_of(&std::fs::read_to_string(&path).unwrap());
@@ -53,7 +53,7 @@ fn sessions_and_events_go_to_targets_of_their_own() {
     outputs[0].events = None;
     outputs[2].sessions = None;
     let (logger, writer) = Logger::start(&log(outputs)).unwrap();
-    logger.line(Line::Session(record()));
+    logger.session(&record());
     logger.event(Event::new("ready", "up"));
     writer.close();
     let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
@@ -71,7 +71,7 @@ fn without_sessions_none_is_wanted() {
     let log = json_to(LogTarget::File(path.clone())).without_sessions();
     let (logger, writer) = Logger::start(&log).unwrap();
     assert!(!logger.wants_sessions());
-    logger.line(Line::Session(record()));
+    logger.session(&record());
     logger.event(Event::new("ready", "up"));
     writer.close();
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1);

@@ -42,8 +42,8 @@ fn send_until_stuck(logger: &Logger, file: &Path) -> usize {
     let sinks = &logger.shared.sinks;
     let mut sent = 0;
     wait_until(PATIENCE, "the first target to be stuck", || {
-        while sinks.iter().all(|sink| sink.queue().0 < sink::QUEUE / 2) {
-            logger.line(numbered(sent));
+        while sinks.iter().all(|sink| sink.queue().0 < lane::LINES / 2) {
+            logger.event(numbered(sent));
             sent += 1;
         }
         std::fs::read_to_string(file).unwrap().contains("it takes nothing")
@@ -58,11 +58,11 @@ fn send_until_dropped(logger: &Logger, first: usize) -> (usize, Duration) {
     let sinks = &logger.shared.sinks;
     let (mut next, mut longest) = (first, Duration::ZERO);
     while sinks[0].dropped_total() < 1_000 {
-        while sinks.get(1).is_some_and(|sink| sink.queue().0 > sink::QUEUE / 2) {
+        while sinks.get(1).is_some_and(|sink| sink.queue().0 > lane::LINES / 2) {
             std::thread::yield_now();
         }
         let began = Instant::now();
-        logger.line(numbered(next));
+        logger.event(numbered(next));
         longest = longest.max(began.elapsed());
         next += 1;
     }
@@ -82,7 +82,7 @@ fn a_collector_that_stands_still_holds_up_nobody() {
     let (_scratch, path) = scratch();
     let (logger, writer) = beside_a_file(listener.local_addr().unwrap(), &path);
     let (stream, _) = {
-        logger.line(Line::Event(Event::new("test", "the first")));
+        logger.event(Event::new("test", "the first"));
         listener.accept().unwrap()
     };
     let stuck = send_until_stuck(&logger, &path);
@@ -113,7 +113,7 @@ fn a_collector_that_dies_is_found_again_and_gets_whole_messages() {
     let address = listener.local_addr().unwrap();
     let (_scratch, path) = scratch();
     let (logger, writer) = beside_a_file(address, &path);
-    logger.line(Line::Event(Event::new("test", "the first")));
+    logger.event(Event::new("test", "the first"));
     let (stream, _) = listener.accept().unwrap();
     // It stands still, a message half way, and dies: what it has not read is reset.
     let stuck = send_until_stuck(&logger, &path);
@@ -126,7 +126,7 @@ fn a_collector_that_dies_is_found_again_and_gets_whole_messages() {
     let (stream, _) = listener.accept().unwrap();
     let reading = std::thread::spawn(move || messages(stream));
     wait_until(PATIENCE, "the queue to be emptied", || logger.shared.sinks[0].queue().0 == 0);
-    logger.line(numbered(sent));
+    logger.event(numbered(sent));
     writer.close();
     let heard = reading.join().unwrap();
     let numbers: Vec<_> = heard.iter().filter_map(number).collect();
@@ -164,7 +164,7 @@ fn losses_that_a_broken_connection_may_have_swallowed_are_told_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (_scratch, path) = scratch();
     let (logger, writer) = beside_a_file(listener.local_addr().unwrap(), &path);
-    logger.line(Line::Event(Event::new("test", "the first")));
+    logger.event(Event::new("test", "the first"));
     let (stuck, _) = listener.accept().unwrap();
     let sent = send_until_stuck(&logger, &path);
     let (sent, _) = send_until_dropped(&logger, sent);
@@ -177,14 +177,14 @@ fn losses_that_a_broken_connection_may_have_swallowed_are_told_again() {
     wait_until(PATIENCE, "the queue to be emptied", || logger.shared.sinks[0].queue().0 == 0);
     assert_eq!(second.peek(&mut [0]).unwrap(), 1, "something is not read");
     drop(second);
-    logger.line(numbered(sent));
+    logger.event(numbered(sent));
     let (third, _) = listener.accept().unwrap();
     let told = hear_of_losses(&third, Some(sent));
     // No loss beside the first ones: the sum since the start says so.
     assert_eq!((&told["lines"], &told["total"]), (&dropped.into(), &dropped.into()));
     // It has read all and ends in order: there is nothing to be told again.
     drop(third);
-    logger.line(numbered(sent + 1));
+    logger.event(numbered(sent + 1));
     let (fourth, _) = listener.accept().unwrap();
     writer.close();
     let heard = messages(fourth);
@@ -198,7 +198,7 @@ fn a_collector_that_closes_in_order_costs_no_line() {
     let (logger, writer) =
         Logger::start(&json_to(LogTarget::Tcp(listener.local_addr().unwrap()))).unwrap();
     for n in 0..5 {
-        logger.line(numbered(n));
+        logger.event(numbered(n));
         let (mut stream, _) = listener.accept().unwrap();
         let heard = message(&mut stream).unwrap();
         assert!(heard.contains(&format!("\"n\":{n}")), "{heard}");
@@ -235,7 +235,7 @@ fn a_syslog_that_takes_no_events_has_its_losses_told_elsewhere() {
     outputs[1].sessions = None;
     let (logger, writer) = Logger::start(&log(outputs)).unwrap();
     while logger.dropped_total() < 100 {
-        logger.line(Line::Session(record()));
+        logger.session(&record());
     }
     socket.set_nonblocking(true).unwrap();
     let mut buffer = [0; 4096];

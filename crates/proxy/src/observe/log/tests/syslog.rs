@@ -33,7 +33,7 @@ fn a_syslog_on_this_host_gets_datagrams() {
     let mut output = output(target, SessionFormat::Tcplog, EventFormat::Words);
     output.syslog = Syslog::Rfc3164;
     let (logger, writer) = Logger::start(&log(vec![output])).unwrap();
-    logger.line(Line::Session(record()));
+    logger.session(&record());
     let text = next(&socket);
     let tag = format!(" eclusa-edge[{}]: 192.0.2.7:33313 [", std::process::id());
     assert!(text.starts_with("<134>") && text.contains(&tag), "{text}");
@@ -78,8 +78,8 @@ fn udp_takes_a_datagram_for_each_line() {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     let target = LogTarget::Udp(socket.local_addr().unwrap());
     let (logger, writer) = Logger::start(&json_to(target)).unwrap();
-    logger.line(Line::Session(record()));
-    logger.line(numbered(1));
+    logger.session(&record());
+    logger.event(numbered(1));
     let mut buffer = [0_u8; 65_536];
     for kind in ["session", "test"] {
         let length = socket.recv(&mut buffer).unwrap();
@@ -98,7 +98,7 @@ fn tcp_counts_octets() {
     let (logger, writer) =
         Logger::start(&log(vec![output(target, SessionFormat::Tcplog, EventFormat::Json)]))
             .unwrap();
-    logger.line(Line::Session(record()));
+    logger.session(&record());
     // Octets, not characters.
     logger.event(Event::new("test", "Schleuse für Schiffe"));
     let (mut stream, _) = listener.accept().unwrap();
@@ -135,7 +135,7 @@ fn the_journal_gets_fields() {
     let target = LogTarget::Journal(path.clone());
     let (logger, writer) =
         Logger::start(&log(vec![output(target, SessionFormat::Json, EventFormat::Words)])).unwrap();
-    logger.line(Line::Session(denied()));
+    logger.session(&denied());
     // It comes later: what was said before is not lost.
     let socket = UnixDatagram::bind(Path::new(&path)).unwrap();
     let session = entry(&socket);
@@ -185,7 +185,7 @@ fn a_collector_that_comes_late_is_found() {
     ];
     let (logger, writer) = Logger::start(&log(outputs)).unwrap();
     for n in 0..100 {
-        logger.line(numbered(n));
+        logger.event(numbered(n));
     }
     let told = wait_for(PATIENCE, "the trouble to be told", || {
         let text = std::fs::read_to_string(&path).ok()?;

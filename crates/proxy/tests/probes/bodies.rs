@@ -1,11 +1,7 @@
 //! What the body of an answer must match: over HTTP/1.1 and HTTP/2, kept and fresh connections.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::Balancer;
-use common::probed::{Bed, LIMIT, Wish, http};
+use crate::common::probed::{Bed, LIMIT, Wish, http};
+use crate::common::{self, Balancer};
 use eclusa_config::plan::{BodyPattern, HttpProbe, Pool, Probe, Program};
 use eclusa_config::{Mode, parse};
 use eclusa_policy::verdict::{Check, OTHER_BODY, Reason, Report, Settings, Verdict};

@@ -1,10 +1,6 @@
 //! Reload: another plan in the midst of traffic. Real sockets, one engine.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::{Balancer, ask, listener, pool, serve, unused_address};
+use crate::common::{Balancer, ask, listener, pool, serve, unused_address};
 use eclusa_config::plan::{self, ListenAddress, Plan, Probe};
 use eclusa_policy::condition::Condition;
 use eclusa_policy::route::Target;

@@ -1,11 +1,7 @@
 //! Our own link: a host whose cable is out has no evidence against anybody.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::Balancer;
-use common::probed::{LIMIT, http, is_reset};
+use crate::common::Balancer;
+use crate::common::probed::{LIMIT, http, is_reset};
 use eclusa_config::plan::{Pool, Probe, Program, TlsProbe};
 use eclusa_policy::verdict::{Outcome, Settings, Verdict, VoidCause};
 use eclusa_testkit::apiserver::{ApiServer, Settings as Master};

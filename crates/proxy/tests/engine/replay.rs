@@ -1,8 +1,6 @@
 //! First-flight replay through a running engine, over real sockets on loopback.
 
-mod common;
-
-use common::Balancer;
+use crate::common::{self, Balancer};
 use eclusa_config::plan::Peek;
 use eclusa_policy::replay::Settings;
 use std::io::{ErrorKind, Read, Write};

@@ -1,11 +1,7 @@
 //! What an endpoint that is now this, now that does to the log.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::Balancer;
-use common::probed::{LIMIT, LOCAL};
+use crate::common::Balancer;
+use crate::common::probed::{LIMIT, LOCAL};
 use eclusa_config::plan::{Pool, Probe};
 use eclusa_policy::verdict::{Settings, Verdict};
 use eclusa_testkit::apiserver::{ApiServer, Settings as Master};

@@ -1,9 +1,7 @@
 //! Probes and their verdicts: a running engine in front of fake apiservers, with real faults.
 
-mod common;
-
-use common::Balancer;
-use common::probed::{Bed, LIMIT, Wish, http, is_reset};
+use crate::common::probed::{Bed, LIMIT, Wish, http, is_reset};
+use crate::common::{self, Balancer};
 use eclusa_config::plan::{HttpProbe, Pool, Probe, SendProxy, TlsProbe};
 use eclusa_policy::verdict::{Check, Reason, Settings, TlsFault, Verdict};
 use eclusa_testkit::apiserver::{ApiServer, Settings as Master};

@@ -1,15 +1,9 @@
 //! Endpoints that are known by name: what becomes of their verdicts when the name no longer
 //! resolves, and of endpoints that it no longer has.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-#[path = "common/dns.rs"]
-mod dns;
-
-use common::Balancer;
-use common::probed::{LIMIT, http, is_reset};
-use dns::Names;
+use crate::common::Balancer;
+use crate::common::probed::{LIMIT, http, is_reset};
+use crate::dns::Names;
 use eclusa_config::plan::{Endpoint, EndpointAddress, Pool, Probe, Program, TlsProbe};
 use eclusa_policy::verdict::{Reason, Settings, Verdict};
 use eclusa_proxy::pool::Endpoint as Standing;

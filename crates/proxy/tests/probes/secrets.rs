@@ -1,12 +1,8 @@
 //! What a probe shows of itself (a client certificate, a bearer token), and what it reads of an
 //! endpoint's certificate: against a TLS server that demands the one or the other.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::Balancer;
-use common::probed::{LIMIT, http};
+use crate::common::probed::{LIMIT, http};
+use crate::common::{self, Balancer};
 use eclusa_config::plan::{HttpProbe, Plan, Pool, Probe, Program, TlsProbe};
 use eclusa_policy::verdict::{Check, Reason, Report, Settings, TlsFault, Verdict};
 use eclusa_testkit::ca::{Ca, Leaf, LeafFiles};

@@ -1,9 +1,7 @@
 //! What `observe.listen` says of health, and how it bears those who ask badly.
 
-mod common;
-
-use common::Balancer;
-use common::ask::{self, get, request};
+use crate::common::ask::{self, get, request};
+use crate::common::{self, Balancer};
 use eclusa_config::plan::{EndpointAddress, Plan, Pool, Probe, Route};
 use eclusa_policy::condition::Condition;
 use eclusa_policy::route::Target;

@@ -1,8 +1,6 @@
 //! Sessions through a running engine, over real sockets on loopback.
 
-mod common;
-
-use common::{Balancer, digest, pattern};
+use crate::common::{self, Balancer, digest, pattern};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;

@@ -1,10 +1,6 @@
 //! Gentle rebalance, with real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::{Balancer, let_pass, wait_until};
+use crate::common::{self, Balancer, let_pass, wait_until};
 use eclusa_config::plan::{Plan, Pool, Rebalance};
 use eclusa_policy::balance::Algorithm;
 use eclusa_policy::rebalance::Settings;

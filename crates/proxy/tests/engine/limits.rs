@@ -1,10 +1,6 @@
 //! Limits of endpoints and the queue before them, with real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::{Balancer, wait_until};
+use crate::common::{self, Balancer, wait_until};
 use eclusa_config::plan::{Plan, Pool, Probe};
 use eclusa_policy::verdict::Tier;
 use serde_json::Value;

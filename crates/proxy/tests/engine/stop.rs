@@ -1,10 +1,6 @@
 //! Stop, with sessions that outlast it.
 
-#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
-
-mod common;
-
-use common::{Balancer, wait_until};
+use crate::common::{self, Balancer, wait_until};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
