@@ -16,7 +16,6 @@ mod errors;
 mod faults;
 mod figures;
 mod floods;
-mod floods1;
 mod grpc;
 mod h2;
 mod handshakes;

@@ -1,11 +1,10 @@
 //! Tells when the reactor has come round: when everything that was ready has had its turn, and the sockets
 //! were looked at.
 
-use std::pin::pin;
+use eclusa_proxy::layer7::come_round;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
-use tokio::task::yield_now;
 
 /// Rings when the reactor has come round since it was set; whoever it wakes may be woken by others before.
 /// Only one thread has to do with it.
@@ -26,9 +25,8 @@ impl Bell {
         }
         *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(sleeper.clone());
         if !self.is_set.swap(true, Ordering::Relaxed) {
-            // Polled once, it leaves the bell for the reactor to ring.
             let bell = Waker::from(Arc::clone(self));
-            let _ = pin!(yield_now()).poll(&mut Context::from_waker(&bell));
+            come_round(&mut Context::from_waker(&bell));
         }
     }
 

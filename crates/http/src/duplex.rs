@@ -4,7 +4,7 @@
 use crate::patience::{Alarm, Mark, while_moving};
 use crate::scratch::with_scratch;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Connection, End, Step, Who};
+use eclusa_proxy::layer7::{Connection, End, Step, Who, give_way, is_long};
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -50,9 +50,12 @@ impl Way {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.read(context, from, to))?;
+            if is_long() {
+                break;
+            }
         }
         // Others have their turn first.
-        context.waker().wake_by_ref();
+        give_way(context);
         Poll::Pending
     }
 

@@ -63,7 +63,9 @@ impl Run<'_> {
                 if response.status() != 503 {
                     self.conduct(pool, upstream.index).served(upstream.lease.endpoint());
                 }
-                if response.rest().is_empty() && response.is_kept_alive() && uploaded {
+                if !uploaded {
+                    upstream.abandon();
+                } else if response.rest().is_empty() && response.is_kept_alive() {
                     upstream.give_back(self.session);
                 }
                 let then = match keeps {
@@ -74,6 +76,7 @@ impl Run<'_> {
                 return Done { end: End::clean(Who::Endpoint), then };
             }
             Some(Err(Fault::Broken(Side::To, error))) => {
+                upstream.abandon();
                 let end = End::abort(Who::Client, Step::Data, error.to_string());
                 return Done { end, then: Then::Close };
             }
@@ -83,6 +86,7 @@ impl Run<'_> {
                 End::abort(Who::Endpoint, Step::Data, in_words(&fault))
             }
             None if down.waits_for() == Side::To => {
+                upstream.abandon();
                 let why = self.http.too_slow(TOOK_NOTHING);
                 let end = End::timeout(Who::Client, Step::Data, why);
                 return Done { end, then: Then::Reset };
@@ -91,6 +95,7 @@ impl Run<'_> {
         };
         // Cut midway: the client must be able to tell, and the endpoint is to blame.
         self.conduct(pool, upstream.index).cut(upstream.lease.endpoint());
+        upstream.abandon();
         let then = if self.is_told(head, &fault) { Then::Close } else { Then::Reset };
         Done { end: fault, then }
     }

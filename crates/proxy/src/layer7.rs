@@ -10,7 +10,7 @@ pub use crate::observe::metrics::{Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeId, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId, QueueTime};
 pub use crate::relay::{Filled, poll_write_more, read_in_doubt};
-pub use crate::turn::{now, others_first, turn};
+pub use crate::turn::{come_round, give_way, is_long, now, others_first, poll_room, turn};
 pub use count::IdleGauge;
 pub use splice::Splice;
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Connections taken in a row before other sessions have their turn.
-const ACCEPTS_PER_TURN: u32 = 8;
+const ACCEPTS_PER_TURN: u32 = 4;
 /// Pause after the host ran out of descriptors or memory: an accept that fails at once would spin.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 

@@ -35,8 +35,9 @@ pub(crate) fn start(worker: &Rc<Worker>, accepted: Accepted) {
     let listener = accepted.address.listener();
     match listener.service_at_once(accepted.peer.ip()) {
         Some(service) => {
+            let network = accepted.peer.ip().into();
             let new = Box::new(New { worker: worker.clone(), accepted, service });
-            worker.clone().spawn(Turns(Opened::New(Some(new))));
+            worker.clone().spawn(Turns(network, Opened::New(Some(new))));
         }
         None => worker.clone().spawn(run(worker.clone(), accepted)),
     }
@@ -126,8 +127,9 @@ async fn run(worker: Rc<Worker>, accepted: Accepted) {
         }
         Ok(SetUp::Opened(service, first)) => {
             let record = session.record;
+            let network = record.client.ip().into();
             let connection = Connection::new(worker.clone(), address, record, entry, guards);
-            worker.spawn(Turns(service.serve(Arrival { client, first, connection })));
+            worker.spawn(Turns(network, service.serve(Arrival { client, first, connection })));
         }
         Err(end) => session.refuse(client, end),
     }

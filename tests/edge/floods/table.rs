@@ -14,7 +14,8 @@ const P99: (Duration, Duration) = (Duration::from_millis(50), Duration::from_sec
 /// What the program may hold.
 const MEMORY: u64 = 150 << 20;
 /// Those of every day.
-const QUICK: [Attack; 3] = [Attack::RapidReset, Attack::EmptyContinuation, Attack::EndlessHead];
+const QUICK: [Attack; 4] =
+    [Attack::RapidReset, Attack::EmptyContinuation, Attack::EndlessHead, Attack::ResetStorm];
 
 fn holds(outcome: &Outcome) -> bool {
     outcome.felt.failed.is_empty()

@@ -5,8 +5,7 @@ use super::work::Work;
 use super::{Step, Topic};
 
 /// What the names of the tests contain that are of this topic and not of `edge`.
-pub const TESTS: &[&str] =
-    &["h2::", "floods::", "floods1::", "handshakes::", "grpc::", "autobahn::", "soak::"];
+pub const TESTS: &[&str] = &["h2::", "floods::", "handshakes::", "grpc::", "autobahn::", "soak::"];
 
 /// Layer 7 at the edge, second half.
 pub const H2: Topic = Topic {
@@ -31,7 +30,7 @@ pub const H2: Topic = Topic {
         Step {
             name: "tests",
             title: "HTTP/2 by the standard, and translated to HTTP/1.1",
-            work: edge_tests(&["h2::", "floods1::", "handshakes::"], 3600),
+            work: edge_tests(&["h2::", "handshakes::"], 3600),
         },
         Step {
             name: "autobahn",

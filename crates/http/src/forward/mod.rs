@@ -36,6 +36,19 @@ pub(crate) struct Answered {
     pub(crate) upload: Upload,
 }
 
+impl Answered {
+    /// With what came over this connection; without an answer it is abandoned.
+    fn by(upstream: Upstream, answered: Result<(Lent, Upload), Tried>) -> Result<Self, Tried> {
+        match answered {
+            Ok((response, upload)) => Ok(Self { response, upstream, upload }),
+            Err(tried) => {
+                upstream.abandon();
+                Err(tried)
+            }
+        }
+    }
+}
+
 /// What became of the request's body.
 pub(crate) enum Upload {
     /// It is sent to its end.
@@ -200,9 +213,9 @@ impl<'r, 'a> Forward<'r, 'a> {
             Ok(connected) => self.note(connected),
             Err(lost) => return Err(self.note_lost(lost)),
         };
-        let (response, upload) = self.ask(head, &mut upstream).await?;
-        self.run.record.times.answer = Some(now() - asked);
-        Ok(Answered { response, upstream, upload })
+        let answered = self.ask(head, &mut upstream).await;
+        self.run.record.times.answer = answered.is_ok().then(|| now() - asked);
+        Answered::by(upstream, answered)
     }
 
     /// An endpoint has answered that it cannot. What another says instead, if it may be asked (`again`)

@@ -1,6 +1,7 @@
 //! A request without a body to one endpoint, and to a second beside it when that keeps silent for longer
 //! than is usual. The first byte wins; the other's connection is closed.
 
+use super::upstream::has_left;
 use super::{Answered, Connected, Fell, Forward, Seen, Tried, Unconnected, Upload};
 use crate::h1::{FirstByte, poll_first_byte, write_all};
 use crate::patience::{Mark, while_moving};
@@ -180,22 +181,27 @@ impl Forward<'_, '_> {
         };
         let connected = self.connect(head, kept, (lease, excluded), &note).await;
         let dial = now() - began;
-        let mut connected = connected.map_err(|lost| Unconnected { dial, ..lost })?;
+        let mut midst = Midst(Some(connected.map_err(|lost| Unconnected { dial, ..lost })?));
         let sent = now();
         progress.borrow_mut().sent = Some(sent);
-        let stream = &mut connected.upstream.stream;
+        let Midst(Some(Connected { upstream, tries, reused })) = &mut midst else {
+            return Err(has_left());
+        };
+        let stream = &mut upstream.stream;
         // What it cannot be sent it may have answered before.
         let _ = write_all(stream, request).await;
         let mut response = spare::head();
         let heard = poll_fn(|context| poll_first_byte(context, stream, response.buffer())).await;
+        let (tries, reused, endpoint) = (*tries, *reused, Some(upstream.lease.endpoint().clone()));
         let why = match heard {
-            Ok(FirstByte::Came) => return Ok(Spoke { connected, response, dial, sent }),
+            Ok(FirstByte::Came) => {
+                let connected = midst.0.take().ok_or_else(has_left)?;
+                return Ok(Spoke { connected, response, dial, sent });
+            }
             Ok(FirstByte::Ended) => "closed without a response".to_owned(),
             Err(error) => error.to_string(),
         };
-        let endpoint = Some(connected.upstream.lease.endpoint().clone());
         let fell = super::ask::misled(why, true, ExchangeFault::Empty);
-        let Connected { tries, reused, .. } = connected;
         Err(Unconnected { tried: Tried::Fell(fell), endpoint, tries, reused, dial })
     }
 
@@ -251,9 +257,9 @@ impl Forward<'_, '_> {
         let Spoke { connected, response, dial, sent } = spoke;
         self.run.record.times.dial += dial;
         let mut upstream = self.note(connected);
-        let (response, upload) = self.hear(head, &mut upstream, Upload::Whole, response).await?;
-        self.run.record.times.answer = Some(now() - sent);
-        Ok(Answered { response, upstream, upload })
+        let answered = self.hear(head, &mut upstream, Upload::Whole, response).await;
+        self.run.record.times.answer = answered.is_ok().then(|| now() - sent);
+        Answered::by(upstream, answered)
     }
 
     /// Nobody has answered in time.
@@ -268,6 +274,17 @@ impl Forward<'_, '_> {
         let tried = Tried::Fell(Fell { end, status: 504, seen: Seen::Much, evidence });
         let dial = Duration::ZERO;
         self.note_lost(Unconnected { tried, endpoint: raced.last, tries: 1, reused: false, dial })
+    }
+}
+
+/// A connection over which an endpoint is asked; it is abandoned with the question.
+struct Midst(Option<Connected>);
+
+impl Drop for Midst {
+    fn drop(&mut self) {
+        if let Some(connected) = self.0.take() {
+            connected.upstream.abandon();
+        }
     }
 }
 

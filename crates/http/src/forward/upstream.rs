@@ -6,7 +6,9 @@ use crate::reuse::{Idle, Kept, Key};
 use crate::site::PoolSite;
 use crate::stream::{Presence, Stream};
 use eclusa_policy::verdict::{DialFault, Evidence, ExchangeFault};
-use eclusa_proxy::layer7::{End, Endpoint, Lease, Reached, Step, Unreached, Who};
+use eclusa_proxy::layer7::{
+    End, Endpoint, Lease, Reached, Step, Unreached, Who, poll_room, reset_on_close,
+};
 use eclusa_wire::http1::Head;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -31,6 +33,13 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// The exchange ends in its midst. Closing in good order would leave our port in TIME_WAIT for a minute,
+    /// and clients that break off could use up all that there are towards an endpoint.
+    pub(crate) fn abandon(self) {
+        // A stream of HTTP/2 that is dropped is reset by itself.
+        self.stream.socket().map(reset_on_close);
+    }
+
     /// The exchange is over, in good order: another may use the connection.
     pub(crate) fn give_back(self, session: &Session) {
         let Self { stream, key, kept_at_most, .. } = self;
@@ -115,6 +124,10 @@ impl Forward<'_, '_> {
                 (Some(stream), Some(leased)) => return Ok(connected(stream, leased, 1, true)),
                 (_, unused) => lease = unused,
             }
+        }
+        if self.run.client.socket().is_none() {
+            // A client may have a hundred requests at once, and each may want a connection.
+            poll_fn(poll_room).await;
         }
         let waits = (self.run.client.socket(), Some(&self.run.queued));
         // Boxed, as most exchanges find a connection that is kept, and need not carry this around.

@@ -5,7 +5,7 @@ use super::fault::{Fault, Side, Trouble, Way};
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice, poll_write_more, read_in_doubt};
+use eclusa_proxy::layer7::{Filled, Splice, give_way, is_long, poll_write_more, read_in_doubt};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Trailers, write_last_chunk,
 };
@@ -162,8 +162,7 @@ impl Pump {
             {
                 ready!(self.poll_splice(context, (from, to)))?;
                 if !matches!(self.source, Source::Ended) {
-                    context.waker().wake_by_ref();
-                    return Poll::Pending;
+                    break;
                 }
                 continue;
             }
@@ -183,9 +182,13 @@ impl Pump {
                 let used = self.take(there)?;
                 inbox.use_rest(used);
             }
+            // A byte of a body may come in a chunk of its own.
+            if is_long() {
+                break;
+            }
         }
         // Others have their turn first.
-        context.waker().wake_by_ref();
+        give_way(context);
         Poll::Pending
     }
 

@@ -37,6 +37,9 @@ pub(super) struct Lane {
     key: usize,
 }
 
+/// Streams of a connection that are no crowd: the turns of more wait until there is room for them.
+const FEW: usize = 16;
+
 /// The right to a lane; dropped = the stream is over.
 #[derive(Debug)]
 pub(super) struct Taken(Lane);
@@ -100,6 +103,11 @@ impl Lanes {
 }
 
 impl Lane {
+    /// Whether there are so many that all of them at once would be felt by others.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lanes.len() > FEW
+    }
+
     /// What the operator tells the stream to do; else `context` is woken when it is told.
     pub(super) fn poll_told(&self, context: &mut Context<'_>) -> Option<Told> {
         if let Some(waker) = self.lanes.wakers.borrow_mut().get_mut(self.key)

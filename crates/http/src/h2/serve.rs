@@ -13,7 +13,7 @@ use crate::site::Http;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan;
-use eclusa_proxy::layer7::{Connection, End, Step, Who, now, turn};
+use eclusa_proxy::layer7::{Connection, End, Step, Who, now, poll_room, turn};
 use eclusa_wire::http2::Limits;
 use h2::server::{Builder, Connection as Multiplexed, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
@@ -21,7 +21,7 @@ use http::Request;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 /// How an HTTP/2 connection begins without TLS (RFC 9113, section 3.4). No request of HTTP/1 has that
@@ -236,11 +236,21 @@ impl Driver<'_> {
         let request = Request::from_parts(head, ());
         let stream = Http2::new(taken.lane(), respond, body);
         let (session, number) = (Rc::clone(self.session), self.number);
+        let network = self.connection().client().ip().into();
         tokio::task::spawn_local(async move {
             {
                 let running = exchange::run(&session, request, (stream, taken.lane()), number);
                 let mut running = pin!(running);
-                poll_fn(|context| turn(|| running.as_mut().poll(context))).await;
+                let one = taken.lane();
+                poll_fn(|context| {
+                    turn(network, || {
+                        if one.is_crowded() {
+                            ready!(poll_room(context));
+                        }
+                        running.as_mut().poll(context)
+                    })
+                })
+                .await;
             }
             // Before the connection is told that this stream is over.
             drop((session, permit));

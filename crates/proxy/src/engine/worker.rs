@@ -15,6 +15,7 @@ use crate::relay::Buffers;
 use crate::replay::Replays;
 use crate::session;
 use crate::signal::Command;
+use crate::turn;
 use eclusa_policy::stop::Spread;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Evidence, Pacer, Reason};
@@ -114,7 +115,9 @@ pub(crate) struct Worker {
 
 /// A single-threaded reactor, for one of the engine's threads.
 pub(crate) fn reactor() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+    let mut reactor = Builder::new_current_thread();
+    reactor.enable_all().on_thread_park(turn::all_had_their_turn);
+    reactor.build_local(LocalOptions::default())
 }
 
 /// The body of a worker's thread.
