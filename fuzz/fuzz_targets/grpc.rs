@@ -1,4 +1,4 @@
-//! Any bytes as messages, timeouts, statuses and texts of gRPC.
+//! Any bytes as messages, timeouts and statuses of gRPC.
 #![no_main]
 
 #[path = "../oracles/http2.rs"]

@@ -102,6 +102,8 @@ struct Tried {
     held: Option<usize>,
 }
 
+impl eclusa_policy::condition::Trace for Tried {}
+
 impl Trace for Tried {
     fn tried(&mut self, index: usize, _: &Condition, held: bool) {
         self.times[index] += 1;

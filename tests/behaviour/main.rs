@@ -9,6 +9,7 @@ mod instance;
 mod limits;
 mod listeners;
 mod postgres;
+mod schema;
 mod send_proxy;
 mod stop;
 mod workers;

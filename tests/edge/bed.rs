@@ -196,6 +196,9 @@ impl Bed {
 
     /// Has this configuration taken.
     pub(crate) fn reload_as(&self, config: &str) {
+        wait_until(PATIENCE, "the admin socket", || {
+            self.edge.events().iter().any(|event| event["event"] == "admin_socket")
+        });
         std::fs::write(self.edge.config().unwrap(), config).unwrap();
         let mut command = Command::new(binary("eclusa-edge").unwrap());
         command.args(["reload", "--force", "--socket"]);

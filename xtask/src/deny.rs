@@ -8,8 +8,9 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// The daemons, and the most crates that one may consist of, itself and ours included.
-const DAEMONS: [&str; 2] = ["eclusa-apiserver", "eclusa-edge"];
+/// The daemons: what ships.
+pub(crate) const DAEMONS: [&str; 2] = ["eclusa-apiserver", "eclusa-edge"];
+/// The most crates that one may consist of, itself and ours included.
 const MOST_CRATES: usize = 150;
 
 /// `cargo xtask deny`.
@@ -82,7 +83,7 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// What cargo says to a question about the dependencies as they are locked.
-fn cargo(arguments: &[&str]) -> Outcome<String> {
+pub(crate) fn cargo(arguments: &[&str]) -> Outcome<String> {
     let mut command = step::cargo();
     command.args(arguments).arg("--locked");
     let output = command.output().map_err(|error| format!("cannot run cargo: {error}"))?;
@@ -179,7 +180,7 @@ fn problems(packages: &[Package], rules: &Rules) -> Vec<String> {
 }
 
 /// `NAME VERSION` of each line of `cargo tree` without its drawing: `a v1.0.0 (proc-macro)`.
-fn crates(lines: &str) -> BTreeSet<String> {
+pub(crate) fn crates(lines: &str) -> BTreeSet<String> {
     let name_and_version = |line: &str| {
         let (name, rest) = line.split_once(" v")?;
         Some(format!("{name} {}", rest.split(' ').next()?))

@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask CHORE`, one file per chore.
 
 mod deny;
+mod dist;
 mod fuzz;
 mod prepush;
 mod prove;
@@ -33,6 +34,8 @@ enum Chore {
     Tidy(tidy::Options),
     /// Check licences, banned crates, sources and the size of the daemons' dependency trees.
     Deny(deny::Options),
+    /// Build what operators install: Debian packages, tarballs, SBOMs, checksums.
+    Dist(dist::Options),
     /// Run fuzz targets for a while.
     Fuzz(fuzz::Options),
     /// Run what a topic promises, in full, and write docs/proof/TOPIC.md.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Chore::Prepush => prepush::run(),
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Deny(options) => deny::run(&options),
+        Chore::Dist(options) => dist::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Prove(options) => prove::run(&options),
     };

@@ -91,3 +91,14 @@ fn run(wanted: Run) -> ExitCode {
     let typed = format!("{} run", PROGRAM.name());
     command::run_loaded(eclusa_config::options(PROGRAM, &typed, &options, Mode::Start), None, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn manual_pages_and_completions_are_up_to_date() {
+        eclusa_testkit::pages::are_up_to_date(Cli::command());
+    }
+}

@@ -1,6 +1,6 @@
 //! What differs between two plans: what a reload tells the operator, and what it acts on.
 
-use crate::plan::{Endpoint, Http, Listener, Plan, Pool};
+use crate::plan::{Endpoint, EndpointAddress, Http, Listener, Plan, Pool};
 use eclusa_policy::route::Target;
 use eclusa_policy::rules::Rule;
 use std::collections::HashMap;
@@ -15,6 +15,21 @@ pub struct Change {
     pub of: String,
     /// What became of it.
     pub what: String,
+    /// The same, for programs.
+    pub kind: Kind,
+    /// Of a pool the endpoint that it is about.
+    pub endpoint: Option<EndpointAddress>,
+}
+
+/// What becomes of a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It was not there before.
+    Added,
+    /// It is there, and something of it is different.
+    Changed,
+    /// It is gone.
+    Removed,
 }
 
 impl fmt::Display for Change {
@@ -48,17 +63,17 @@ impl Diff {
         for listener in &new.listeners {
             match listeners.get(&listener.name) {
                 Some(before) => diff.listener((before, old), (listener, new)),
-                None => diff.change(format!("listener {}", listener.name), "added"),
+                None => diff.tell(format!("listener {}", listener.name), Kind::Added, "added"),
             }
         }
         let pools = by(&old.pools, |pool| &pool.name);
         for pool in &new.pools {
             match pools.get(&pool.name) {
                 Some(before) => diff.pool(before, pool),
-                None => diff.change(
-                    format!("pool {}", pool.name),
-                    format!("added, {} endpoints", pool.endpoints.len()),
-                ),
+                None => {
+                    let what = format!("added, {} endpoints", pool.endpoints.len());
+                    diff.tell(format!("pool {}", pool.name), Kind::Added, what);
+                }
             }
         }
         diff.gone(old, new);
@@ -66,7 +81,16 @@ impl Diff {
     }
 
     fn change(&mut self, of: String, what: impl Into<String>) {
-        self.changes.push(Change { of, what: what.into() });
+        self.tell(of, Kind::Changed, what);
+    }
+
+    fn tell(&mut self, of: String, kind: Kind, what: impl Into<String>) {
+        self.changes.push(Change { of, what: what.into(), kind, endpoint: None });
+    }
+
+    fn endpoint(&mut self, pool: &Pool, kind: Kind, (endpoint, what): (&Endpoint, String)) {
+        let (of, endpoint) = (format!("pool {}", pool.name), Some(endpoint.address.clone()));
+        self.changes.push(Change { of, what, kind, endpoint });
     }
 
     fn general(&mut self, old: &Plan, new: &Plan) {
@@ -80,7 +104,8 @@ impl Diff {
         let mut later = |of: &str, differs: bool| {
             if differs {
                 let what = "changed; takes effect at the next restart".to_owned();
-                self.after_restart.push(Change { of: of.to_owned(), what });
+                let of = of.to_owned();
+                self.after_restart.push(Change { of, what, kind: Kind::Changed, endpoint: None });
             }
         };
         later("workers", old.workers != new.workers);
@@ -119,7 +144,13 @@ impl Diff {
         if rules(old) != rules(new) {
             self.change(of(), "rules changed");
         }
-        if without_rules(old) != without_rules(new) {
+        let limit = |listener: &Listener| listener.http.as_ref().map(|http| http.limit.clone());
+        if let (Some(before), Some(after)) = (limit(old), limit(new))
+            && before != after
+        {
+            self.change(of(), "limits changed");
+        }
+        if rest_of_http(old, new) != rest_of_http(new, new) {
             self.change(of(), "HTTP changed");
         }
         if settings_of(old) != settings_of(new) {
@@ -135,9 +166,13 @@ impl Diff {
         let before = by(&old.endpoints, |endpoint| &endpoint.address);
         for endpoint in &new.endpoints {
             match before.get(&endpoint.address) {
-                None => self.change(of(), format!("endpoint {} added", named(endpoint))),
+                None => {
+                    let what = format!("endpoint {} added", named(endpoint));
+                    self.endpoint(new, Kind::Added, (endpoint, what));
+                }
                 Some(known) if *known != endpoint => {
-                    self.change(of(), changed_endpoint(known, endpoint));
+                    let what = changed_endpoint(known, endpoint);
+                    self.endpoint(new, Kind::Changed, (endpoint, what));
                 }
                 Some(_) => {}
             }
@@ -145,7 +180,8 @@ impl Diff {
         let after = by(&new.endpoints, |endpoint| &endpoint.address);
         for endpoint in &old.endpoints {
             if !after.contains_key(&endpoint.address) {
-                self.change(of(), format!("endpoint {} removed", named(endpoint)));
+                let what = format!("endpoint {} removed", named(endpoint));
+                self.endpoint(new, Kind::Removed, (endpoint, what));
             }
         }
         if old.probe != new.probe {
@@ -166,13 +202,13 @@ impl Diff {
         let listeners = by(&new.listeners, |listener| &listener.name);
         for listener in &old.listeners {
             if !listeners.contains_key(&listener.name) {
-                self.change(format!("listener {}", listener.name), "removed");
+                self.tell(format!("listener {}", listener.name), Kind::Removed, "removed");
             }
         }
         let pools = by(&new.pools, |pool| &pool.name);
         for pool in &old.pools {
             if !pools.contains_key(&pool.name) {
-                self.change(format!("pool {}", pool.name), "removed");
+                self.tell(format!("pool {}", pool.name), Kind::Removed, "removed");
             }
         }
     }
@@ -202,9 +238,13 @@ fn same_routes((old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Pl
         })
 }
 
-/// HTTP without what has a line of its own.
-fn without_rules(listener: &Listener) -> Option<Http> {
-    listener.http.clone().map(|http| Http { rules: Vec::new(), ..http })
+/// HTTP without what has a line of its own; limits are those of `new`.
+fn rest_of_http(listener: &Listener, new: &Listener) -> Option<Http> {
+    let limit = new.http.as_ref().map(|http| http.limit.clone());
+    listener.http.clone().map(|http| {
+        let limit = limit.unwrap_or_else(|| http.limit.clone());
+        Http { rules: Vec::new(), limit, ..http }
+    })
 }
 
 /// Everything of a listener that has no line of its own.

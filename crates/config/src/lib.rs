@@ -8,6 +8,7 @@ mod check;
 pub mod diagnostic;
 pub mod diff;
 pub mod document;
+pub mod explain;
 pub mod list;
 mod nearest;
 mod pattern;
@@ -37,11 +38,22 @@ pub const FILE_MAX: usize = 16 << 20;
 pub enum Mode {
     /// Nothing: the text alone, as on another machine.
     Offline,
+    /// The same of a text that was checked before: what it expects (`[[expect]]`) is not verified.
+    Known,
     /// Files, directories and addresses of this host, but nothing that takes time: what a start
-    /// must know.
+    /// must know. An expectation that is broken is a warning: it must not keep a host from serving.
     Start,
+    /// As `Start`, and what is expected must hold.
+    Reload,
     /// As `Start`, and names are resolved (within 2 s): what `check` shows.
     Host,
+}
+
+impl Mode {
+    /// Whether nothing of this host is looked at.
+    pub(crate) fn is_offline(self) -> bool {
+        matches!(self, Self::Offline | Self::Known)
+    }
 }
 
 /// A plan, and what is odd about the document it came from.

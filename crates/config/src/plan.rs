@@ -374,15 +374,29 @@ pub enum Probe {
     Tls(TlsProbe),
     /// HTTP requests, over TLS or not.
     Http(HttpProbe),
+    /// A call to gRPC's health service, over TLS or not.
+    Grpc(GrpcProbe),
 }
 
 impl Probe {
+    /// Its TLS; `None`: it speaks none.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsProbe> {
+        match self {
+            Self::None | Self::Tcp => None,
+            Self::Tls(tls) => Some(tls),
+            Self::Http(http) => http.tls.as_ref(),
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
+        }
+    }
+
     /// The files that it names.
     fn files(&self) -> impl Iterator<Item = &Path> {
-        let (tls, token) = match self {
-            Self::None | Self::Tcp => (None, None),
-            Self::Tls(tls) => (Some(tls), None),
-            Self::Http(http) => (http.tls.as_ref(), http.token_file.as_ref()),
+        let tls = self.tls();
+        let token = match self {
+            Self::None | Self::Tcp | Self::Tls(_) => None,
+            Self::Http(http) => http.token_file.as_ref(),
+            Self::Grpc(grpc) => grpc.token_file.as_ref(),
         };
         let ca = tls.and_then(|tls| tls.ca.as_ref());
         let client = tls.and_then(|tls| tls.client.as_ref());
@@ -419,6 +433,19 @@ pub struct HttpProbe {
     pub statuses: Vec<(u16, u16)>,
     /// What the body of an answer with a good status must match; `None`: nobody looks at it.
     pub body: Option<BodyPattern>,
+}
+
+/// A call to `grpc.health.v1.Health/Check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcProbe {
+    /// `None`: HTTP/2 by prior knowledge.
+    pub tls: Option<TlsProbe>,
+    /// The service that it asks about; empty: the endpoint as a whole.
+    pub service: Arc<str>,
+    /// The `:authority` to send; `None`: the server name, or the endpoint's address.
+    pub host: Option<Arc<str>>,
+    /// File with a bearer token, read anew for each connection.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A pattern for the body of an answer. Matching takes time linear in the body's length.

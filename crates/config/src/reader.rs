@@ -519,7 +519,8 @@ fn other(program: Program) -> Program {
 fn places(program: Program, name: &str) -> Option<String> {
     let mut places = Vec::new();
     reference::walk(program, &mut |path, section| {
-        if section.keys.iter().any(|key| key.name == name) {
+        // An expectation repeats the words of others.
+        if path != "expect" && section.keys.iter().any(|key| key.name == name) {
             places.push(match path {
                 "" => "at the top, before the first `[table]`".to_owned(),
                 path => format!("in `[{path}]`"),

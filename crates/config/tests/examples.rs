@@ -131,13 +131,21 @@ fn the_template_of_the_bench_is_right() {
 }
 
 #[test]
-fn the_reference_is_up_to_date() {
-    let path = repository().join("docs/configuration.md");
-    let page = reference::render();
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(&path, page).unwrap();
-    } else {
-        let written = fs::read_to_string(&path).unwrap_or_default();
-        assert!(written == page, "run: BLESS=1 cargo test -p eclusa-config");
+fn what_is_printed_from_the_table_is_up_to_date() {
+    let mut pages = vec![("docs/configuration.md".to_owned(), reference::render())];
+    for (short, program) in [("apiserver", Program::Apiserver), ("edge", Program::Edge)] {
+        let man = reference::man(program, env!("CARGO_PKG_VERSION"));
+        pages.push((format!("packaging/man/{}.toml.5", program.name()), man));
+        pages.push((format!("docs/{short}.schema.json"), reference::schema(program)));
+    }
+    for (path, page) in pages {
+        let path = repository().join(path);
+        if std::env::var_os("BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, page).unwrap();
+        } else {
+            let written = fs::read_to_string(&path).unwrap_or_default();
+            assert!(written == page, "{}: BLESS=1 cargo test -p eclusa-config", path.display());
+        }
     }
 }

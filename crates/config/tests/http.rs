@@ -109,6 +109,11 @@ fn each_change_is_told_by_its_name() {
             ("http = { head_timeout = \"5s\" }", ""),
             "listener web: HTTP changed",
         ),
+        (
+            ("http = true", ""),
+            ("http = true\nlimit = { enforce = true }", ""),
+            "listener web: limits changed",
+        ),
         ((tls, ""), (tls, "[pool.a.tls]\nverify = false"), "pool a: TLS changed"),
         ((tls, ""), (tls, "[pool.a.http]\nretries = 2"), "pool a: HTTP changed"),
         ((tls, ""), (tls, "[errors.503]\nhtml = \"/x\""), "errors: pages changed"),

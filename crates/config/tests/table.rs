@@ -18,7 +18,9 @@ fn document(path: &str, key: &str, value: &str) -> String {
     let mut text = format!("{key} = {value}");
     for name in path.split('.').rev().filter(|name| !name.is_empty()) {
         text = match name {
-            "masters" | "endpoints" | "route" | "rule" => format!("{name} = [{{ {text} }}]"),
+            "masters" | "endpoints" | "route" | "rule" | "expect" => {
+                format!("{name} = [{{ {text} }}]")
+            }
             _ => format!("{name} = {{ {text} }}"),
         };
     }

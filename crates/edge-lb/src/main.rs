@@ -110,3 +110,14 @@ fn main() -> ExitCode {
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn manual_pages_and_completions_are_up_to_date() {
+        eclusa_testkit::pages::are_up_to_date(Cli::command());
+    }
+}

@@ -74,6 +74,8 @@ pub(crate) struct Run<'a> {
     pub(crate) alarm: &'a Alarm,
     /// How long it has waited for endpoints at their limit.
     pub(crate) queued: QueueTime,
+    /// When its client, which calls in gRPC, waits no longer.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Runs the next exchange of a connection, of which the first bytes lie in `rest`; there is what comes
@@ -102,7 +104,8 @@ pub(crate) async fn run(
         until_told(connection, reading).await
     };
     let (record, alarm) = (begin(session, head, number), &session.alarm);
-    let mut run = Run { session, site, http, client, record, alarm, queued: QueueTime::default() };
+    let (queued, deadline) = (QueueTime::default(), None);
+    let mut run = Run { session, site, http, client, record, alarm, queued, deadline };
     run.record.times.head = now() - began;
     let done = match read {
         Ok(Ok(())) => {

@@ -127,6 +127,10 @@ impl Layer for Http {
         Ok(services)
     }
 
+    fn check(&self, plan: &Plan) -> Result<(), String> {
+        Self::default().prepare(plan).map(drop)
+    }
+
     fn look_after(&self, tell: &dyn Fn(&'static str, String)) {
         if let Err(mistake) = self.tickets.tend(&KeptFiles, Instant::now()) {
             tell("certificate", mistake.to_string());

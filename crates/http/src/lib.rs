@@ -7,6 +7,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod agrees;
 mod answer;
 mod bell;
 mod carry;

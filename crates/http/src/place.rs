@@ -4,8 +4,6 @@ use crate::request::Seen;
 use crate::site::PoolSite;
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
-use eclusa_config::plan::HashBy;
-use eclusa_policy::balance::hash_of;
 use eclusa_policy::condition::{Request, cookie};
 use eclusa_proxy::layer7::{Pool, Wish};
 use eclusa_wire::http1::Head;
@@ -56,7 +54,7 @@ impl Sticky {
     }
 
     /// The endpoint of the pool that the request's cookie names.
-    fn endpoint(&self, request: &Seen<'_>, pool: &Pool) -> Option<SocketAddr> {
+    pub(crate) fn endpoint(&self, request: &dyn Request, pool: &Pool) -> Option<SocketAddr> {
         let mut found = None;
         cookie(request, &self.name, &mut |said| {
             let endpoints = pool.endpoints();
@@ -87,27 +85,14 @@ pub(crate) fn wish(site: &PoolSite, pool: &Pool, head: &Head) -> Wish {
     }
     let request = Seen::new(head);
     let at = site.sticky.as_ref().and_then(|sticky| sticky.endpoint(&request, pool));
-    Wish { key: site.http.hash.as_ref().and_then(|by| key(by, &request)), at }
-}
-
-/// The hash of what the pool's configuration names; `None`: the request does not have it.
-fn key(by: &HashBy, request: &Seen<'_>) -> Option<u64> {
-    let mut key = None;
-    let mut take = |value: &str| {
-        key = Some(hash_of(value.as_bytes()));
-        true
-    };
-    match by {
-        HashBy::Path => take(request.path()),
-        HashBy::Header(name) => request.header(name, &mut take),
-        HashBy::Cookie(name) => cookie(request, name, &mut take),
-    };
-    key
+    Wish { key: site.http.hash.as_ref().and_then(|by| by.key(&request)), at }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use eclusa_config::plan::HashBy;
+    use eclusa_policy::balance::hash_of;
     use eclusa_wire::http1::{FIELDS_MAX, HEAD_MAX, Lenient, Limits, Parsed, Parser};
 
     fn request(fields: &str) -> Head {
@@ -145,7 +130,7 @@ mod tests {
 
     #[test]
     fn requests_are_told_apart_by_what_the_pool_names() {
-        let of = |by: &HashBy, fields: &str| key(by, &Seen::new(&request(fields)));
+        let of = |by: &HashBy, fields: &str| by.key(&Seen::new(&request(fields)));
         let header = HashBy::Header("x-user".into());
         assert_eq!(of(&header, ""), None);
         assert_eq!(of(&header, "X-User: eve\r\n"), Some(hash_of(b"eve")));

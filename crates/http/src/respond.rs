@@ -16,6 +16,7 @@ use crate::stream::{Presence, Stream};
 use eclusa_policy::rules::Edit;
 use eclusa_proxy::layer7::{End, Pool, Step, Who, others_first};
 use eclusa_wire::http1::{Body, Framing, Head, Persist, Version, write_response};
+use eclusa_wire::http2::grpc::is_media;
 use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroU64;
@@ -60,14 +61,7 @@ impl Run<'_> {
         self.record.bytes.1 = down.sent();
         let fault = match moved {
             Some(Ok(())) => {
-                if response.status() != 503 {
-                    self.conduct(pool, upstream.index).served(upstream.lease.endpoint());
-                }
-                if !uploaded {
-                    upstream.abandon();
-                } else if response.rest().is_empty() && response.is_kept_alive() {
-                    upstream.give_back(self.session);
-                }
+                self.served(pool, &response, upstream, uploaded);
                 let then = match keeps {
                     true => Then::Again,
                     false if is_last_word(head) && self.client.is_quiet() => Then::Close,
@@ -100,11 +94,24 @@ impl Run<'_> {
         Done { end: fault, then }
     }
 
+    /// A response has come to its end, in good order.
+    fn served(&self, pool: &Pool, response: &Head, upstream: Upstream, uploaded: bool) {
+        if response.status() != 503 {
+            self.conduct(pool, upstream.index).served(upstream.lease.endpoint());
+        }
+        if !uploaded {
+            upstream.abandon();
+        } else if response.rest().is_empty() && response.is_kept_alive() {
+            upstream.give_back(self.session);
+        }
+    }
+
     /// Whether a client of gRPC could be told in trailers that its answer is broken off.
     fn is_told(&mut self, head: &Head, fault: &End) -> bool {
         let status = if fault.is_timeout() { 504 } else { 502 };
+        let words = "the endpoint has broken off its answer";
         match self.client {
-            Stream::Http2(stream) if h2::is_grpc(head) => stream.break_off(status).is_ok(),
+            Stream::Http2(stream) if h2::is_grpc(head) => stream.break_off(status, words).is_ok(),
             _ => false,
         }
     }
@@ -212,6 +219,7 @@ impl Run<'_> {
         let connection = &self.session.connection;
         let patience = self.patience_with(response);
         let (client, endpoint) = (&mut *self.client, &mut upstream.stream);
+        let sent = &mut self.record.bytes.1;
         let (mut seen, mut taken, floor) = (0, Taken::default(), self.http.floor);
         poll_fn(|context| {
             down.join(context, (endpoint, response), client);
@@ -250,7 +258,8 @@ impl Run<'_> {
             mark.moved = mark.moved.saturating_add(down.progress());
             if mark.moved != seen {
                 seen = mark.moved;
-                connection.carried((0, down.sent()));
+                *sent = down.sent();
+                connection.carried((0, *sent));
             }
             if down.waits_for() == Side::From {
                 return Err(mark.into());
@@ -267,7 +276,7 @@ impl Run<'_> {
     fn patience_with(&self, response: &Head) -> Duration {
         let media = response.first(b"content-type").unwrap_or_default();
         let media = media.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        if !media.eq_ignore_ascii_case(b"text/event-stream") && !h2::is_grpc_media(media) {
+        if !media.eq_ignore_ascii_case(b"text/event-stream") && !is_media(media) {
             return self.http.plan.body_timeout;
         }
         self.idle_timeout()

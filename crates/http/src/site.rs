@@ -11,13 +11,15 @@ use crate::tls::terminate::Terminator;
 use crate::tls::tickets::Tickets;
 use crate::tls::watch::{Change, Watcher};
 use eclusa_config::plan;
+use eclusa_policy::condition::Request;
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
-use eclusa_proxy::layer7::{Arrival, Service, ShownCertificate};
+use eclusa_proxy::layer7::{Arrival, Pool, Service, ShownCertificate};
 use eclusa_wire::http1::{Leniency, Lenient, Limits};
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -204,8 +206,11 @@ fn lenient(names: &[&str]) -> Lenient {
 
 impl Service for Site {
     fn passes(&self, server_name: Option<&str>) -> bool {
-        let patterns = self.http.iter().flat_map(|http| &http.plan.passthrough);
-        server_name.is_some_and(|name| patterns.into_iter().any(|pattern| pattern.matches(name)))
+        self.http.as_ref().is_some_and(|http| http.plan.passes(server_name))
+    }
+
+    fn sticks(&self, index: usize, pool: &Pool, request: &dyn Request) -> Option<SocketAddr> {
+        self.pools.get(index)?.sticky.as_ref()?.endpoint(request, pool)
     }
 
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {

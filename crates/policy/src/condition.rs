@@ -7,6 +7,7 @@ mod listed;
 pub mod path;
 mod request;
 mod text;
+mod why;
 
 pub use certificate::{CertificatePatterns, ClientCertificate, Fingerprint};
 pub use fields::cookie;
@@ -14,6 +15,7 @@ pub use listed::{List, Listed, Subject};
 pub use path::PathPattern;
 pub use request::{Asked, Request, Written};
 pub use text::{Expression, TextPattern, Values};
+pub use why::{Reasons, Why};
 
 use crate::name::NamePattern;
 use crate::network::NetworkSet;
@@ -120,16 +122,44 @@ impl Networks {
     }
 }
 
+/// Hears how a condition is evaluated, for `explain`; `()` hears nothing and costs nothing.
+pub trait Trace {
+    /// The condition is about to be evaluated.
+    fn begin(&mut self, _condition: &Condition) {}
+
+    /// It was evaluated, after all of its parts that were needed.
+    fn end(&mut self, _condition: &Condition, _held: bool) {}
+}
+
+impl Trace for () {}
+
 impl Condition {
     /// Whether the condition holds for `facts`.
     #[must_use]
     pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        self.traced(facts, &mut ())
+    }
+
+    /// The same, and `trace` hears what was asked on the way.
+    pub fn traced<T: Trace>(&self, facts: &Facts<'_>, trace: &mut T) -> bool {
+        trace.begin(self);
+        let held = match self {
+            Self::Always => true,
+            Self::All(parts) => parts.iter().all(|part| part.traced(facts, trace)),
+            Self::Any(parts) => parts.iter().any(|part| part.traced(facts, trace)),
+            Self::Not(inner) => !inner.traced(facts, trace),
+            Self::Named(named) => named.condition.traced(facts, trace),
+            leaf => leaf.leaf_holds(facts),
+        };
+        trace.end(self, held);
+        held
+    }
+
+    fn leaf_holds(&self, facts: &Facts<'_>) -> bool {
         match self {
             Self::Always => true,
-            Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
-            Self::Not(inner) => !inner.holds(facts),
-            Self::Named(named) => named.condition.holds(facts),
+            // `traced` goes into these.
+            Self::All(_) | Self::Any(_) | Self::Not(_) | Self::Named(_) => false,
             Self::Source(networks) => networks.contains(facts.source),
             Self::ServerName(patterns) => facts
                 .server_name

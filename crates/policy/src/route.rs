@@ -4,7 +4,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use crate::condition::{Condition, Facts};
+use crate::condition::{self, Condition, Facts};
 use index::Index;
 
 /// Where a route leads.
@@ -82,14 +82,12 @@ pub struct RouteTable {
 }
 
 /// Hears of every route that was tried, for `explain`; `()` hears nothing and costs nothing.
-pub trait Trace {
+pub trait Trace: condition::Trace {
     /// The route at `index` was tried, and its condition held or did not.
-    fn tried(&mut self, index: usize, condition: &Condition, held: bool);
+    fn tried(&mut self, _index: usize, _condition: &Condition, _held: bool) {}
 }
 
-impl Trace for () {
-    fn tried(&mut self, _: usize, _: &Condition, _: bool) {}
-}
+impl Trace for () {}
 
 impl RouteTable {
     /// Prepares routes given as condition and target, in the order in which they are to be tried.
@@ -122,7 +120,7 @@ impl RouteTable {
     ) -> usize {
         for &index in list.iter().take_while(|&&index| index < best) {
             let condition = &self.routes[index].0;
-            let held = condition.holds(facts);
+            let held = condition.traced(facts, trace);
             trace.tried(index, condition, held);
             if held {
                 return index;

@@ -22,6 +22,7 @@ use crate::pool::{Call, Dialled, Patience, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
+use eclusa_policy::condition::Request;
 use eclusa_policy::replay;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Evidence;
@@ -62,6 +63,13 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// # Errors
     /// What cannot be had, in words: the file, the mistake and the remedy.
     fn prepare(&self, plan: &Plan) -> Result<Services, String>;
+
+    /// Looks whether the services of a plan can be made, and makes none: what is in force does not
+    /// notice.
+    ///
+    /// # Errors
+    /// As [`Layer::prepare`].
+    fn check(&self, plan: &Plan) -> Result<(), String>;
 
     /// Looks after what all services share; called some times a second, on no worker. `tell` writes an event
     /// of a kind to the log.
@@ -117,6 +125,12 @@ pub trait Service: fmt::Debug + Send + Sync {
     /// Whether a connection with this server name is carried unopened, as by a listener without a
     /// service.
     fn passes(&self, server_name: Option<&str>) -> bool;
+
+    /// The endpoint that a cookie of the request names, in the pool that routes know by `index`.
+    fn sticks(&self, index: usize, pool: &Pool, request: &dyn Request) -> Option<SocketAddr> {
+        let _ = (index, pool, request);
+        None
+    }
 
     /// Serves a connection to its end, on the thread of its worker.
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>>;

@@ -11,6 +11,7 @@ mod confine;
 mod control;
 pub mod drop_in;
 pub mod engine;
+mod explain;
 mod files;
 pub mod found;
 pub mod keeper;

@@ -128,11 +128,12 @@ fn serve(
     let operator = Operator::new(engine.clone(), plan, config, keeper.clone());
     let mut keeping = Keeping::start(keeper)?;
     keeping.in_force(loaded.digest);
-    keeping.ready(&engine);
-    engine.metrics().engine_restarts(keeping.crashes());
     let local = LocalSet::new();
     let in_order = local.block_on(&runtime, async {
         let _serving = operator.serve(plan);
+        // Who waits for that may ask for something next.
+        keeping.ready(&engine);
+        engine.metrics().engine_restarts(keeping.crashes());
         signals.wait_for_stop(&engine, &mut keeping, &operator).await
     });
     drop(local);

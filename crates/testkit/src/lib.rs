@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod flood;
 pub mod http2;
 pub mod netns;
+pub mod pages;
 pub mod process;
 pub mod proxy_header;
 pub mod stream;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long an endpoint may take to start.
-const START: Duration = Duration::from_secs(30);
+pub(super) const START: Duration = Duration::from_secs(30);
 /// The endpoints, without and with TLS.
 const ENDPOINTS: [&str; 2] = ["10.0.1.106:50051", "10.0.1.106:50443"];
 
@@ -91,7 +91,7 @@ pub(super) struct Bed {
 }
 
 /// A script beside this file.
-fn script(name: &str) -> PathBuf {
+pub(super) fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("edge/grpc").join(name)
 }
 

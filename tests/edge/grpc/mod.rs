@@ -2,6 +2,7 @@
 //! is killed is told as gRPC tells it.
 
 mod bed;
+mod health;
 
 use bed::{Bed, WAYS};
 use e2e::proof::{Item, size, wrong_of};

@@ -1,5 +1,6 @@
 # An endpoint of gRPC without generated code: messages are bytes. Says `ready` when it listens.
-#   server.py ADDRESS [CERTIFICATE KEY]
+#   server.py ADDRESS[,ADDRESS] [CERTIFICATE KEY] [health=FILE]
+# With a file it has a health service: the file says of each service what it is, in lines `SERVICE=NUMBER`.
 import hashlib, sys, threading, time
 from concurrent import futures
 
@@ -91,13 +92,30 @@ handlers["Wait"] = grpc.unary_stream_rpc_method_handler(wait)
 handlers["FailLate"] = grpc.unary_stream_rpc_method_handler(fail_late)
 handlers["Talk"] = grpc.stream_stream_rpc_method_handler(talk)
 
+
+def check(request, context):
+    """`grpc.health.v1.HealthCheckRequest` to `HealthCheckResponse`: each has one field."""
+    service = request[2:].decode()
+    lines = [line.rpartition("=") for line in open(health).read().splitlines()]
+    for name, _, number in lines:
+        if name == service:
+            return b"\x08%c" % int(number)
+    context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+
+
+health = next((word[7:] for word in sys.argv if word.startswith("health=")), None)
+words = [word for word in sys.argv if not word.startswith("health=")]
 server = grpc.server(futures.ThreadPoolExecutor(32), options=LIMITS)
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-if len(sys.argv) > 2:
-    certificate, key = (open(path, "rb").read() for path in sys.argv[2:4])
-    server.add_secure_port(sys.argv[1], grpc.ssl_server_credentials([(key, certificate)]))
+if health:
+    checking = {"Check": grpc.unary_unary_rpc_method_handler(check)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("grpc.health.v1.Health", checking),))
+if len(words) > 2:
+    certificate, key = (open(path, "rb").read() for path in words[2:4])
+    server.add_secure_port(words[1], grpc.ssl_server_credentials([(key, certificate)]))
 else:
-    server.add_insecure_port(sys.argv[1])
+    for address in words[1].split(","):
+        server.add_insecure_port(address)
 server.start()
 print("ready", flush=True)
 while True:

@@ -22,6 +22,8 @@ pub(crate) struct Seen {
     pub(crate) resets: Mutex<Vec<Reason>>,
     /// `/refused` was refused once.
     refused: AtomicBool,
+    /// The connection of the first `/freeze` stands still.
+    frozen: AtomicBool,
     stop: Notify,
 }
 
@@ -81,6 +83,9 @@ async fn serve(stream: tokio::net::TcpStream, seen: Arc<Seen>, goodbye: usize) {
     let mut count = 0;
     while let Some(Ok((request, respond))) = connection.accept().await {
         count += 1;
+        if request.uri().path() == "/freeze" && !seen.frozen.swap(true, Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         if count == goodbye {
             connection.graceful_shutdown();
         }
@@ -99,6 +104,12 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     }
     if path == "/hang" {
         let reason = std::future::poll_fn(|context| respond.poll_reset(context)).await;
+        return seen.resets.lock().unwrap().extend(reason.ok());
+    }
+    if path == "/begin" {
+        let mut up = respond.send_response(Response::new(()), false).unwrap();
+        let _ = up.send_data("begun".into(), false);
+        let reason = std::future::poll_fn(|context| up.poll_reset(context)).await;
         return seen.resets.lock().unwrap().extend(reason.ok());
     }
     if head.extensions.get::<Protocol>().is_some() {

@@ -1,8 +1,9 @@
 //! HTTP/2 at the edge.
 
-mod client;
+pub(crate) mod client;
 mod clients;
 mod conformance;
+mod deadlines;
 mod endpoint;
 mod ends;
 mod heard;

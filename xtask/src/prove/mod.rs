@@ -13,6 +13,8 @@ mod grid;
 mod h2;
 mod life;
 mod measured;
+mod operate;
+mod packages;
 mod page;
 mod verdicts;
 mod work;
@@ -28,7 +30,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`, `edge`, `h2`, `life`, `verdicts`.
+    /// What to prove: `carry`, `edge`, `h2`, `life`, `operate`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -63,7 +65,8 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 5] = [&carry::CARRY, &edge::EDGE, &h2::H2, &life::LIFE, &verdicts::VERDICTS];
+const TOPICS: [&Topic; 6] =
+    [&carry::CARRY, &edge::EDGE, &h2::H2, &life::LIFE, &operate::OPERATE, &verdicts::VERDICTS];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The kinds of steps: how each runs, and how its items are found.
 
 use super::checks::{self, Check};
-use super::{Yield, measured};
+use super::{Yield, measured, packages};
 use crate::step::{self, Ran, cargo, count, program, typed};
 use crate::{Outcome, fuzz};
 use serde_json::{Value, json};
@@ -46,6 +46,8 @@ pub enum Work {
     Idle { item: &'static str, sessions: u32, fewer: u32, most_kibibytes: f64 },
     /// Fuzz targets.
     Fuzz { item: &'static str, targets: &'static [&'static str], seconds: u32 },
+    /// The packages of `cargo xtask dist`, in a clean Debian root.
+    Packages,
 }
 
 impl Work {
@@ -90,6 +92,7 @@ impl Work {
                     measured::idle(report, item, *most_kibibytes)
                 })
             }
+            Self::Packages => packages::run(folder),
             Self::Fuzz { item, targets, seconds } => fuzz_targets(item, targets, *seconds),
         }
     }

@@ -8,8 +8,7 @@ use super::route::{Pools, Routed};
 use super::{endpoint, general, http, observe, pool, route, tls};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
-    Endpoint, EndpointAddress, HttpProbe, ListenAddress, Listener, Peek, Plan, Pool, Probe,
-    Program, Route,
+    Endpoint, EndpointAddress, ListenAddress, Listener, Peek, Plan, Pool, Probe, Program, Route,
 };
 use crate::reader::{Got, Reader};
 use crate::reference::table as keys;
@@ -220,7 +219,7 @@ fn peek(reader: &Reader<'_>, routes: &[Routed], pools: &[Arc<Pool>]) -> Peek {
 }
 
 fn speaks_tls(probe: &Probe) -> bool {
-    matches!(probe, Probe::Tls(_) | Probe::Http(HttpProbe { tls: Some(_), .. }))
+    probe.tls().is_some()
 }
 
 /// Tells of routes that ask for ports on which nobody listens.

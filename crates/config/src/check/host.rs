@@ -120,7 +120,7 @@ fn file(
     expected: &str,
     remedy: &str,
 ) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let problem = match (report.open)(&path.value).and_then(crate::read) {
@@ -135,7 +135,7 @@ fn file(
 
 /// The log can be opened for writing.
 pub(super) fn log_file(report: &Report, path: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let problem = if path.value.is_dir() {
@@ -158,7 +158,7 @@ pub(super) fn log_file(report: &Report, path: &Got<PathBuf>) {
 
 /// A socket is there that lines can be sent to. It may come later: a run tries again and again.
 pub(super) fn log_socket(report: &Report, path: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let problem = match rustix::fs::stat(&path.value) {
@@ -179,7 +179,7 @@ pub(super) fn log_socket(report: &Report, path: &Got<PathBuf>) {
 
 /// The run directory is there and writable, or can be made.
 pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let Some(existing) = path.value.ancestors().find(|ancestor| ancestor.exists()) else { return };
@@ -200,7 +200,7 @@ pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
 
 /// The directory of the admin socket is there and writable.
 pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let problem = match path.value.parent() {
@@ -223,7 +223,7 @@ pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
 /// The group is one of this host's. Only a warning: without it the socket stays with the service's
 /// own group, which lets nobody in who should stay out.
 pub(super) fn group(report: &Report, name: &Got<Box<str>>) {
-    if report.mode == Mode::Offline || name.value.bytes().all(|c| c.is_ascii_digit()) {
+    if report.mode.is_offline() || name.value.bytes().all(|c| c.is_ascii_digit()) {
         return;
     }
     let known = std::fs::read_to_string("/etc/group").is_ok_and(|groups| {
@@ -249,7 +249,7 @@ fn writable(path: &Path) -> Option<String> {
 
 /// The address is one of this host's.
 pub(super) fn source(report: &Report, address: &Got<IpAddr>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     if let Err(error) = UdpSocket::bind((address.value, 0)) {

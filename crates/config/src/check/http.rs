@@ -231,7 +231,7 @@ pub(super) fn pool(pool: &Reader<'_>) -> PoolHttp {
 
 /// HTTP/2 with the endpoints; `None`: HTTP/1.1.
 fn multiplex(pool: &Reader<'_>, reader: &Reader<'_>) -> Option<Multiplex> {
-    let of_two: &[&Key] = &[&keys::STREAMS, &keys::MULTIPLEXED];
+    let of_two: &[&Key] = &[&keys::STREAMS, &keys::MULTIPLEXED, &keys::PING_AFTER];
     let of_one: &[&Key] = &[&keys::REUSE, &keys::IDLE_CONNECTIONS, &keys::HEDGE];
     let is_two = reader.choice(&keys::HTTP_VERSION).is_some_and(|got| got.value == "2");
     let (version, other, idle) = if is_two { ("2", "1.1", of_one) } else { ("1.1", "2", of_two) };
@@ -254,7 +254,8 @@ fn multiplex(pool: &Reader<'_>, reader: &Reader<'_>) -> Option<Multiplex> {
     }
     let number = |key, usual| reader.integer(key).map_or(usual, |got| got.value as usize);
     let (streams, connections) = (number(&keys::STREAMS, 100), number(&keys::MULTIPLEXED, 4));
-    is_two.then_some(Multiplex { streams, connections })
+    let ping_after = reader.duration_or_never(&keys::PING_AFTER).and_then(|got| got.value);
+    is_two.then_some(Multiplex { streams, connections, ping_after })
 }
 
 fn check_hash(pool: &Reader<'_>) {

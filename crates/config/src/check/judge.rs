@@ -1,6 +1,6 @@
 //! What follows from verdicts: resets, failing open, slow start.
 
-use super::probe::{Probed, WITH_HTTP, one_of};
+use super::probe::{ASKING, Probed, one_of};
 use crate::document::Span;
 use crate::reader::Reader;
 use crate::reference::Key;
@@ -36,7 +36,7 @@ pub(super) fn read(reader: &Reader<'_>, probed: &Probed) -> Settings {
     if let Some(open) = reader.boolean(&keys::FAIL_OPEN) {
         if open.written
             && open.value
-            && let Some(kind) = probed.kind.filter(|kind| !WITH_HTTP.contains(kind))
+            && let Some(kind) = probed.kind.filter(|kind| !ASKING.contains(kind))
         {
             reader.report.error(
                 open.span,
@@ -44,8 +44,8 @@ pub(super) fn read(reader: &Reader<'_>, probed: &Probed) -> Settings {
                     "`fail_open` concerns endpoints that answer with a bad status, and a probe of \
                      kind \"{kind}\" asks for none"
                 ),
-                &format!("{} in the table of the probe", one_of(WITH_HTTP)),
-                &format!("write {} there, or `fail_open = false`", one_of(WITH_HTTP)),
+                &format!("{} in the table of the probe", one_of(reader, ASKING)),
+                &format!("write {} there, or `fail_open = false`", one_of(reader, ASKING)),
             );
         }
         judge.fail_open = open.value;

@@ -1,7 +1,6 @@
 //! Lists in files, where a list of names or networks may stand: `"@/etc/eclusa/partners.txt"`.
 
 use super::listener::{plain, twice};
-use crate::Mode;
 use crate::diagnostic::quoted;
 use crate::list::{LIST_MAX, LISTS_MAX, List};
 use crate::reader::{Got, Reader, Report};
@@ -95,7 +94,7 @@ fn list(report: &Report, subject: Subject, file: Got<PathBuf>) -> Arc<List> {
 }
 
 fn read(report: &Report, list: &List, file: &Got<PathBuf>) {
-    if report.mode == Mode::Offline {
+    if report.mode.is_offline() {
         return;
     }
     let mut text = Vec::new();

@@ -5,6 +5,7 @@ mod apiserver;
 mod condition;
 mod edge;
 mod endpoint;
+mod expect;
 mod general;
 mod host;
 mod http;
@@ -58,7 +59,11 @@ pub(crate) fn run(
         Program::Edge => edge::plan(&top),
     };
     plan.lists = report.lists.take();
+    let expected = expect::read(&top);
     host::names(&report, &plan);
+    if !report.has_errors() {
+        expect::check(&report, &plan, &expected);
+    }
     let mut diagnostics = report.into_diagnostics();
     diagnostics.sort();
     if diagnostics.has_errors() {

@@ -78,10 +78,14 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
     for address in &source {
         host::source(reader.report, address);
     }
-    let probed = probe::read(&reader.table(&keys::PROBE, &keys::PROBE_SECTION));
+    let edge = reader.report.program == Program::Edge;
+    let (key, section) = match reader.report.program {
+        Program::Apiserver => (&keys::PROBE, &keys::PROBE_SECTION),
+        Program::Edge => (&keys::POOL_PROBE, &keys::POOL_PROBE_SECTION),
+    };
+    let probed = probe::read(&reader.table(key, section));
     let judge = judge::read(reader, &probed);
     let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
-    let edge = reader.report.program == Program::Edge;
     let http = if edge { http::pool(reader) } else { PoolHttp::default() };
     let balance = balance.unwrap_or(Algorithm::RoundRobin);
     let rebalance = rebalance(reader, balance);

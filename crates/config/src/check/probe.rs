@@ -2,7 +2,7 @@
 
 use super::host;
 use crate::document::Span;
-use crate::plan::{HttpProbe, Probe, Program, TlsProbe};
+use crate::plan::{GrpcProbe, HttpProbe, Probe, Program, TlsProbe};
 use crate::reader::{Got, Reader};
 use crate::reference::Key;
 use crate::reference::table as keys;
@@ -11,30 +11,36 @@ use eclusa_policy::verdict::{Check, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const PROBING: &[&str] = &["tcp", "tls", "http", "https"];
-const WITH_TLS: &[&str] = &["tls", "https"];
-pub(super) const WITH_HTTP: &[&str] = &["http", "https"];
+const PROBING: &[&str] = &["tcp", "tls", "http", "https", "grpc", "grpcs"];
+const WITH_TLS: &[&str] = &["tls", "https", "grpcs"];
+const WITH_HTTP: &[&str] = &["http", "https"];
+const WITH_GRPC: &[&str] = &["grpc", "grpcs"];
+/// Those that ask for an answer.
+pub(super) const ASKING: &[&str] = &["http", "https", "grpc", "grpcs"];
+
+const WITH_TOKEN: &[&str] = &["https", "grpcs"];
 
 /// The keys that do not go with every kind, and the kinds that they go with.
-static KINDS: [(&Key, &[&str]); 18] = [
+static KINDS: [(&Key, &[&str]); 19] = [
     (&keys::INTERVAL, PROBING),
     (&keys::FAST_INTERVAL, PROBING),
     (&keys::PROBE_TIMEOUT, PROBING),
-    (&keys::LATE_AFTER, WITH_HTTP),
+    (&keys::LATE_AFTER, ASKING),
     (&keys::RISE, PROBING),
     (&keys::FALL, PROBING),
-    (&keys::FRESH_EVERY, WITH_HTTP),
+    (&keys::FRESH_EVERY, ASKING),
     (&keys::PROBE_PATH, WITH_HTTP),
     (&keys::LIVE_PATH, WITH_HTTP),
     (&keys::METHOD, WITH_HTTP),
-    (&keys::PROBE_HOST, WITH_HTTP),
+    (&keys::PROBE_HOST, ASKING),
     (&keys::STATUS, WITH_HTTP),
     (&keys::BODY, WITH_HTTP),
+    (&keys::SERVICE, WITH_GRPC),
     (&keys::PROBE_SERVER_NAME, WITH_TLS),
     (&keys::CA, WITH_TLS),
     (&keys::CERTIFICATE, WITH_TLS),
     (&keys::PRIVATE_KEY, WITH_TLS),
-    (&keys::TOKEN_FILE, &["https"]),
+    (&keys::TOKEN_FILE, WITH_TOKEN),
 ];
 
 /// What the endpoints of a pool are asked, and the preset by which it is judged, with what the
@@ -47,17 +53,23 @@ pub(super) struct Probed {
 }
 
 pub(super) fn read(reader: &Reader<'_>) -> Probed {
-    let got = reader.choice(&keys::PROBE_KIND);
+    let is_edge = reader.report.program == Program::Edge;
+    let key = if is_edge { &keys::POOL_PROBE_KIND } else { &keys::PROBE_KIND };
+    let got = reader.choice(key);
     let kind = got.as_ref().map_or("tcp", |got| got.value);
     // One that is written and wrong says nothing about the other keys.
-    let certain = got.is_some_and(|got| got.written) || !reader.has(&keys::PROBE_KIND);
+    let certain = got.is_some_and(|got| got.written) || !reader.has(key);
     if certain {
         for (key, kinds) in KINDS.iter().filter(|(_, kinds)| !kinds.contains(&kind)) {
             meaningless(reader, key, kind, kinds);
         }
     }
     let tls = tls(reader, kind);
-    let http = http(reader, kind);
+    let token_file = token_file(reader, kind);
+    let host = reader.text(&keys::PROBE_HOST, values::request_host);
+    let host = host.map(|got| got.value.into());
+    let service = reader.text(&keys::SERVICE, health_service);
+    let http = http(reader, kind, (&host, &token_file));
     let mut judge = preset(reader.report.program, kind);
     if let Some(http) = &http {
         judge.checks = http.checks.iter().map(|(check, _)| *check).collect();
@@ -66,6 +78,12 @@ pub(super) fn read(reader: &Reader<'_>) -> Probed {
     let probe = match (kind, http) {
         ("none", _) => Probe::None,
         ("tls", _) => Probe::Tls(tls),
+        ("grpc" | "grpcs", _) => Probe::Grpc(GrpcProbe {
+            tls: (kind == "grpcs").then_some(tls),
+            service: service.map(|got| got.value.into()).unwrap_or_default(),
+            host,
+            token_file,
+        }),
         ("https", Some(http)) => Probe::Http(HttpProbe { tls: Some(tls), ..http }),
         ("http", Some(http)) => Probe::Http(http),
         _ => Probe::Tcp,
@@ -74,11 +92,11 @@ pub(super) fn read(reader: &Reader<'_>) -> Probed {
 }
 
 fn preset(program: Program, kind: &str) -> Settings {
-    let http = WITH_HTTP.contains(&kind);
+    let asks = ASKING.contains(&kind);
     match program {
-        Program::Apiserver if http => Settings::apiserver(),
+        Program::Apiserver if asks => Settings::apiserver(),
         Program::Apiserver => Settings { checks: vec![Check::Connect], ..Settings::apiserver() },
-        Program::Edge if http => Settings::edge(),
+        Program::Edge if asks => Settings::edge(),
         Program::Edge => Settings::edge_tcp(),
     }
 }
@@ -97,8 +115,7 @@ fn timing(reader: &Reader<'_>, kind: &str, judge: &mut Settings) {
     }
     let timeout = reader.duration(&keys::PROBE_TIMEOUT);
     let late = reader.duration(&keys::LATE_AFTER);
-    if WITH_HTTP.contains(&kind) && late.value <= timeout.value && (late.written || timeout.written)
-    {
+    if ASKING.contains(&kind) && late.value <= timeout.value && (late.written || timeout.written) {
         let span = if late.written { late.span } else { timeout.span };
         reader.report.error(
             span,
@@ -116,7 +133,7 @@ fn timing(reader: &Reader<'_>, kind: &str, judge: &mut Settings) {
     judge.rise = number(&keys::RISE, judge.rise);
     judge.fall = number(&keys::FALL, judge.fall);
     judge.fresh_every = number(&keys::FRESH_EVERY, judge.fresh_every);
-    if !WITH_HTTP.contains(&kind) {
+    if !ASKING.contains(&kind) {
         // Without answers connections are all that can fail.
         judge.confirm = judge.fall;
     }
@@ -182,14 +199,16 @@ pub(super) fn client(
 }
 
 /// The requests of a probe; `None` where it makes none.
-fn http(reader: &Reader<'_>, kind: &str) -> Option<HttpProbe> {
+fn http(
+    reader: &Reader<'_>,
+    kind: &str,
+    (host, token_file): (&Option<Arc<str>>, &Option<PathBuf>),
+) -> Option<HttpProbe> {
     let path = reader.text(&keys::PROBE_PATH, values::request_path);
     let live = reader.text(&keys::LIVE_PATH, values::request_path_or_none);
     let method = reader.choice(&keys::METHOD).map_or("GET", |got| got.value);
-    let host = reader.text(&keys::PROBE_HOST, values::request_host);
     let statuses = reader.texts(&keys::STATUS, values::status);
     let body = reader.text(&keys::BODY, pattern::body);
-    let token_file = token_file(reader, kind);
     if !WITH_HTTP.contains(&kind) {
         return None;
     }
@@ -212,11 +231,37 @@ fn http(reader: &Reader<'_>, kind: &str) -> Option<HttpProbe> {
         tls: None,
         checks,
         method: method.into(),
-        host: host.map(|got| got.value.into()),
-        token_file,
+        host: host.clone(),
+        token_file: token_file.clone(),
         statuses: super::listener::plain(statuses.map(|got| got.value).unwrap_or_default()),
         body: body.map(|got| got.value),
     })
+}
+
+/// The longest name of a service of gRPC.
+const SERVICE_MAX: usize = 256;
+
+/// A name that gRPC's health service knows.
+fn health_service(text: &str) -> Result<Box<str>, values::Mistake> {
+    if text.is_empty() {
+        return values::mistake(
+            "the name is empty",
+            "leave `service` out to ask about the endpoint as a whole",
+        );
+    }
+    if text.len() > SERVICE_MAX {
+        return values::mistake(
+            "the name is too long",
+            format!("write at most {SERVICE_MAX} bytes, as in \"shop.v1.Orders\""),
+        );
+    }
+    if text.chars().any(|character| character.is_control() || character.is_whitespace()) {
+        return values::mistake(
+            format!("{} has blanks in it", crate::diagnostic::quoted(text)),
+            "write the service's full name, as in \"shop.v1.Orders\"",
+        );
+    }
+    Ok(text.into())
 }
 
 fn bodiless(reader: &Reader<'_>) {
@@ -241,7 +286,7 @@ fn same_path(reader: &Reader<'_>, span: Span) {
 fn token_file(reader: &Reader<'_>, kind: &str) -> Option<PathBuf> {
     let token = reader.path_of(&keys::TOKEN_FILE)?;
     host::token(reader.report, &token);
-    if kind == "https" && !reader.has(&keys::CA) {
+    if WITH_TOKEN.contains(&kind) && !reader.has(&keys::CA) {
         reader.report.error(
             reader.key_span(&keys::TOKEN_FILE).unwrap_or(token.span),
             "without `ca` the token goes to whoever answers at the endpoint's address",
@@ -255,10 +300,10 @@ fn token_file(reader: &Reader<'_>, kind: &str) -> Option<PathBuf> {
 
 fn meaningless(reader: &Reader<'_>, key: &Key, kind: &str, kinds: &[&str]) {
     let Some(span) = reader.key_span(key) else { return };
-    let wanted = one_of(kinds);
+    let wanted = one_of(reader, kinds);
     let message = match kind {
-        "http" if key.name == keys::TOKEN_FILE.name => {
-            "a probe of kind \"http\" would show the token to the whole network".to_owned()
+        "http" | "grpc" if key.name == keys::TOKEN_FILE.name => {
+            format!("a probe of kind \"{kind}\" would show the token to the whole network")
         }
         _ => format!("`{}` says nothing to a probe of kind \"{kind}\"", key.name),
     };
@@ -267,7 +312,11 @@ fn meaningless(reader: &Reader<'_>, key: &Key, kind: &str, kinds: &[&str]) {
 }
 
 /// ``kind = "tcp"` or "tls"`.
-pub(super) fn one_of(kinds: &[&str]) -> String {
+pub(super) fn one_of(reader: &Reader<'_>, kinds: &[&str]) -> String {
+    // A master is asked nothing in gRPC.
+    let is_edge = reader.report.program == Program::Edge;
+    let fits = |kind: &&str| is_edge || !WITH_GRPC.contains(kind);
+    let kinds: Vec<_> = kinds.iter().copied().filter(fits).collect();
     let mut text = String::new();
     for (index, kind) in kinds.iter().enumerate() {
         text.push_str(&match index {

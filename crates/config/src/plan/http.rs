@@ -1,5 +1,7 @@
 //! HTTP: how a listener reads requests and what it does to them, how a pool's endpoints are asked.
 
+use eclusa_policy::balance::hash_of;
+use eclusa_policy::condition::{Request, cookie};
 use eclusa_policy::limits::Rate;
 use eclusa_policy::name::NamePattern;
 use eclusa_policy::rules::{Act, Content, Rule};
@@ -74,6 +76,12 @@ pub struct Http2 {
 }
 
 impl Http {
+    /// Whether a connection with this server name is carried unopened.
+    #[must_use]
+    pub fn passes(&self, server_name: Option<&str>) -> bool {
+        server_name.is_some_and(|name| self.passthrough.iter().any(|it| it.matches(name)))
+    }
+
     /// The files that it names.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         self.rules.iter().filter_map(|rule| match &rule.act {
@@ -174,6 +182,8 @@ pub struct Multiplex {
     pub streams: usize,
     /// Connections that each worker has to each endpoint.
     pub connections: usize,
+    /// Silence after which an endpoint with requests under way is sent a PING; `None`: never.
+    pub ping_after: Option<Duration>,
 }
 
 /// Which requests use a connection that has served others.
@@ -196,6 +206,24 @@ pub enum HashBy {
     Cookie(Arc<str>),
     /// The path.
     Path,
+}
+
+impl HashBy {
+    /// The hash of what a request says there; `None`: it does not have it.
+    #[must_use]
+    pub fn key(&self, request: &dyn Request) -> Option<u64> {
+        let mut key = None;
+        let mut take = |value: &str| {
+            key = Some(hash_of(value.as_bytes()));
+            true
+        };
+        match self {
+            Self::Path => take(request.path()),
+            Self::Header(name) => request.header(name, &mut take),
+            Self::Cookie(name) => cookie(request, name, &mut take),
+        };
+        key
+    }
 }
 
 /// Pages for answers of the proxy's own with a status.

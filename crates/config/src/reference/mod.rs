@@ -1,11 +1,16 @@
 //! The one table of keys: what may be written where, its type, its default, what it is for.
 //!
-//! The reader checks by it, hints come from it, and `docs/configuration.md` is printed from it.
+//! The reader checks by it, hints come from it, and `docs/configuration.md`, the manual pages of section
+//! 5 and the JSON Schemas are printed from it.
 
+mod man;
 mod render;
+mod schema;
 pub mod table;
 
+pub use man::man;
 pub use render::render;
+pub use schema::schema;
 
 use crate::plan::{ByteSize, Program};
 use std::time::Duration;

@@ -42,12 +42,13 @@ fn render_section(page: &mut String, program: Program, path: &str, section: &'st
     page.push_str("| key | value | default | |\n|---|---|---|---|\n");
     for key in section.keys {
         let kind = key.kind.describe();
-        let default = default(key, program);
+        let default = default_of(key, program);
         let _ = writeln!(page, "| `{}` | {kind} | {default} | {} |", key.name, key.help);
     }
 }
 
-fn default(key: &Key, program: Program) -> String {
+/// What holds when a key is left out, in Markdown.
+pub(super) fn default_of(key: &Key, program: Program) -> String {
     match (key.default, key.default.value(program)) {
         (_, Some(value)) => format!("`{value}`"),
         (Default::Words(words) | Default::EdgeInWords { edge: words, .. }, None) => {

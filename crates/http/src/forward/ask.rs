@@ -28,6 +28,7 @@ impl Forward<'_, '_> {
         head: &mut Head,
         upstream: &mut Upstream,
     ) -> Result<(Lent, Upload), Tried> {
+        h2::tell_left(head, self.run.deadline);
         let upgrade = self.upgrade_of(head);
         let pump = match &mut upstream.stream {
             Stream::Http2(stream) => self.begin_frames(head, upgrade.as_deref(), stream).await?,
@@ -317,7 +318,10 @@ pub(super) fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
         HeadError::Closed { began: true } => {
             ("closed within the head of its response".into(), ExchangeFault::Empty)
         }
-        HeadError::Broken(error) => (error.to_string(), ExchangeFault::Empty),
+        HeadError::Broken(error) => {
+            let is_late = error.kind() == std::io::ErrorKind::TimedOut;
+            (error.to_string(), if is_late { ExchangeFault::Late } else { ExchangeFault::Empty })
+        }
         HeadError::Refused(reason) => (reason.text().to_owned(), ExchangeFault::Garbage),
     };
     let mut fell = misled(why, only_head, fault);

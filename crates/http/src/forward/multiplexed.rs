@@ -102,7 +102,7 @@ impl Forward<'_, '_> {
 
     /// There was no room for the request for too long.
     fn full(&self, plan: Multiplex) -> Unconnected {
-        let Multiplex { connections, streams } = plan;
+        let Multiplex { connections, streams, .. } = plan;
         let why = format!(
             "each of `connections` ({connections}) to the endpoint has `streams` ({streams}) requests"
         );

@@ -1,9 +1,10 @@
 //! One exchange on a client's HTTP/2 connection. Its story is that of every exchange (`crate::exchange`);
 //! here is what stands around it.
 
-use super::fields;
+use super::deadline::Malformed;
 use super::lanes::Lane;
 use super::stream::Http2;
+use super::{deadline, fields};
 use crate::answer::Answer;
 use crate::carry;
 use crate::connection::{Over, Session, end_by};
@@ -12,13 +13,14 @@ use crate::patience::Alarm;
 use crate::site::Site;
 use crate::spare;
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Step, Told, Who, now};
+use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Snapshot, Step, Told, Who, now};
 use eclusa_wire::http1::{Head, Reason as Refused};
 use h2::Reason;
 use http::Request;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Instant;
 use tokio::time::timeout;
 
 /// Runs the exchange of one stream to its end.
@@ -44,26 +46,29 @@ pub(super) async fn run(
     let read = fields::to_head(head, &request, ends, (&http.limits, http.lenient));
     let length = fields::declared_length(&request);
     drop(request);
+    let asked = deadline::read(head, began);
+    let until = asked.ok().flatten();
     let (record, alarm, queued) =
         (begin(session, head, number), Alarm::default(), QueueTime::default());
-    let mut run = Run { session, site, http, client: &mut client, record, alarm: &alarm, queued };
+    let mut run = Run {
+        session,
+        site,
+        http,
+        client: &mut client,
+        record,
+        alarm: &alarm,
+        queued,
+        deadline: until,
+    };
     run.record.times.head = now() - began;
     let done = {
-        let serving = pin!(async {
-            match read {
-                Ok(()) if !run.may_upgrade(head) => {
-                    // RFC 9220, section 3, says so for HTTP/3, and nothing speaks against it here.
-                    let end =
-                        End::abort(Who::Client, Step::Head, "a protocol that is not in `upgrades`");
-                    run.answer(head, &Answer::page(501), &[], Some(end)).await
-                }
-                Ok(()) => run.serve(head, |index| snapshot.pool(index)).await,
-                Err(reason) => refuse(&mut run, head, reason).await,
-            }
-        });
-        unless_told(&lane, serving).await
+        let serving = pin!(serve(&mut run, head, (read, asked), &snapshot));
+        unless_told(&lane, pin!(deadline::within(until, serving))).await
     };
-    let done = done.unwrap_or_else(|told| Done { end: end_by(told), then: Then::Reset });
+    let done = match done {
+        Ok(done) => done.unwrap_or_else(|| run.exceed()),
+        Err(told) => Done { end: end_by(told), then: Then::Reset },
+    };
     let mut record = run.record;
     let (end, left) = match done.then {
         Then::Upgraded(tunnel) => {
@@ -85,10 +90,34 @@ pub(super) async fn run(
     record.times.total = now() - began;
     connection.exchanged(&record);
     spare::give_back_record(record);
-    if let (Some(Stream::Http2(mut stream)), Some(length)) = (left, length) {
-        // What is late then is reset.
+    see_end(left, length).await;
+}
+
+/// Waits a little for the end of a body of which all bytes came. What is late then is reset.
+async fn see_end(client: Option<Stream>, length: Option<u64>) {
+    if let (Some(Stream::Http2(mut stream)), Some(length)) = (client, length) {
         let _ = timeout(PARTING, poll_fn(|context| stream.poll_end(context, length))).await;
     }
+}
+
+/// Serves a request whose head and deadline were read so.
+#[allow(clippy::large_futures, reason = "as above")]
+async fn serve(
+    run: &mut Run<'_>,
+    head: &mut Head,
+    read: (Result<(), Refused>, Result<Option<Instant>, Malformed>),
+    snapshot: &Snapshot,
+) -> Done {
+    let (status, why) = match read {
+        (Err(reason), _) => return refuse(run, head, reason).await,
+        // RFC 9220, section 3, says so for HTTP/3, and nothing speaks against it here.
+        (Ok(()), _) if !run.may_upgrade(head) => (501, "a protocol that is not in `upgrades`"),
+        // As grpc-go has it; gRPC's own documentation leaves it open.
+        (Ok(()), Err(Malformed)) => (400, "a malformed `grpc-timeout`"),
+        (Ok(()), Ok(_)) => return run.serve(head, |index| snapshot.pool(index)).await,
+    };
+    let end = End::abort(Who::Client, Step::Head, why);
+    run.answer(head, &Answer::page(status), &[], Some(end)).await
 }
 
 impl Run<'_> {

@@ -24,8 +24,8 @@ pub(super) struct Line {
     stream: Stream,
     /// What was read of it before h2 had it.
     first: Vec<u8>,
-    /// Whether the peer has said anything.
-    heard: bool,
+    /// Bytes that were read since.
+    heard: u64,
     /// What waits to be written, and how much of it is written.
     out: Vec<u8>,
     written: usize,
@@ -33,13 +33,7 @@ pub(super) struct Line {
 
 impl Gathered {
     pub(super) fn new(stream: Stream, first: Vec<u8>) -> Self {
-        Self(Rc::new(RefCell::new(Line {
-            stream,
-            first,
-            heard: false,
-            out: Vec::new(),
-            written: 0,
-        })))
+        Self(Rc::new(RefCell::new(Line { stream, first, heard: 0, out: Vec::new(), written: 0 })))
     }
 
     /// The same connection, for whoever drives it.
@@ -52,8 +46,8 @@ impl Gathered {
         self.line().poll_out(context)
     }
 
-    /// Whether the peer has said anything: its settings come first.
-    pub(super) fn has_heard(&self) -> bool {
+    /// Bytes that the peer has said; its settings come first.
+    pub(super) fn heard(&self) -> u64 {
         self.line().heard
     }
 
@@ -102,7 +96,8 @@ impl AsyncRead for Gathered {
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut line.stream).poll_read(context, buffer))?;
-        line.heard |= buffer.filled().len() > before;
+        let count = buffer.filled().len().saturating_sub(before);
+        line.heard = line.heard.wrapping_add(count as u64);
         Poll::Ready(Ok(()))
     }
 }

@@ -4,6 +4,7 @@
 use eclusa_proxy::layer7::Told;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
@@ -26,6 +27,11 @@ pub(super) struct Lanes {
     heard: Cell<bool>,
     /// It keeps silent where something was due: no more streams.
     doubted: Cell<bool>,
+    /// Streams that were begun, and heads and pieces of data that they have taken.
+    begun: Cell<u64>,
+    said: Cell<u64>,
+    /// The peer is gone without a word.
+    lost: Cell<bool>,
     /// Told when there is room for one more.
     room: Option<Rc<Notify>>,
 }
@@ -53,6 +59,7 @@ impl Lanes {
     /// A lane for one more.
     pub(super) fn take(self: &Rc<Self>) -> Taken {
         let key = self.wakers.borrow_mut().insert(None);
+        self.begun.set(self.begun.get().wrapping_add(1));
         Taken(Lane { lanes: Rc::clone(self), key })
     }
 
@@ -86,6 +93,16 @@ impl Lanes {
     /// Whether no more streams are to be opened, as the peer keeps silent.
     pub(super) fn is_doubted(&self) -> bool {
         self.doubted.get()
+    }
+
+    /// How many were begun so far, and what they have taken.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.begun.get(), self.said.get())
+    }
+
+    /// The peer is gone without a word: the connection is about to end.
+    pub(super) fn lose(&self) {
+        self.lost.set(true);
     }
 
     /// The operator ends them all.
@@ -139,6 +156,19 @@ impl Lane {
     /// The peer keeps silent: no more streams.
     pub(super) fn doubt(&self) {
         self.lanes.doubted.set(true);
+    }
+
+    /// The stream has taken a head, or data.
+    pub(super) fn said(&self) {
+        self.lanes.said.set(self.lanes.said.get().wrapping_add(1));
+    }
+
+    /// What has really broken the stream, where that is not what h2 says.
+    pub(super) fn explain(&self, error: io::Error) -> io::Error {
+        if !self.lanes.lost.get() {
+            return error;
+        }
+        io::Error::new(io::ErrorKind::TimedOut, "the endpoint has answered no PING")
     }
 
     /// So many bytes go to h2.

@@ -13,22 +13,27 @@
 //! | `upstream` | connections to endpoints |
 //! | `answer` | answers of our own |
 //! | `grpc` | the same to clients of gRPC |
+//! | `deadline` | the deadlines of their calls |
+//! | `heartbeat` | whether a silent endpoint is still there |
 //! | `websocket` | the handshake that HTTP/1 has and HTTP/2 has not |
 
 mod answer;
+mod deadline;
 mod exchange;
 mod fields;
 mod gathered;
 mod grpc;
 mod guard;
+mod heartbeat;
 mod lanes;
 mod serve;
 mod stream;
 mod upstream;
 mod websocket;
 
+pub(crate) use deadline::tell_left;
 pub(crate) use fields::of_response;
-pub(crate) use grpc::{is_grpc, is_grpc_media};
+pub(crate) use grpc::is_grpc;
 pub(crate) use serve::{begins, serve};
 pub(crate) use stream::{Http2, is_unprocessed};
 pub(crate) use upstream::{Found, Links, Opening};

@@ -171,13 +171,14 @@ impl Http2 {
         let Some(answer) = &mut self.answer else {
             return Poll::Ready(Err(HeadError::Broken(over())));
         };
-        let failed = |error| HeadError::Broken(broken(error));
+        let failed = |error| HeadError::Broken(self.lane.explain(broken(error)));
         if let Some(interim) = ready!(answer.poll_informational(context)) {
             let interim = interim.map_err(failed)?;
             let read = fields::to_answer(head, &interim, true, asked, limits);
             return Poll::Ready(read.map_err(HeadError::Refused));
         }
         let response = ready!(Pin::new(answer).poll(context)).map_err(failed)?;
+        self.lane.said();
         self.answer = None;
         let read = match &self.upgrade {
             Some(upgrade) if response.status().is_success() => {
@@ -239,16 +240,20 @@ impl Http2 {
         sent.map_err(broken)
     }
 
-    /// Ends an answer of gRPC that its endpoint has broken off, with what the HTTP `status` means.
+    /// Whether the head of the response is sent.
+    pub(super) fn has_answered(&self) -> bool {
+        !matches!(self.send.borrow().state, State::Respond(_))
+    }
+
+    /// Ends an answer of gRPC that is not at its end with what the HTTP `status` means, in `words`.
     ///
     /// # Errors
     /// As [`Self::send_interim`].
-    pub(crate) fn break_off(&mut self, status: u16) -> io::Result<()> {
+    pub(crate) fn break_off(&mut self, status: u16, words: &'static str) -> io::Result<()> {
         let send = self.send.get_mut();
         send.pass_on()?;
         let State::Body(body) = &mut send.state else { return Err(over()) };
-        let trailers = grpc::trailers(status, "the endpoint has broken off its answer");
-        body.send_trailers(trailers).map_err(broken)?;
+        body.send_trailers(grpc::trailers(status, words)).map_err(broken)?;
         send.state = State::Over;
         Ok(())
     }
@@ -280,8 +285,11 @@ impl Http2 {
         while self.piece.is_empty() {
             match ready!(receive.poll_data(context)) {
                 None => return Poll::Ready(Ok(0)),
-                Some(Ok(piece)) => self.piece = piece,
-                Some(Err(error)) => return Poll::Ready(Err(broken(error))),
+                Some(Ok(piece)) => {
+                    self.lane.said();
+                    self.piece = piece;
+                }
+                Some(Err(error)) => return Poll::Ready(Err(self.lane.explain(broken(error)))),
             }
         }
         let count = self.piece.len().min(buffer.len());

@@ -2,6 +2,7 @@
 //! is driven by a task of its own, that ends with it.
 
 use super::gathered::Gathered;
+use super::heartbeat::{Heartbeat, Next, Seen};
 use super::lanes::Lanes;
 use super::stream::Http2;
 use crate::reuse::{ALL, Key};
@@ -12,6 +13,7 @@ use eclusa_config::plan::Multiplex;
 use eclusa_proxy::layer7::{Connection as OfClient, OwnMap, now};
 use eclusa_wire::http1::Limits;
 use h2::client::{Builder, Connection, SendRequest};
+use h2::{Ping, PingPong};
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -173,7 +175,7 @@ impl Links {
             .max_header_list_size(u32::try_from(limits.head()).unwrap_or(u32::MAX))
             .max_send_buffer_size(SEND_BUFFER);
         let shaken = builder.handshake(line.share()).await;
-        let (ask, h2) = shaken.map_err(super::stream::broken)?;
+        let (ask, mut h2) = shaken.map_err(super::stream::broken)?;
         let endpoint = self.begin(&key);
         let link = Rc::new(Link { ask, lanes: Rc::new(Lanes::telling(&endpoint.room)) });
         let first = link.stream();
@@ -184,6 +186,8 @@ impl Links {
             endpoint.links.borrow_mut().push(Rc::clone(&link));
         }
         let driver = Driver {
+            ping: h2.ping_pong(),
+            beat: plan.ping_after.map(Heartbeat::new),
             h2,
             line,
             lanes: Rc::clone(&link.lanes),
@@ -224,9 +228,13 @@ struct Driver {
     line: Gathered,
     lanes: Rc<Lanes>,
     link: Weak<Link>,
+    /// Whether the endpoint is there, while streams are under way.
+    beat: Option<Heartbeat>,
+    ping: Option<PingPong>,
     /// Since when no stream is under way.
     rests: Option<Instant>,
-    /// Looks whether that is long enough. It is put off when it comes, not with every request.
+    /// Looks whether that, or the endpoint's silence, is long enough. It is put off when it comes, not with
+    /// every request.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -267,24 +275,64 @@ impl Driver {
         if ended {
             return Poll::Ready(Event::Ended);
         }
-        if self.line.has_heard() {
+        if self.line.heard() > 0 {
             self.lanes.hear();
         }
-        if self.lanes.len() > 0 {
-            self.rests = None;
-            return Poll::Pending;
-        }
-        let due = *self.rests.get_or_insert_with(now) + REST;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
-        while timer.as_mut().poll(context).is_ready() {
-            if now() >= due {
-                self.timer = None;
+        loop {
+            let (due, is_rest) = if self.lanes.len() > 0 {
+                self.rests = None;
+                match self.look(context) {
+                    Watch::Until(due) => (due, false),
+                    Watch::Never => return Poll::Pending,
+                    Watch::Over => return Poll::Ready(Event::Ended),
+                }
+            } else {
+                self.beat.iter_mut().for_each(Heartbeat::rest);
+                (*self.rests.get_or_insert_with(now) + REST, true)
+            };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+            if timer.deadline() > due.into() {
+                timer.as_mut().reset(due.into());
+            }
+            if timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            if is_rest && now() >= due {
                 return Poll::Ready(Event::Rested);
             }
-            timer.as_mut().reset(due.into());
         }
-        Poll::Pending
     }
+
+    /// Whether the endpoint is still there.
+    fn look(&mut self, context: &mut Context<'_>) -> Watch {
+        let (Some(beat), Some(ping)) = (&mut self.beat, &mut self.ping) else {
+            return Watch::Never;
+        };
+        // Where it has come another may be sent.
+        let _ = ping.poll_pong(context);
+        let (begun, said) = self.lanes.counts();
+        match beat.look(now(), Seen { bytes: self.line.heard(), said, begun }) {
+            Next::At(at) => Watch::Until(at),
+            Next::Ask(until) => {
+                // One that is under way asks the same.
+                let _ = ping.send_ping(Ping::opaque());
+                Watch::Until(until)
+            }
+            Next::Gone => {
+                self.lanes.lose();
+                Watch::Over
+            }
+        }
+    }
+}
+
+/// How long a driver need not look whether the endpoint is there.
+enum Watch {
+    Until(Instant),
+    Never,
+    /// It is not.
+    Over,
 }
 
 #[cfg(test)]
@@ -294,7 +342,7 @@ mod tests {
     #[test]
     fn of_a_connection_that_was_not_opened_nothing_is_left() {
         let links = Rc::new(Links::default());
-        let plan = Multiplex { streams: 1, connections: 1 };
+        let plan = Multiplex { streams: 1, connections: 1, ping_after: None };
         for number in 0..10 {
             let name = Some(format!("{number}.test").into());
             let key = Key { pool: 1, address: ([192, 0, 2, 1], 443).into(), name };

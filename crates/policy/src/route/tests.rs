@@ -38,6 +38,8 @@ fn table(conditions: impl IntoIterator<Item = Condition>) -> RouteTable {
 #[derive(Default)]
 struct Count(usize);
 
+impl condition::Trace for Count {}
+
 impl Trace for Count {
     fn tried(&mut self, _: usize, _: &Condition, _: bool) {
         self.0 += 1;

@@ -29,7 +29,7 @@ pub use rewrite::{RewriteHost, RewritePath};
 pub use template::{Template, TemplateError};
 pub use users::{PasswordHash, Users, UsersError};
 
-use crate::condition::{Condition, Facts};
+use crate::condition::{self, Condition, Facts};
 use std::fmt;
 
 /// A condition and what is done where it holds.
@@ -144,6 +144,14 @@ pub enum End<'r> {
     Verify(&'r Basic, Credentials),
 }
 
+/// Hears of every rule that was tried, for `explain`; `()` hears nothing and costs nothing.
+pub trait Trace: condition::Trace {
+    /// The condition of the rule at `index` held or did not.
+    fn tried(&mut self, _index: usize, _rule: &Rule, _held: bool) {}
+}
+
+impl Trace for () {}
+
 /// Decides what becomes of a request. `known` says whether a name and its password are right;
 /// `None`: nobody has found out yet.
 pub fn decide<'r>(
@@ -151,8 +159,23 @@ pub fn decide<'r>(
     context: &Context<'_>,
     known: &mut dyn FnMut(&Basic, &Credentials) -> Option<bool>,
 ) -> Decision<'r> {
+    decide_traced(rules, context, known, &mut ())
+}
+
+/// As [`decide`], and `trace` hears what was tried on the way.
+pub fn decide_traced<'r, T: Trace>(
+    rules: &'r [Rule],
+    context: &Context<'_>,
+    known: &mut dyn FnMut(&Basic, &Credentials) -> Option<bool>,
+    trace: &mut T,
+) -> Decision<'r> {
     let mut decision = Decision::default();
-    for rule in rules.iter().filter(|rule| rule.when.holds(&context.facts)) {
+    for (index, rule) in rules.iter().enumerate() {
+        let held = rule.when.traced(&context.facts, trace);
+        trace.tried(index, rule, held);
+        if !held {
+            continue;
+        }
         match &rule.act {
             Act::Redirect(redirect) => decision.end = Some(redirect.end(context)),
             Act::Deny(deny) => decision.end = Some(End::Deny(deny.status)),

@@ -52,7 +52,7 @@ pub enum Evidence {
     Answer {
         /// Which question.
         check: Check,
-        /// The status code, or [`super::NO_ANSWER`], [`super::OTHER_BODY`].
+        /// The status code, or what stands for one: [`super::NO_ANSWER`], [`super::of_grpc`] and so on.
         status: u16,
         /// Since the request was sent.
         took: Duration,

@@ -69,6 +69,7 @@ mod schedule;
 mod settings;
 mod silence;
 mod standing;
+mod status;
 #[cfg(test)]
 mod tests;
 mod unasked;
@@ -79,10 +80,11 @@ pub use evidence::{
 pub use history::{Entry, History, Outcome};
 pub use judge::{Availability, Judge, Key};
 pub use pace::{Pace, Pacer};
-pub use reason::{NO_ANSWER, OTHER_BODY, Reason};
+pub use reason::Reason;
 pub use report::{Event, Onward, Report};
 pub use schedule::{Next, Way};
 pub use settings::{PassiveLimit, Settings};
+pub use status::{HEALTH_UNKNOWN, NO_ANSWER, NO_GRPC, NOT_SERVING, OTHER_BODY, of_grpc};
 pub use unasked::{SUSPECT_FOR, Unasked};
 
 /// What is held of an endpoint. Never mixed with what the operator wants of it.

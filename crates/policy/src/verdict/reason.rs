@@ -1,12 +1,7 @@
 //! Reasons: why a verdict is what it is, in words for people and in one word for machines.
 
-use super::{DialFault, ExchangeFault, TlsFault};
+use super::{DialFault, ExchangeFault, TlsFault, status};
 use std::fmt;
-
-/// Stands for the status of an answer that did not come because the connection ended.
-pub const NO_ANSWER: u16 = 0;
-/// Stands for the status of an answer that would be good if its body were the expected one.
-pub const OTHER_BODY: u16 = 1;
 
 /// Why an endpoint has its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,9 +18,9 @@ pub enum Reason {
     Reset,
     /// No ServerHello, and no byte from it since.
     Silent,
-    /// Its readiness check answers this status, or [`NO_ANSWER`], [`OTHER_BODY`].
+    /// Its readiness check answers this status, or what stands for one ([`super::NO_ANSWER`] and so on).
     NotReady(u16),
-    /// Its liveness check answers this status, or [`NO_ANSWER`], [`OTHER_BODY`].
+    /// The same of its liveness check.
     Sick(u16),
     /// It answers late, but it answers.
     Slow,
@@ -100,16 +95,8 @@ impl fmt::Display for Reason {
             Self::Refused => f.write_str("fresh connections are refused"),
             Self::Reset => f.write_str("fresh connections are reset"),
             Self::Silent => f.write_str("no ServerHello in time, and no byte since"),
-            Self::NotReady(NO_ANSWER) => f.write_str("the readiness check gets no answer"),
-            Self::Sick(NO_ANSWER) => f.write_str("the liveness check gets no answer"),
-            Self::NotReady(OTHER_BODY) => {
-                f.write_str("the body of the readiness check is not the expected one")
-            }
-            Self::Sick(OTHER_BODY) => {
-                f.write_str("the body of the liveness check is not the expected one")
-            }
-            Self::NotReady(status) => write!(f, "the readiness check answers {status}"),
-            Self::Sick(status) => write!(f, "the liveness check answers {status}"),
+            Self::NotReady(answer) => status::tell(f, "readiness", *answer),
+            Self::Sick(answer) => status::tell(f, "liveness", *answer),
             Self::Slow => f.write_str("it answers late"),
             Self::Tls(TlsFault::Protocol) => f.write_str("the TLS handshake fails"),
             Self::Tls(TlsFault::Certificate) => {

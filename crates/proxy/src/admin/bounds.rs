@@ -22,7 +22,12 @@ impl Request {
     pub(crate) fn changes(&self) -> bool {
         !matches!(
             self,
-            Self::Status(_) | Self::SessionList(_) | Self::SessionShow(_) | Self::Errors(_)
+            Self::Status(_)
+                | Self::SessionList(_)
+                | Self::SessionShow(_)
+                | Self::Plan(_)
+                | Self::Explain(_)
+                | Self::Errors(_)
         )
     }
 
@@ -31,6 +36,8 @@ impl Request {
         match self {
             Self::Reload(Reload { force }) => format!("reload{}", forced(*force)),
             Self::Status(_) => "status".to_owned(),
+            Self::Plan(_) => "plan".to_owned(),
+            Self::Explain(_) => "explain".to_owned(),
             Self::Errors(_) => "errors".to_owned(),
             Self::SessionList(_) => "session list".to_owned(),
             Self::SessionShow(show) => format!("session show {}", show.session),
@@ -57,7 +64,8 @@ impl Request {
     /// What is not, in words.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
-            Self::Reload(_) | Self::Errors(_) => Ok(()),
+            // What a plan and an explanation are asked about is read as a whole.
+            Self::Reload(_) | Self::Plan(_) | Self::Explain(_) | Self::Errors(_) => Ok(()),
             Self::Status(StatusOf { pool }) => names([pool.as_deref()]),
             Self::SessionList(list) => {
                 names([list.pool.as_deref(), list.endpoint.as_deref()])?;

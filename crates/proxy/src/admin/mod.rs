@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `request`, `reply`, `status`, `refused` | what can be asked, and what is answered |
+//! | `request`, `reply`, `status`, `refused`, `planned`, `explain` | what can be asked, and what is answered |
 //! | `bounds` | what a request may carry; requests in words |
 //! | `protocol` | both as lines of JSON; what is wrong with a line |
 //! | `socket` | the file of the socket: stale ones, mode, group |
@@ -15,8 +15,10 @@
 
 mod bounds;
 pub mod client;
+mod explain;
 mod moment;
 mod peer;
+mod planned;
 mod protocol;
 mod refused;
 mod reply;
@@ -28,13 +30,17 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use explain::{
+    CandidateReport, Explain, Explanation, PoolReport, TriedReport, WhyReport,
+};
 pub(crate) use moment::Moment;
 pub(crate) use peer::Peer;
+pub(crate) use planned::{Action, Item, PlanReport};
 pub(crate) use refused::{RefusedMessage, RefusedTable};
 pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
 pub(crate) use request::{
-    AdminState, EndpointReset, EndpointSet, EndpointWeight, Request, SessionClose, SessionFilter,
-    SessionList, Sort,
+    AdminState, EndpointReset, EndpointSet, EndpointWeight, PlanOf, Request, SessionClose,
+    SessionFilter, SessionList, Sort,
 };
 pub(crate) use serve::{Patience, Serving, serve};
 pub(crate) use socket::{Socket, SocketError};

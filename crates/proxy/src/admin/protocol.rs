@@ -21,7 +21,7 @@ pub(super) const REPLY_MAX: usize = 4 << 20;
 /// The longest id, in bytes.
 const ID_MAX: usize = 64;
 /// The commands.
-pub(super) const COMMANDS: [&str; 9] = [
+pub(super) const COMMANDS: [&str; 11] = [
     "reload",
     "status",
     "session list",
@@ -30,6 +30,8 @@ pub(super) const COMMANDS: [&str; 9] = [
     "endpoint set",
     "endpoint weight",
     "endpoint reset",
+    "plan",
+    "explain",
     "errors",
 ];
 /// What a line looks like, for messages.
@@ -95,6 +97,8 @@ fn request(mut fields: Map<String, Value>) -> Result<Request, String> {
         "endpoint set" => arguments(fields).map(Request::EndpointSet),
         "endpoint weight" => arguments(fields).map(Request::EndpointWeight),
         "endpoint reset" => arguments(fields).map(Request::EndpointReset),
+        "plan" => arguments(fields).map(Request::Plan),
+        "explain" => arguments(fields).map(Request::Explain),
         "errors" => arguments(fields).map(Request::Errors),
         _ => return Err(unknown(&command)),
     };
@@ -140,6 +144,8 @@ impl Request {
             Self::EndpointSet(arguments) => ("endpoint set", serde_json::to_value(arguments)),
             Self::EndpointWeight(arguments) => ("endpoint weight", serde_json::to_value(arguments)),
             Self::EndpointReset(arguments) => ("endpoint reset", serde_json::to_value(arguments)),
+            Self::Plan(arguments) => ("plan", serde_json::to_value(arguments)),
+            Self::Explain(arguments) => ("explain", serde_json::to_value(arguments)),
             Self::Errors(arguments) => ("errors", serde_json::to_value(arguments)),
         };
         let arguments = arguments.map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
 //! What comes of a request.
 
-use super::{EndpointStatus, Moment, RefusedTable, StatusReport};
+use super::{EndpointStatus, Explanation, Moment, PlanReport, RefusedTable, StatusReport};
 use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
 
@@ -86,6 +86,10 @@ pub(crate) enum Data {
     Closed(Box<Closed>),
     /// To the orders about an endpoint: how it is now.
     Endpoint(Box<EndpointStatus>),
+    /// To `plan`.
+    Plan(Box<PlanReport>),
+    /// To `explain`.
+    Explanation(Box<Explanation>),
     /// To `errors`.
     Refused(Box<RefusedTable>),
 }
@@ -100,6 +104,8 @@ impl Serialize for Data {
             Self::Session(data) => data.serialize(serializer),
             Self::Closed(data) => data.serialize(serializer),
             Self::Endpoint(data) => data.serialize(serializer),
+            Self::Plan(data) => data.serialize(serializer),
+            Self::Explanation(data) => data.serialize(serializer),
             Self::Refused(data) => data.serialize(serializer),
         }
     }

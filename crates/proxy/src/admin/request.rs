@@ -1,5 +1,6 @@
 //! What can be asked of a running program.
 
+use super::Explain;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -23,6 +24,10 @@ pub(crate) enum Request {
     EndpointWeight(EndpointWeight),
     /// `endpoint reset`: back to what the file says.
     EndpointReset(EndpointReset),
+    /// `plan`: what a reload would do.
+    Plan(PlanOf),
+    /// `explain`: where a connection or a request goes.
+    Explain(Box<Explain>),
     /// `errors`: the last messages that were refused.
     Errors(Errors),
 }
@@ -33,6 +38,18 @@ pub(crate) enum Request {
 pub(crate) struct Reload {
     /// Past the guard against a file that has shrunk.
     pub(crate) force: bool,
+}
+
+/// What a reload would do now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PlanOf {
+    /// The file that is meant, where the client found it; `None`: the program's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
+    /// What the client has read in it. The program opens no file that a client names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
 }
 
 /// How everything is.

@@ -105,7 +105,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 #[must_use]
 pub fn print(program: Program, wanted: &DropIn) -> ExitCode {
     let file = file_of(program, wanted.config.as_deref());
-    let plan = match eclusa_config::load(program, file, Mode::Offline) {
+    let plan = match eclusa_config::load(program, file, Mode::Known) {
         Ok(loaded) => loaded.plan,
         Err(diagnostics) => return refuse(&diagnostics),
     };

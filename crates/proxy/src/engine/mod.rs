@@ -13,6 +13,7 @@ mod expiries;
 mod listening;
 mod lists;
 mod parts;
+mod preview;
 mod reload;
 mod seat;
 mod sessions;
@@ -22,9 +23,11 @@ mod worker;
 
 pub use care::{Care, LOOK};
 pub use error::StartError;
+pub(crate) use preview::Preview;
 pub use reload::{ReloadError, Reloaded};
 pub(crate) use seat::Seat;
 pub(crate) use sessions::{PATIENCE as SESSIONS_PATIENCE, sort as sort_sessions};
+pub(crate) use shrink::written_address;
 pub(crate) use worker::{Accepted, Guards, Order, Worker, reactor};
 
 use crate::keeper::Sockets;

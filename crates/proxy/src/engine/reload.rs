@@ -91,9 +91,9 @@ impl Engine {
 
     fn take(&self, plan: &Plan, force: bool) -> Result<Reloaded, ReloadError> {
         let mut control = self.control();
-        let diff = Diff::between(&control.plan, plan);
-        if !force && !plan.allow_shrink {
-            shrink::guard(&self.shared.pools(), plan).map_err(ReloadError::Shrink)?;
+        let (diff, guarded) = self.compared(&control, plan);
+        if !force {
+            guarded.map_err(ReloadError::Shrink)?;
         }
         let pools = self.shared.pools_of(plan);
         let changes = probe::prepare(&pools, plan)
@@ -127,6 +127,19 @@ impl Engine {
         drop(control);
         self.close(gone);
         Ok(Reloaded { generation, diff })
+    }
+
+    /// What differs from the plan that runs, and what the shrink guard says.
+    pub(super) fn compared(
+        &self,
+        control: &Control,
+        plan: &Plan,
+    ) -> (Diff, Result<(), Vec<String>>) {
+        let guarded = match plan.allow_shrink {
+            true => Ok(()),
+            false => shrink::guard(&self.shared.pools(), plan),
+        };
+        (Diff::between(&control.plan, plan), guarded)
     }
 
     fn tell_reloaded(&self, generation: u64, diff: &Diff) {

@@ -46,7 +46,7 @@ fn count_up(pool: &Pool, which: impl Fn(&Endpoint) -> bool) -> usize {
 }
 
 /// The address as the configuration wrote it.
-fn written_address(endpoint: &Endpoint) -> EndpointAddress {
+pub(crate) fn written_address(endpoint: &Endpoint) -> EndpointAddress {
     match &endpoint.written().host {
         Some(host) => EndpointAddress::Name { host: host.clone(), port: endpoint.address().port() },
         None => EndpointAddress::Socket(endpoint.address()),

@@ -62,7 +62,7 @@ impl Names {
 
     fn plan(&self, program: Program, file: &Path) -> Result<Plan, Diagnostics> {
         let name = file.display().to_string();
-        Ok(eclusa_config::parse(program, &name, &self.text, Mode::Offline)?.plan)
+        Ok(eclusa_config::parse(program, &name, &self.text, Mode::Known)?.plan)
     }
 
     /// What it names: nothing, where it is wrong.

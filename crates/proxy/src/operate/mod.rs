@@ -7,9 +7,13 @@
 //! | `reload` | the file, read again |
 //! | `endpoints` | admin states and weights |
 //! | `sessions` | finding and closing them |
+//! | `plan` | what a reload would do |
+//! | `explain` | where traffic goes, and why |
 //! | `status` | how everything is |
 
 mod endpoints;
+mod explain;
+mod plan;
 mod reload;
 mod sessions;
 mod status;
@@ -126,6 +130,8 @@ impl Operate for Rc<Operator> {
             Request::EndpointSet(set) => self.set(set, by),
             Request::EndpointWeight(weight) => self.weigh(weight, by),
             Request::EndpointReset(reset) => self.reset(&reset),
+            Request::Plan(of) => self.plan(&of),
+            Request::Explain(asked) => self.explain(&asked),
             Request::Errors(_) => self.refused(),
         };
         self.tell_warning();

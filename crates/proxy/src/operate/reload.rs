@@ -34,7 +34,7 @@ impl Operator {
             self.engine.warn(message);
             return Reply::not_done(Outcome::Failed, message);
         };
-        let loaded = eclusa_config::load_with(self.program, config, Mode::Start, files::open);
+        let loaded = eclusa_config::load_with(self.program, config, Mode::Reload, files::open);
         let Loaded { plan, warnings, digest } = match loaded {
             Ok(loaded) => loaded,
             Err(diagnostics) => {

@@ -4,6 +4,7 @@ mod dial;
 mod endpoint;
 mod own_map;
 mod pick;
+mod preview;
 mod queue;
 mod rebalance;
 
@@ -13,6 +14,7 @@ pub use endpoint::{Endpoint, Written};
 pub(crate) use endpoint::{LASTING, Ordered, first_report};
 pub use own_map::OwnMap;
 pub(crate) use pick::{Pickers, Wanted};
+pub(crate) use preview::{Position, Preview};
 pub use queue::QueueTime;
 pub(crate) use queue::{Patience, Queued};
 pub(crate) use rebalance::level;

@@ -17,7 +17,7 @@ pub(crate) struct Pickers {
 }
 
 #[derive(Default)]
-struct Picker {
+pub(super) struct Picker {
     /// The pool's epoch that this picker was built for; 0: not built yet.
     epoch: u64,
     endpoints: Arc<Vec<Arc<Endpoint>>>,
@@ -84,35 +84,8 @@ impl Pickers {
         if picker.epoch != epoch {
             picker.rebuild(pool, epoch, self.worker);
         }
-        let Picker { endpoints, groups, early, aside, .. } = picker;
-        let load = |slot: u32| {
-            let endpoint = endpoints.get(slot as usize);
-            endpoint.map_or(u32::MAX, |endpoint| {
-                let early = early.get(&endpoint.key()).map_or(0, |early| early.load(wanted.now));
-                endpoint.sessions().saturating_add(early)
-            })
-        };
-        let taken = |slot: u32| endpoints.get(slot as usize).map_or(0, |e| e.places_taken());
-        let excluded = slots_of(wanted.excluded, endpoints);
-        let pick = Pick {
-            load: &load,
-            taken: &taken,
-            excluded: &excluded,
-            source: Some(wanted.source),
-            key: wanted.key,
-            now: wanted.now,
-        };
-        aside.retain(|(_, until)| wanted.now < *until);
-        let aside = slots_where(endpoints, !aside.is_empty(), |endpoint| {
-            aside.iter().any(|(key, _)| *key == endpoint.key())
-        });
-        let at = wanted.at.map_or_else(Vec::new, |at| slots_of(&[at], endpoints));
         for _ in 0..RACES {
-            let slot = match groups.first_mut().and_then(|best| best.prefer(&pick, &aside, &at)) {
-                Some(slot) => slot,
-                None => choose(groups, &pick, wanted.any)?,
-            };
-            let endpoint = endpoints.get(slot as usize).ok_or(Unpicked::Nobody)?.clone();
+            let endpoint = picker.choose(wanted)?;
             if let Some(lease) = Lease::take(endpoint, self.worker) {
                 return Ok(lease);
             }
@@ -143,6 +116,47 @@ impl Pickers {
         if let Some(picker) = self.pickers.borrow_mut().get_mut(&pool) {
             picker.early.entry(endpoint.key()).or_default().count(now);
         }
+    }
+}
+
+impl Picker {
+    /// A picker of a worker, for a pool as it is now.
+    pub(super) fn of(pool: &Pool, worker: usize) -> Self {
+        let mut picker = Self::default();
+        picker.rebuild(pool, pool.epoch(), worker);
+        picker
+    }
+
+    /// The endpoint for one more session.
+    pub(super) fn choose(&mut self, wanted: Wanted<'_>) -> Result<Arc<Endpoint>, Unpicked> {
+        let Self { endpoints, groups, early, aside, .. } = self;
+        let load = |slot: u32| {
+            let endpoint = endpoints.get(slot as usize);
+            endpoint.map_or(u32::MAX, |endpoint| {
+                let early = early.get(&endpoint.key()).map_or(0, |early| early.load(wanted.now));
+                endpoint.sessions().saturating_add(early)
+            })
+        };
+        let taken = |slot: u32| endpoints.get(slot as usize).map_or(0, |e| e.places_taken());
+        let excluded = slots_of(wanted.excluded, endpoints);
+        let pick = Pick {
+            load: &load,
+            taken: &taken,
+            excluded: &excluded,
+            source: Some(wanted.source),
+            key: wanted.key,
+            now: wanted.now,
+        };
+        aside.retain(|(_, until)| wanted.now < *until);
+        let aside = slots_where(endpoints, !aside.is_empty(), |endpoint| {
+            aside.iter().any(|(key, _)| *key == endpoint.key())
+        });
+        let at = wanted.at.map_or_else(Vec::new, |at| slots_of(&[at], endpoints));
+        let slot = match groups.first_mut().and_then(|best| best.prefer(&pick, &aside, &at)) {
+            Some(slot) => slot,
+            None => choose(groups, &pick, wanted.any)?,
+        };
+        endpoints.get(slot as usize).cloned().ok_or(Unpicked::Nobody)
     }
 }
 

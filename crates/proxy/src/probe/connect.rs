@@ -93,10 +93,10 @@ fn cause_of(error: &io::Error) -> VoidCause {
 }
 
 impl Connection {
-    /// Whether the endpoint chose HTTP/2.
-    pub(super) fn is_http2(&self) -> bool {
+    /// Whether the endpoint chose HTTP/2; `known`: without TLS, where nobody asks it, it is to know it.
+    pub(super) fn is_http2(&self, known: bool) -> bool {
         match self {
-            Self::Plain(_) => false,
+            Self::Plain(_) => known,
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }

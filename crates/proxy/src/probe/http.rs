@@ -1,12 +1,13 @@
 //! The questions of an HTTP probe: what is asked, and what an answer counts as.
 
+use super::grpc;
 use super::tls::Tls;
 use crate::pool::Endpoint;
 use bytes::Bytes;
-use eclusa_config::plan::{BodyPattern, HttpProbe};
+use eclusa_config::plan::{BodyPattern, GrpcProbe, HttpProbe, TlsProbe};
 use eclusa_policy::verdict::{Check, OTHER_BODY};
-use http_body_util::Empty;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, TE, USER_AGENT};
 use hyper::{Method, Request, Uri};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const PROTOCOLS: &[&str] = &["h2", "http/1.1"];
 /// How the probes name themselves.
 const AGENT: &str = concat!("eclusa/", env!("CARGO_PKG_VERSION"));
 /// What a good status counts as, however the operator numbers it.
-const GOOD: u16 = 200;
+pub(super) const GOOD: u16 = 200;
 /// What a 2xx counts as that the operator does not expect ("Expectation Failed", RFC 9110).
 const UNEXPECTED: u16 = 417;
 
@@ -29,6 +30,8 @@ pub(super) struct Http {
     token: Option<Token>,
     statuses: Vec<(u16, u16)>,
     body: Option<BodyPattern>,
+    /// What each request carries, where it is a call of gRPC.
+    call: Option<Bytes>,
 }
 
 /// A bearer token and its file.
@@ -46,21 +49,37 @@ impl Http {
             let uri: Uri = path.parse().map_err(|error| format!("probe path {path}: {error}"))?;
             Ok::<_, String>((*check, uri))
         };
-        let token = plan.token_file.clone().map(|file| {
-            let last = RefCell::new(read_token(&file)?);
-            Ok::<_, String>(Token { file, last })
-        });
         let method = plan.method.parse();
-        let server_name = plan.tls.as_ref().and_then(|tls| tls.server_name.clone());
         Ok(Self {
             tls,
             checks: plan.checks.iter().map(check).collect::<Result<_, _>>()?,
             method: method.map_err(|error| format!("probe method {}: {error}", plan.method))?,
-            host: plan.host.clone().or(server_name).map(|host| host.to_string()),
-            token: token.transpose()?,
+            host: host(plan.host.as_deref(), plan.tls.as_ref()),
+            token: plan.token_file.as_deref().map(Token::prepare).transpose()?,
             statuses: plan.statuses.clone(),
             body: plan.body.clone(),
+            call: None,
         })
+    }
+
+    /// The same for calls of gRPC's health service.
+    pub(super) fn prepare_grpc(plan: &GrpcProbe) -> Result<Self, String> {
+        let protocols = &PROTOCOLS[..1];
+        Ok(Self {
+            tls: plan.tls.as_ref().map(|tls| Tls::prepare(tls, protocols)).transpose()?,
+            checks: vec![(Check::Ready, Uri::from_static(grpc::PATH))],
+            method: Method::POST,
+            host: host(plan.host.as_deref(), plan.tls.as_ref()),
+            token: plan.token_file.as_deref().map(Token::prepare).transpose()?,
+            statuses: Vec::new(),
+            body: None,
+            call: Some(grpc::question(&plan.service)),
+        })
+    }
+
+    /// Whether it calls gRPC's health service: over HTTP/2 alone.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.call.is_some()
     }
 
     pub(super) fn tls(&self) -> Option<&Tls> {
@@ -97,7 +116,7 @@ impl Http {
         endpoint: &Endpoint,
         http2: bool,
         token: Option<&HeaderValue>,
-    ) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+    ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let path = &self.checks[index].1;
         let host = self.host.clone().unwrap_or_else(|| endpoint.address().to_string());
         let mut request = Request::builder().method(self.method.clone());
@@ -107,11 +126,15 @@ impl Http {
         } else {
             request = request.uri(path.clone()).header(HOST, host);
         }
-        request = request.header(USER_AGENT, AGENT).header(ACCEPT, "*/*");
+        request = request.header(USER_AGENT, AGENT);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token);
         }
-        request.body(Empty::new())
+        if let Some(call) = &self.call {
+            request = request.header(CONTENT_TYPE, "application/grpc").header(TE, "trailers");
+            return request.body(Full::new(call.clone()));
+        }
+        request.header(ACCEPT, "*/*").body(Full::default())
     }
 
     /// Whether an answer with this status is good only with the right body.
@@ -122,6 +145,8 @@ impl Http {
     /// What an answer counts as; `body`: its first bytes, where [`Http::wants_body`].
     pub(super) fn status(&self, status: u16, body: &[u8]) -> u16 {
         match status {
+            // It was told apart when it was read.
+            _ if self.is_grpc() => status,
             _ if self.is_expected(status) => {
                 let fits = self.body.as_ref().is_none_or(|pattern| pattern.matches(body));
                 if fits { GOOD } else { OTHER_BODY }
@@ -133,6 +158,17 @@ impl Http {
 
     fn is_expected(&self, status: u16) -> bool {
         self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&status))
+    }
+}
+
+/// What is asked for by `Host`; `None`: the endpoint's address.
+fn host(written: Option<&str>, tls: Option<&TlsProbe>) -> Option<String> {
+    written.or_else(|| tls?.server_name.as_deref()).map(str::to_owned)
+}
+
+impl Token {
+    fn prepare(file: &Path) -> Result<Self, String> {
+        Ok(Self { file: file.to_owned(), last: RefCell::new(read_token(file)?) })
     }
 }
 

@@ -5,11 +5,12 @@
 use super::Kind;
 use super::connect::{Connection, evidence_of, set_up};
 use super::drive::Probing;
+use super::grpc;
 use super::http::{Http, is_status_object};
 use bytes::Bytes;
 use eclusa_config::plan::BodyPattern;
-use eclusa_policy::verdict::{Evidence, NO_ANSWER, VoidCause};
-use http_body_util::{BodyExt, Empty};
+use eclusa_policy::verdict::{Evidence, NO_ANSWER, NO_GRPC, VoidCause};
+use http_body_util::{BodyExt, Full};
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
@@ -30,7 +31,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// How long a connection may take to be closed in order.
 const CLOSING: Duration = Duration::from_secs(1);
 
-type Body = Empty<Bytes>;
+type Body = Full<Bytes>;
 
 /// A connection that is kept (with HTTP/1.1: one for each question). Dropped: closed in order.
 pub(super) struct Kept {
@@ -49,6 +50,8 @@ enum Broken {
     SetUp(Option<Evidence>),
     /// The connection ended.
     Ended,
+    /// What the endpoint speaks is no HTTP/2.
+    NoHttp2,
     /// The endpoint asked us to go away (GOAWAY): no failure.
     GoneAway,
 }
@@ -180,16 +183,19 @@ impl Question {
             Broken::SetUp(Some(evidence)) => self.probing.see(evidence.clone()),
             // The dials that follow tell of silence.
             Broken::SetUp(None) => {}
-            Broken::Ended if self.fresh => {
+            Broken::Ended | Broken::NoHttp2 if self.fresh => {
                 self.kept.lost(&self.probing, false);
+                let is_other = matches!(broken, Broken::NoHttp2) && http.is_grpc();
                 self.probing.see(Evidence::Answer {
                     check: http.check(self.index),
-                    status: NO_ANSWER,
+                    status: if is_other { NO_GRPC } else { NO_ANSWER },
                     took: self.sent.elapsed(),
                     status_object: false,
                 });
             }
-            Broken::Ended | Broken::GoneAway => self.kept.lost(&self.probing, !self.fresh),
+            Broken::Ended | Broken::NoHttp2 | Broken::GoneAway => {
+                self.kept.lost(&self.probing, !self.fresh)
+            }
         }
     }
 
@@ -201,11 +207,18 @@ impl Question {
         let (response, sender) = if let Some(sender) = self.kept.http2.get() {
             let mut sender = sender.clone();
             (sender.send_request(request).await, None)
+        } else if http.is_grpc() {
+            return Err(Broken::NoHttp2);
         } else {
             let mut sender = self.kept.sender(&self.probing).await?;
             (sender.send_request(request).await, Some(sender))
         };
         let response = response.map_err(|error| broken_by(&error))?;
+        if http.is_grpc() {
+            // Its status comes behind all else.
+            let status = grpc::read(response).await.map_err(|error| broken_by(&error))?;
+            return Ok(Answered { status, took: self.sent.elapsed(), body: Vec::new() });
+        }
         let (status, took) = (response.status().as_u16(), self.sent.elapsed());
         let reading = read(self.kept.clone(), response, sender);
         if http.wants_body(status) {
@@ -261,9 +274,13 @@ fn broken_by(error: &hyper::Error) -> Broken {
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>()
             && error.is_go_away()
-            && error.reason() == Some(h2::Reason::NO_ERROR)
         {
-            return Broken::GoneAway;
+            return match error.reason() {
+                Some(h2::Reason::NO_ERROR) => Broken::GoneAway,
+                // We have ended it: what came are no frames, or wrong ones.
+                _ if !error.is_remote() => Broken::NoHttp2,
+                _ => Broken::Ended,
+            };
         }
         cause = error.source();
     }
@@ -277,7 +294,12 @@ impl Kept {
         probing: &Probing,
         connection: Connection,
     ) -> Result<Option<http1::SendRequest<Body>>, hyper::Error> {
-        let is_http2 = connection.is_http2();
+        let kind = probing.watch.kind();
+        let is_grpc = matches!(&*kind, Kind::Http(http) if http.is_grpc());
+        let is_http2 = connection.is_http2(is_grpc);
+        if is_grpc && !is_http2 {
+            return Ok(None);
+        }
         let stream = TokioIo::new(connection);
         if is_http2 {
             let (sender, connection) = http2::handshake(Local, stream).await?;

@@ -9,6 +9,7 @@
 //! | `connect`, `first_byte` | the connection itself, over the way that traffic takes |
 //! | `tls`, `certificate` | its TLS; what the certificate tells |
 //! | `http`, `kept` | the questions over a connection that is set up, and its keeping |
+//! | `grpc` | the question to gRPC's health service, and its answers |
 //! | `unasked` | pools without probes, where traffic alone says something |
 //! | `link` | our own link, which can be the reason for silence |
 //! | `announce`, `allowance` | what the log is told, and how often |
@@ -21,6 +22,7 @@ mod connect;
 mod drive;
 mod first_byte;
 mod fresh;
+mod grpc;
 mod http;
 mod kept;
 mod link;
@@ -71,8 +73,8 @@ enum Kind {
     Tcp,
     /// Whether it completes a TLS handshake.
     Tls(tls::Tls),
-    /// What it answers to HTTP requests.
-    Http(http::Http),
+    /// What it answers to HTTP requests, or to a call of gRPC.
+    Http(Box<http::Http>),
 }
 
 impl Kind {
@@ -81,7 +83,10 @@ impl Kind {
             plan::Probe::None => None,
             plan::Probe::Tcp => Some(Self::Tcp),
             plan::Probe::Tls(probe) => Some(Self::Tls(tls::Tls::prepare(probe, &[])?)),
-            plan::Probe::Http(probe) => Some(Self::Http(http::Http::prepare(probe)?)),
+            plan::Probe::Http(probe) => Some(Self::Http(Box::new(http::Http::prepare(probe)?))),
+            plan::Probe::Grpc(probe) => {
+                Some(Self::Http(Box::new(http::Http::prepare_grpc(probe)?)))
+            }
         })
     }
 

@@ -7,6 +7,7 @@ mod bodies;
 mod common;
 #[path = "../common/dns.rs"]
 mod dns;
+mod grpc;
 mod link;
 mod names;
 mod noise;

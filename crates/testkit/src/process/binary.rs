@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The root of the workspace.
-pub(super) fn workspace() -> &'static Path {
+pub(crate) fn workspace() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.ancestors().nth(2).unwrap_or(manifest)
 }

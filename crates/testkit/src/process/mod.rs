@@ -29,6 +29,7 @@ mod unit;
 
 pub use analyze::Analysis;
 pub use binary::binary;
+pub(crate) use binary::workspace;
 pub use booted::{Booted, Said};
 pub use manager::{Manager, Notification};
 pub use meter::Memory;

@@ -101,8 +101,19 @@ pub fn prefix(compressed: bool, length: u32) -> [u8; PREFIX] {
     [u8::from(compressed), a, b, c, d]
 }
 
+/// Whether a value of `Content-Type` is gRPC's: `application/grpc`, with or without the name of an encoding.
+/// What is for browsers (`application/grpc-web`) is another protocol.
+#[must_use]
+pub fn is_media(media: &[u8]) -> bool {
+    let name = b"application/grpc";
+    media.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+        && matches!(media.get(name.len()), None | Some(b'+' | b';' | b' '))
+}
+
 /// The most digits of a timeout.
 const DIGITS: usize = 8;
+/// The least number that has more.
+const TOO_LONG: u128 = 100_000_000;
 
 /// What `grpc-timeout` says: one to eight digits and a unit, nothing else.
 #[must_use]
@@ -123,6 +134,25 @@ pub fn timeout(value: &[u8]) -> Option<Duration> {
     })
 }
 
+/// A `grpc-timeout` for this time, in the finest unit that has room for it, rounded up; at least a
+/// nanosecond, as there is no timeout of nothing.
+#[must_use]
+pub fn write_timeout(time: Duration) -> String {
+    const UNITS: [(u128, char); 6] = [
+        (1, 'n'),
+        (1_000, 'u'),
+        (1_000_000, 'm'),
+        (1_000_000_000, 'S'),
+        (60_000_000_000, 'M'),
+        (3_600_000_000_000, 'H'),
+    ];
+    let nanoseconds = time.as_nanos().max(1);
+    let mut fitting = UNITS.iter().map(|(size, unit)| (nanoseconds.div_ceil(*size), unit));
+    let (number, unit) =
+        fitting.find(|(number, _)| *number < TOO_LONG).unwrap_or((TOO_LONG - 1, &'H'));
+    format!("{number}{unit}")
+}
+
 /// Writes the type and its names from one list.
 macro_rules! statuses {
     ($($name:ident = $code:literal, $word:literal;)*) => {
@@ -135,14 +165,6 @@ macro_rules! statuses {
         impl Status {
             /// All of them, each at the place of its number.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// Its name, as gRPC writes it.
-            #[must_use]
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$name => $word,)*
-                }
-            }
         }
     };
 }
@@ -212,43 +234,6 @@ impl Status {
     }
 }
 
-/// Appends `text` as the value of `grpc-message`: visible ASCII and blanks as they are, but for the
-/// percent sign; all other bytes as `%` and two digits.
-pub fn write_message(text: &str, out: &mut Vec<u8>) {
-    for byte in text.bytes() {
-        if matches!(byte, b' '..=b'~') && byte != b'%' {
-            out.push(byte);
-        } else {
-            let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 15)];
-            out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte)]);
-        }
-    }
-}
-
-/// What a `grpc-message` says. What is wrongly encoded is left as it is: the text is for people, and must
-/// not get lost.
-#[must_use]
-pub fn read_message(value: &[u8]) -> String {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        let encoded = match (first, behind) {
-            (b'%', [high, low, ..]) => digit(high).zip(digit(low)),
-            _ => None,
-        };
-        match encoded {
-            Some((high, low)) => {
-                bytes.push(high << 4 | low);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => bytes.push(*first),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -272,6 +257,40 @@ mod tests {
             ["", "S", "1", "1s", "1h", "-1S", "+1S", "1.5S", " 1S", "1S ", "1 S", "100000000n"];
         for text in wrong {
             assert_eq!(timeout(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn timeouts_are_written_as_they_are_read() {
+        for (time, text) in [
+            (Duration::ZERO, "1n"),
+            (Duration::from_nanos(99_999_999), "99999999n"),
+            (Duration::from_nanos(100_000_001), "100001u"),
+            (Duration::from_secs(20), "20000000u"),
+            (Duration::from_secs(100), "100000m"),
+            (Duration::from_secs(86_400), "86400000m"),
+            (Duration::from_secs(100_000), "100000S"),
+            (Duration::from_secs(100_000_000), "1666667M"),
+            (Duration::MAX, "99999999H"),
+        ] {
+            assert_eq!(write_timeout(time), text);
+            let read = timeout(text.as_bytes()).unwrap();
+            assert!(read >= time.min(Duration::from_secs(99_999_999 * 3_600)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_grpc_is_told_by_its_media_type() {
+        for (media, is_it) in [
+            ("application/grpc", true),
+            ("Application/gRPC+proto", true),
+            ("application/grpc; charset=x", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/json", false),
+            ("", false),
+        ] {
+            assert_eq!(is_media(media.as_bytes()), is_it, "{media}");
         }
     }
 
@@ -306,15 +325,5 @@ mod tests {
         let ours = [408, 413, 431, 500, 502, 503, 504];
         let ours = ours.map(|status| Status::of_answer(status).code());
         assert_eq!(ours, [4, 8, 8, 13, 14, 14, 4]);
-    }
-
-    #[test]
-    fn messages_for_people_survive() {
-        let mut out = Vec::new();
-        write_message("100 % böse\r\n~", &mut out);
-        assert_eq!(out, b"100 %25 b%C3%B6se%0D%0A~");
-        assert_eq!(read_message(&out), "100 % böse\r\n~");
-        assert_eq!(read_message(b"50% of %zz and %4"), "50% of %zz and %4", "left as it is");
-        assert_eq!(read_message(b"%e4"), "\u{fffd}", "no UTF-8");
     }
 }

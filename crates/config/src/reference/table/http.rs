@@ -279,6 +279,16 @@ pub static STREAMS: Key = Key {
            fewer. One more opens another.",
 };
 
+/// Silence.
+pub static PING_AFTER: Key = Key {
+    name: "ping_after",
+    kind: Kind::Duration { min: seconds(1), max: seconds(3_600), never: true, whole: false },
+    default: Default::Value("\"10s\""),
+    help: "With `version = \"2\"`: an endpoint that says nothing for this long, on a connection with requests under \
+           way, is sent a PING; where half of the time, at most 5 s, brings nothing the connection is closed. No more \
+           PINGs are sent than servers of gRPC allow.",
+};
+
 /// Connections.
 pub static MULTIPLEXED: Key = Key {
     name: "connections",

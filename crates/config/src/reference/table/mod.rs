@@ -1,6 +1,7 @@
 //! The table itself: sections here, their keys below.
 
 mod condition;
+mod expect;
 mod general;
 mod http;
 mod listener;
@@ -12,6 +13,7 @@ mod rule;
 mod tls;
 
 pub use condition::*;
+pub use expect::*;
 pub use general::*;
 pub use http::*;
 pub use listener::*;
@@ -80,6 +82,7 @@ pub static APISERVER: Section = Section {
         &DIAL,
         &REBALANCE,
         &DEAD_PEER,
+        &EXPECT_MASTERS,
     ],
 };
 
@@ -102,6 +105,7 @@ pub static EDGE: Section = Section {
         &LISTENERS,
         &POOLS,
         &ERRORS,
+        &EXPECT,
     ],
 };
 
@@ -367,6 +371,7 @@ pub static POOL_HTTP_SECTION: Section = Section {
         &HTTP_VERSION,
         &STREAMS,
         &MULTIPLEXED,
+        &PING_AFTER,
         &REUSE,
         &RETRIES,
         &RETRY_METHODS,
@@ -398,7 +403,7 @@ pub static POOL_SECTION: Section = Section {
         &FAIL_OPEN,
         &REPLAY,
         &RESOLVE_INTERVAL,
-        &PROBE,
+        &POOL_PROBE,
         &DIAL,
         &REBALANCE,
         &POOL_TLS,
@@ -418,7 +423,7 @@ pub static SEND_PROXY_SECTION: Section = Section {
     keys: &[&VERSION, &ALPN, &AUTHORITY, &UNIQUE_ID, &CRC32C, &ALIGN],
 };
 
-/// `[probe]`, `[pool.NAME.probe]`
+/// `[probe]`
 pub static PROBE_SECTION: Section = Section {
     help: "How endpoints are probed.",
     keys: &[
@@ -436,6 +441,33 @@ pub static PROBE_SECTION: Section = Section {
         &PROBE_HOST,
         &STATUS,
         &BODY,
+        &PROBE_SERVER_NAME,
+        &CA,
+        &CERTIFICATE,
+        &PRIVATE_KEY,
+        &TOKEN_FILE,
+    ],
+};
+
+/// `[pool.NAME.probe]`
+pub static POOL_PROBE_SECTION: Section = Section {
+    help: "How endpoints are probed.",
+    keys: &[
+        &POOL_PROBE_KIND,
+        &INTERVAL,
+        &FAST_INTERVAL,
+        &PROBE_TIMEOUT,
+        &LATE_AFTER,
+        &RISE,
+        &FALL,
+        &FRESH_EVERY,
+        &PROBE_PATH,
+        &LIVE_PATH,
+        &METHOD,
+        &PROBE_HOST,
+        &STATUS,
+        &BODY,
+        &SERVICE,
         &PROBE_SERVER_NAME,
         &CA,
         &CERTIFICATE,
@@ -463,4 +495,30 @@ pub static REBALANCE_SECTION: Section = Section {
 pub static DEAD_PEER_SECTION: Section = Section {
     help: "How peers that vanished without a word are found, on both sides of a session.",
     keys: &[&KEEPALIVE_IDLE, &KEEPALIVE_INTERVAL, &KEEPALIVE_COUNT, &NO_ACK],
+};
+
+/// `[[expect]]` of `eclusa-apiserver`
+pub static EXPECT_CONNECTION: Section = Section {
+    help: "A connection, and what must become of it: exactly one of `pool` and `denied`.",
+    keys: &[&EXPECT_FROM, &EXPECT_PORT, &EXPECT_POOL, &EXPECT_DENIED],
+};
+
+/// `[[expect]]` of `eclusa-edge`
+pub static EXPECT_REQUEST: Section = Section {
+    help: "A connection or, with `host`, a request, and what must become of it: exactly one of \
+           `pool`, `status` and `denied`.",
+    keys: &[
+        &EXPECT_FROM,
+        &EXPECT_LISTENER,
+        &EXPECT_PORT,
+        &EXPECT_SERVER_NAME,
+        &EXPECT_HOST,
+        &EXPECT_PATH,
+        &EXPECT_METHOD,
+        &EXPECT_HEADER,
+        &EXPECT_COOKIE,
+        &EXPECT_POOL,
+        &EXPECT_STATUS,
+        &EXPECT_DENIED,
+    ],
 };

@@ -1,8 +1,8 @@
 //! Keys of pools, endpoints and dialling.
 
 use super::{
-    DAY, DIAL_SECTION, ENDPOINT, PROBE_SECTION, REBALANCE_SECTION, SEND_PROXY_SECTION, duration,
-    milliseconds, seconds,
+    DAY, DIAL_SECTION, ENDPOINT, POOL_PROBE_SECTION, PROBE_SECTION, REBALANCE_SECTION,
+    SEND_PROXY_SECTION, duration, milliseconds, seconds,
 };
 use crate::reference::{Default, Key, Kind};
 use eclusa_policy::balance::Algorithm;
@@ -224,7 +224,7 @@ pub static RESET_SILENT: Key = Key {
     kind: NEVER_TO_HOUR,
     default: Default::EdgeInWords {
         apiserver: "\"0s\"",
-        edge: "\"10s\"; \"never\" where the probe is of kind \"http\" or \"https\"",
+        edge: "\"10s\"; \"never\" where the probe asks for an answer (HTTP, gRPC)",
     },
     help: "Sessions on an endpoint that is `dead (silent)` for this long are reset towards both \
            sides, a few at a time, unless the whole pool seems to have fallen.",
@@ -269,6 +269,14 @@ pub static REPLAY: Key = Key {
 pub static PROBE: Key = Key {
     name: "probe",
     kind: Kind::Table(&PROBE_SECTION),
+    default: Default::Words("the defaults of its keys"),
+    help: "How endpoints are probed.",
+};
+
+/// `[pool.NAME.probe]`
+pub static POOL_PROBE: Key = Key {
+    name: "probe",
+    kind: Kind::Table(&POOL_PROBE_SECTION),
     default: Default::Words("the defaults of its keys"),
     help: "How endpoints are probed.",
 };

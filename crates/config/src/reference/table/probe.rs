@@ -3,13 +3,24 @@
 use super::{duration, milliseconds, seconds};
 use crate::reference::{Default, Key, Kind};
 
-/// What is asked.
+/// What masters are asked.
 pub static PROBE_KIND: Key = Key {
     name: "kind",
     kind: Kind::Choice(&["tcp", "tls", "http", "https", "none"]),
-    default: Default::ByProgram { apiserver: "\"https\"", edge: "\"tcp\"" },
+    default: Default::Value("\"https\""),
     help: "`tcp`: connect. `tls`: connect and complete a handshake. `http`, `https`: ask `path`, \
            too. `none`: nothing; the endpoint always counts as up.",
+};
+
+/// What endpoints of a pool are asked.
+pub static POOL_PROBE_KIND: Key = Key {
+    name: "kind",
+    kind: Kind::Choice(&["tcp", "tls", "http", "https", "grpc", "grpcs", "none"]),
+    default: Default::Value("\"tcp\""),
+    help: "`tcp`: connect. `tls`: connect and complete a handshake. `http`, `https`: ask `path`, \
+           too. `grpc`, `grpcs` (over TLS): ask gRPC's health service (`grpc.health.v1.Health/Check`) \
+           over HTTP/2; what is said of HTTP below holds, but for `path`, `live_path`, `method`, `status` \
+           and `body`. `none`: nothing; the endpoint always counts as up.",
 };
 
 /// Pace of probes.
@@ -103,6 +114,14 @@ pub static PROBE_HOST: Key = Key {
     kind: Kind::RequestHost,
     default: Default::Words("`server_name`, or the endpoint's address"),
     help: "HTTP: the `Host` of the requests.",
+};
+
+/// Whose health.
+pub static SERVICE: Key = Key {
+    name: "service",
+    kind: Kind::Text,
+    default: Default::Words("the endpoint as a whole"),
+    help: "gRPC: the name that the health service is asked about, such as `shop.v1.Orders`.",
 };
 
 /// Good statuses.

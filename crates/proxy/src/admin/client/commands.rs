@@ -1,10 +1,12 @@
 //! The command lines of these commands, and the requests that they stand for.
 
+use crate::admin::Explain;
 use crate::admin::request::{
-    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, Reload, Request,
+    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, PlanOf, Reload, Request,
     SessionClose, SessionList, SessionShow, Sort, StatusOf,
 };
 use clap::{Args, Subcommand};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// For the end of the help texts.
@@ -46,6 +48,25 @@ pub enum AdminCommand {
         #[arg(long)]
         watch: bool,
     },
+    /// Show what a reload would do now, and do nothing
+    ///
+    /// Item by item, with the sessions that stand on each. Without -c, or with the file of the program
+    /// that runs, the program reads its file as a reload does. Another file named by -c is sent to it
+    /// (at most 48 KiB); certificates, keys and lists that such a file names are not opened: `check`
+    /// does that.
+    #[command(after_long_help = EXIT_CODES)]
+    Plan {
+        /// Which program, and which file.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show where a connection or a request goes, and why
+    ///
+    /// The access list, each rule and each route in order with what it asks and what was found, the
+    /// pool, and each endpoint with why it is in or out. With --host and --path it is about a request,
+    /// else about a connection.
+    #[command(after_long_help = format!("{EXPLAINED}\n\n{EXIT_CODES}"))]
+    Explain(ExplainCommand),
     /// Look at sessions, or close them
     #[command(subcommand)]
     Session(SessionCommand),
@@ -66,6 +87,63 @@ pub struct Target {
     /// The answer as JSON, on standard output
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// For the end of its help.
+const EXPLAINED: &str = "\
+Examples:
+  explain --from 203.0.113.7 --sni git.example.com --port 443
+  explain --from 203.0.113.7 --host shop.example.com --path '/api/orders?page=2' --method POST
+  explain --offline -c new.toml --from 203.0.113.7 --host shop.example.com --path /
+
+It is done (0) whatever becomes of what was asked.";
+
+/// `explain ...`
+#[derive(Args, Debug)]
+pub struct ExplainCommand {
+    /// Which program.
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Of the file alone, without a running program: all endpoints count as up
+    #[arg(long, conflicts_with = "socket")]
+    pub(super) offline: bool,
+    /// The client's address; behind a proxy the one that its PROXY header names
+    #[arg(long, value_name = "IP")]
+    from: IpAddr,
+    /// The listener; may be left out where only one can be meant
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// The port that the client connects to
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The server name of its ClientHello; where TLS is terminated the host, if left out
+    #[arg(long, value_name = "NAME")]
+    sni: Option<String>,
+    /// The host of its request
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// The path, with or without a query
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// The method (default: GET)
+    #[arg(long, value_name = "METHOD")]
+    method: Option<String>,
+    /// A header field; once for each
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// A cookie; once for each
+    #[arg(long, value_name = "NAME=VALUE")]
+    cookie: Vec<String>,
+}
+
+impl ExplainCommand {
+    fn into_request(self) -> (Target, Request) {
+        let Self { target, from, listener, port, sni, host, path, method, header, cookie, .. } =
+            self;
+        let (headers, cookies) = (header, cookie);
+        let asked = Explain { from, listener, port, sni, host, path, method, headers, cookies };
+        (target, Request::Explain(Box::new(asked)))
+    }
 }
 
 /// `session ...`
@@ -223,6 +301,9 @@ impl AdminCommand {
         match self {
             Self::Reload { target, force } => (target, Request::Reload(Reload { force })),
             Self::Status { target, pool, .. } => (target, Request::Status(StatusOf { pool })),
+            // What -c names is read when it is sent.
+            Self::Plan { target } => (target, Request::Plan(PlanOf::default())),
+            Self::Explain(command) => command.into_request(),
             Self::Session(command) => command.into_request(),
             Self::Endpoint(command) => command.into_request(),
         }

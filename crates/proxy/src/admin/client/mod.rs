@@ -1,19 +1,22 @@
-//! The commands that speak to a running program: `reload`, `status`, `session`, `endpoint`.
+//! The commands that speak to a running program: `reload`, `plan`, `explain`, `status`, `session`,
+//! `endpoint`.
 
 mod call;
 mod commands;
 mod errors;
+mod explained;
 mod page;
+mod planned;
 mod sessions;
 mod show;
 
 pub use commands::{
-    AdminCommand, EXIT_CODES, EndpointCommand, Returning, SessionCommand, SortBy, Taking, Target,
-    Which, Why,
+    AdminCommand, EXIT_CODES, EndpointCommand, ExplainCommand, Returning, SessionCommand, SortBy,
+    Taking, Target, Which, Why,
 };
 
 use super::request::{Errors, Request};
-use super::{Outcome, RefusedTable, Session, SessionTable, StatusReport};
+use super::{Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport};
 use call::{Answered, call};
 use eclusa_config::plan::Program;
 use page::Page;
@@ -29,7 +32,17 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 #[must_use]
 pub fn run(program: Program, command: AdminCommand) -> ExitCode {
     let watch = matches!(command, AdminCommand::Status { watch: true, .. });
-    let (target, request) = command.into_request();
+    let offline = matches!(&command, AdminCommand::Explain(command) if command.offline);
+    let (target, mut request) = command.into_request();
+    if offline {
+        let colour = has_colour(std::io::stdout().is_terminal());
+        return tell(explained::offline(program, &target, &request, colour));
+    }
+    if let Request::Plan(of) = &mut request
+        && let Err(error) = planned::read(of, &target)
+    {
+        return tell((String::new(), error, Outcome::Wrong.code()));
+    }
     if watch {
         return watching(program, &target, &request);
     }
@@ -44,7 +57,10 @@ pub fn errors(program: Program, target: &Target) -> ExitCode {
 
 fn once(program: Program, target: &Target, request: &Request) -> ExitCode {
     let colour = has_colour(std::io::stdout().is_terminal());
-    let (out, err, code) = answer_of(program, target, request, colour);
+    tell(answer_of(program, target, request, colour))
+}
+
+fn tell((out, err, code): (String, String, u8)) -> ExitCode {
     // A reader that has gone away is no failure.
     let _ = std::io::stderr().write_all(err.as_bytes());
     let _ = std::io::stdout().write_all(out.as_bytes());
@@ -90,7 +106,9 @@ pub(super) fn answer_of(
     };
     let lines: String = messages.iter().map(|line| page::safe(line) + "\n").collect();
     let code = outcome.code();
-    if outcome != Outcome::Done {
+    // A plan that would be refused is a plan all the same.
+    let is_plan = matches!(request, Request::Plan(_)) && !data.is_null();
+    if outcome != Outcome::Done && !is_plan {
         return (String::new(), lines, code);
     }
     if target.json {
@@ -98,6 +116,8 @@ pub(super) fn answer_of(
         return (text + "\n", lines, code);
     }
     match text_of(request, data, colour) {
+        // Its page has the message at its end.
+        Ok(Some(text)) if is_plan => (text, String::new(), code),
         Ok(Some(text)) => (text, lines, code),
         Ok(None) => (lines, String::new(), code),
         Err(error) => {
@@ -125,6 +145,8 @@ pub(super) fn text_of(
         Request::Status(_) => show::status(&mut page, &of::<StatusReport>(data)?),
         Request::SessionList(_) => sessions::list(&mut page, &of::<SessionTable>(data)?),
         Request::SessionShow(_) => sessions::one(&mut page, &of::<Session>(data)?),
+        Request::Plan(_) => planned::plan(&mut page, &of::<PlanReport>(data)?),
+        Request::Explain(_) => explained::explanation(&mut page, &of::<Explanation>(data)?),
         Request::Errors(_) => errors::table(&mut page, &of::<RefusedTable>(data)?),
         _ => return Ok(None),
     }

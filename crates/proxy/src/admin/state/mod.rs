@@ -264,12 +264,7 @@ impl State {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut written = BTreeMap::new();
-        for pool in &plan.pools {
-            for endpoint in &pool.endpoints {
-                written.insert((&*pool.name, &*endpoint.name), File::of(endpoint));
-            }
-        }
+        let written = written(plan);
         let mut why = Vec::new();
         let ended = self.take(|order| {
             let reason = overtaken(order, written.get(&(&*order.pool, &*order.endpoint)));
@@ -281,6 +276,16 @@ impl State {
             let _ = self.keep();
         }
         ended.into_iter().zip(why).map(|(order, why)| Dropped { order, why }).collect()
+    }
+
+    /// The orders that [`State::reconcile`] would end.
+    pub(crate) fn would_end(&self, plan: &Plan) -> Vec<Dropped> {
+        let written = written(plan);
+        let ended = self.orders.values().filter_map(|order| {
+            let why = overtaken(order, written.get(&(&*order.pool, &*order.endpoint)))?;
+            Some(Dropped { order: order.clone(), why })
+        });
+        ended.collect()
     }
 
     /// What was ordered for the admin state of an endpoint.
@@ -362,6 +367,16 @@ impl State {
 }
 
 /// How the file has overtaken an order; `file`: what it says of the endpoint now.
+fn written(plan: &Plan) -> BTreeMap<(&str, &str), File> {
+    let mut written = BTreeMap::new();
+    for pool in &plan.pools {
+        for endpoint in &pool.endpoints {
+            written.insert((&*pool.name, &*endpoint.name), File::of(endpoint));
+        }
+    }
+    written
+}
+
 fn overtaken(order: &Override, file: Option<&File>) -> Option<String> {
     let Some(file) = file else { return Some("the file has no such endpoint".to_owned()) };
     if file.address != order.file.address {

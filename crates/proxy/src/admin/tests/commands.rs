@@ -243,7 +243,7 @@ fn the_help_of_every_command_tells_its_exit_codes() {
         }
         waiting.extend(below);
     }
-    assert_eq!(leaves, 10);
+    assert_eq!(leaves, 12);
 }
 
 #[test]

@@ -53,6 +53,21 @@ fn each() -> Vec<Request> {
             reason,
         }),
         Request::EndpointReset(EndpointReset { pool, endpoint }),
+        Request::Plan(PlanOf {
+            file: Some("/etc/eclusa/edge.toml".to_owned()),
+            text: Some("# a\n[listener.web]\n\u{1b}".to_owned()),
+        }),
+        Request::Explain(Box::new(Explain {
+            from: "2001:db8::7".parse().unwrap(),
+            listener: Some("web".to_owned()),
+            port: Some(443),
+            sni: Some("a.test".to_owned()),
+            host: Some("a.test:80".to_owned()),
+            path: Some("/x?y=\"".to_owned()),
+            method: Some("PUT".to_owned()),
+            headers: vec!["X-A: 1".to_owned()],
+            cookies: vec!["k=v".to_owned()],
+        })),
         Request::Errors(Errors {}),
     ]
 }
@@ -67,7 +82,7 @@ fn every_request_survives_its_line() {
         let parsed = parse(line);
         assert_eq!(parsed.id, 7);
         assert_eq!(parsed.request.unwrap(), request);
-        let question = ["status", "session list", "session show", "errors"];
+        let question = ["status", "session list", "session show", "plan", "explain", "errors"];
         let asks = question.iter().any(|words| request.words().starts_with(words));
         assert_eq!(request.changes(), !asks, "{}", request.words());
     }
@@ -212,6 +227,7 @@ fn fields() -> impl Strategy<Value = Vec<u8>> {
     let keys = ["v", "id", "command", "pool", "endpoint", "admin", "weight", "for_seconds"];
     let keys =
         keys.into_iter().chain(["reason", "force", "session", "sessions", "client", "limit"]);
+    let keys = keys.chain(["file", "text", "from", "port", "host", "path", "headers"]);
     let keys = prop::sample::select(keys.chain(["sort"]).collect::<Vec<_>>());
     let command = prop::sample::select(COMMANDS.to_vec());
     (command, prop::collection::vec((keys, leaf), 0..6)).prop_map(|(command, fields)| {

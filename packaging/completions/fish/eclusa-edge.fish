@@ -1,0 +1,171 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_eclusa_edge_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_eclusa_edge_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_eclusa_edge_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_eclusa_edge_using_subcommand
+    set -l cmd (__fish_eclusa_edge_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -s V -l version -d 'Print version'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "run" -d 'Balance, until a signal ends it'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "check" -d 'Tell everything that is wrong with a file, and do nothing else'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "drop-in" -d 'Print a drop-in for the unit that keeps the service from all other addresses'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "errors" -d 'Show the last 100 requests and answers that were refused as no HTTP, with their bytes'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "reload" -d 'Put the changed configuration file in force, or change nothing and tell why'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "status" -d 'Show pools, endpoints, verdicts, sessions, certificates'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "plan" -d 'Show what a reload would do now, and do nothing'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "explain" -d 'Show where a connection or a request goes, and why'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "session" -d 'Look at sessions, or close them'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "endpoint" -d 'Take endpoints out, bring them back, weigh them'
+complete -c eclusa-edge -n "__fish_eclusa_edge_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand run" -s c -l config -d 'The file; without it the default file' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand run" -l no-keeper -d 'One process, without a keeper: a crash closes the listeners. For containers'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand run" -s h -l help -d 'Print help'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand check" -s c -l config -d 'The file; without it the default file' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand check" -l offline -d 'Leave out what depends on this host: files, addresses, names'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand check" -s h -l help -d 'Print help'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand drop-in" -s c -l config -d 'The file; without it the default file' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand drop-in" -l clients -d 'From where clients come, beside the `allow` lists; 0.0.0.0/0: from everywhere. Once for each' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand drop-in" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand errors" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand errors" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand errors" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand errors" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand reload" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand reload" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand reload" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand reload" -l force -d 'Pass the shrink guard by, and nothing else'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand status" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand status" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand status" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand status" -l watch -d 'Again every two seconds, until interrupted'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand plan" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand plan" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand plan" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l from -d 'The client\'s address; behind a proxy the one that its PROXY header names' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l listener -d 'The listener; may be left out where only one can be meant' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l port -d 'The port that the client connects to' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l sni -d 'The server name of its ClientHello; where TLS is terminated the host, if left out' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l host -d 'The host of its request' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l path -d 'The path, with or without a query' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l method -d 'The method (default: GET)' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l header -d 'A header field; once for each' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l cookie -d 'A cookie; once for each' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -l offline -d 'Of the file alone, without a running program: all endpoints count as up'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and not __fish_seen_subcommand_from list show close help" -s h -l help -d 'Print help'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and not __fish_seen_subcommand_from list show close help" -f -a "list" -d 'List sessions, the oldest first'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and not __fish_seen_subcommand_from list show close help" -f -a "show" -d 'Show one session'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and not __fish_seen_subcommand_from list show close help" -f -a "close" -d 'Close sessions: those with these ids, or all that fulfil the options'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and not __fish_seen_subcommand_from list show close help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l pool -d 'Of this pool' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l endpoint -d 'On this endpoint' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l client -d 'Of clients with this address or in this network' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l limit -d 'At most so many, up to 10000' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l sort -d 'Which come first' -r -f -a "age\t'The oldest'
+idle\t'Those without a byte for the longest time'
+bytes\t'Those that carried most, both directions together'"
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from show" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from show" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from show" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -l pool -d 'Of this pool' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -l endpoint -d 'On this endpoint' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -l client -d 'Of clients with this address or in this network' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from close" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "list" -d 'List sessions, the oldest first'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one session'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "close" -d 'Close sessions: those with these ids, or all that fulfil the options'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -s h -l help -d 'Print help'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "drain" -d 'No new sessions; those that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "weight" -d 'Another share of new sessions than the file says'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "reset" -d 'Back to what the file says, weight and all'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l for -d 'For so long (90s, 30m, 2h, 7d), across restarts; without it until ordered otherwise' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l reason -d 'Why, for those who see it in `status`' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l force -d 'Even if that breaks the quorum of the masters, or leaves a pool without an endpoint'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from ready" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from ready" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from ready" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from ready" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -l for -d 'For so long (90s, 30m, 2h, 7d), across restarts; without it until ordered otherwise' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -l reason -d 'Why, for those who see it in `status`' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -l force -d 'Even if that breaks the quorum of the masters, or leaves a pool without an endpoint'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from maint" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l for -d 'For so long (90s, 30m, 2h, 7d), across restarts; without it until ordered otherwise' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l reason -d 'Why, for those who see it in `status`' -r
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "drain" -d 'No new sessions; those that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "weight" -d 'Another share of new sessions than the file says'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Back to what the file says, weight and all'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "run" -d 'Balance, until a signal ends it'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "check" -d 'Tell everything that is wrong with a file, and do nothing else'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "drop-in" -d 'Print a drop-in for the unit that keeps the service from all other addresses'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "errors" -d 'Show the last 100 requests and answers that were refused as no HTTP, with their bytes'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "reload" -d 'Put the changed configuration file in force, or change nothing and tell why'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "status" -d 'Show pools, endpoints, verdicts, sessions, certificates'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "plan" -d 'Show what a reload would do now, and do nothing'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "explain" -d 'Show where a connection or a request goes, and why'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "session" -d 'Look at sessions, or close them'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "endpoint" -d 'Take endpoints out, bring them back, weigh them'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and not __fish_seen_subcommand_from run check drop-in errors reload status plan explain session endpoint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "list" -d 'List sessions, the oldest first'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "show" -d 'Show one session'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "close" -d 'Close sessions: those with these ids, or all that fulfil the options'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "drain" -d 'No new sessions; those that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "weight" -d 'Another share of new sessions than the file says'
+complete -c eclusa-edge -n "__fish_eclusa_edge_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "reset" -d 'Back to what the file says, weight and all'
