@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{spawn_local, yield_now};
 
 /// What the crowd has of a round. An exchange takes a handful of rounds.
-const SHARE: Duration = Duration::from_millis(1);
+const SHARE: Duration = Duration::from_micros(500);
 /// So many are called at once when a round begins; the others as those have had their turns.
 const CALLED: usize = 4;
 
