@@ -93,9 +93,6 @@ impl Steps {
     pub fn cargo_test(&mut self, arguments: &[&str], programs: &[(&str, &str)]) {
         let mut command = step::cargo();
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
-        // Most tests wait for sockets and deadlines: as many again as there are processors.
-        let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
-        command.env("RUST_TEST_THREADS", threads.to_string());
         let release = step::target_directory().join("release");
         command.envs(programs.iter().map(|(variable, name)| (variable, release.join(name))));
         let ran = self.begin("cargo test", &mut command);
