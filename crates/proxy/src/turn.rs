@@ -66,8 +66,9 @@ pub fn turn<T>(network: ClientNetwork, what: impl FnOnce() -> T) -> T {
     what()
 }
 
-/// Ready when there is room in this round for work that thousands may have to do at once. A client may open a hundred streams at once on each of its connections, have
-/// each dial an endpoint and end them all at once, and nobody is to wait until the last had its turn.
+/// Ready when there is room in this round for work that thousands may have to do at once. A client may open
+/// a hundred streams at once on each of its connections, have each dial an endpoint and end them all at
+/// once, and nobody is to wait until the last had its turn.
 pub fn poll_room(context: &mut Context<'_>) -> Poll<()> {
     if crowd::has_room(now()) {
         return Poll::Ready(());

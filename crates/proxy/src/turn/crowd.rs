@@ -5,7 +5,7 @@
 
 use eclusa_policy::limits::ClientNetwork;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use tokio::task::{spawn_local, yield_now};
@@ -32,6 +32,9 @@ struct Crowd {
     is_coming_round: Cell<bool>,
     /// The first of the next network is the next.
     waiting: RefCell<VecDeque<(Whose, VecDeque<Waker>)>>,
+    /// The same, by where the waker leads: one that is woken by something else meanwhile, and does not find
+    /// room, keeps its place and gets no second one.
+    known: RefCell<HashSet<*const ()>>,
 }
 
 /// Whether one of the crowd may have a turn.
@@ -83,6 +86,9 @@ impl Crowd {
     }
 
     fn join(&self, whose: Whose, waker: Waker) {
+        if !self.known.borrow_mut().insert(waker.data()) {
+            return;
+        }
         let mut waiting = self.waiting.borrow_mut();
         match waiting.iter_mut().find(|(known, _)| *known == whose) {
             Some((_, line)) => line.push_back(waker),
@@ -100,6 +106,7 @@ impl Crowd {
         }
         drop(waiting);
         if let Some(next) = next {
+            self.known.borrow_mut().remove(&next.data());
             self.called.set(self.called.get() + 1);
             next.wake();
         }
@@ -232,6 +239,22 @@ mod tests {
                 one.await.unwrap();
             }
             assert!(turns.get() >= 12, "200 tenths of a share: {}", turns.get());
+        });
+    }
+
+    #[test]
+    fn who_asks_again_has_one_place() {
+        beside_another(async |_| {
+            let one = poll_fn(|context| {
+                for _ in 0..100 {
+                    turn(network(1), || give_way(context));
+                }
+                let lines = super::CROWD.with(|crowd| crowd.waiting.borrow().len());
+                let places = super::CROWD.with(|crowd| crowd.waiting.borrow()[0].1.len());
+                assert_eq!((lines, places), (1, 1));
+                Poll::Ready(())
+            });
+            spawn_local(one).await.unwrap();
         });
     }
 
