@@ -33,7 +33,9 @@ fn what_is_ambiguous_in_http2_is_refused_and_poisons_nothing() {
     let bed = Bed::without_nginx("");
     let all = cases(HOSTILE, "http");
     assert!(all.len() >= 150, "{} cases", all.len());
-    let cases: Vec<_> = all.into_iter().step_by(size(1, 3)).collect();
+    let mut cases: Vec<_> = all.into_iter().step_by(size(1, 3)).collect();
+    // What the endpoint may get of the others may come late, and would be taken for the next one's.
+    cases.sort_by_key(|case| !case.is_never_forwarded());
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         wrong.extend(told_of(case, refused((&bed.client, PLAIN), &bed.recorder, case)));
@@ -164,7 +166,7 @@ fn refused(way: Way<'_>, recorder: &Recorder, case: &Case) -> Result<(), String>
     if !is_clean && (fate.starts_with(['1', '2', '3']) || fate == "nothing") {
         return Err(format!("it is not refused: {fate}, {}", client.seen().told_in_words()));
     }
-    if case.expected == ["refused"] && recorder.bytes() != before {
+    if case.is_never_forwarded() && recorder.bytes() != before {
         return Err("something was forwarded".into());
     }
     if client.seen().failure().is_none() && !client.is_over() {

@@ -36,6 +36,13 @@ pub(super) struct Case {
     pub(super) expected: Vec<&'static str>,
 }
 
+impl Case {
+    /// Whether no endpoint may get a byte of it.
+    pub(super) fn is_never_forwarded(&self) -> bool {
+        self.expected == ["refused"]
+    }
+}
+
 /// Something that the client does.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
