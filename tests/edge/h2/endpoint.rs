@@ -102,6 +102,9 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     if path == "/refused" && !seen.refused.swap(true, Ordering::Relaxed) {
         return respond.send_reset(Reason::REFUSED_STREAM);
     }
+    if path == "/reset" {
+        return respond.send_reset(Reason::INTERNAL_ERROR);
+    }
     if path == "/hang" {
         let reason = std::future::poll_fn(|context| respond.poll_reset(context)).await;
         return seen.resets.lock().unwrap().extend(reason.ok());

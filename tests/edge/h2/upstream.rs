@@ -3,11 +3,14 @@
 use super::client::{Client, read, read_body, request, run, send_all, wait};
 use super::endpoint::Endpoint;
 use crate::bed::{Bed, PLAIN};
+use e2e::product::PATIENCE;
 use eclusa_testkit::netns::skipped;
+use eclusa_testkit::wait::wait_for;
 use h2::Reason;
 use h2::ext::Protocol;
 use http::{HeaderMap, HeaderValue, Method};
 use hyper::body::Bytes;
+use serde_json::Value;
 use std::sync::atomic::Ordering;
 
 const MORE: &str = r#"
@@ -181,4 +184,46 @@ fn where_all_connections_are_full_requests_wait_and_the_endpoint_is_not_blamed()
         assert_eq!(read(waits).await.unwrap().status, 200);
     });
     assert_eq!(endpoint.seen.connections.load(Ordering::Relaxed), 1);
+}
+
+/// One whose endpoint is probed.
+const PROBED: &str = r#"
+[pool.probed]
+endpoints = ["10.0.1.107:80"]
+http = { version = "2" }
+[[listener.plain.route]]
+path = ["/probed", "/reset"]
+pool = "probed"
+"#;
+
+#[test]
+fn streams_that_an_endpoint_resets_are_not_held_against_it() {
+    if skipped("streams_that_an_endpoint_resets_are_not_held_against_it") {
+        return;
+    }
+    let bed = Bed::without_nginx(PROBED);
+    let endpoint = Endpoint::start(&bed.worker(), ENDPOINT, usize::MAX);
+    let is_up = |event: &Value| event["pool"] == "probed" && event["verdict"] == "up";
+    wait_for(PATIENCE, "up", || bed.edge.events().into_iter().find(is_up));
+    let before = bed.edge.events().len();
+    run(async {
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        for _ in 0..5 {
+            assert_eq!(client.get("/reset").await.unwrap().status, 502);
+        }
+        assert_eq!(client.get("/probed").await.unwrap().status, 200);
+    });
+    assert_eq!(endpoint.count("/reset"), 5, "each is asked for once");
+    // The next thing that is told of it is that it is gone.
+    drop(endpoint);
+    run(async {
+        let mut client = Client::open(&bed.client, PLAIN).await;
+        assert!(client.get("/probed").await.unwrap().status >= 502);
+    });
+    let is_ill = |event: &Value| {
+        event["pool"] == "probed" && matches!(event["verdict"].as_str(), Some("suspect" | "dead"))
+    };
+    let first =
+        wait_for(PATIENCE, "a verdict", || bed.edge.events().into_iter().skip(before).find(is_ill));
+    assert_ne!(first["reason"], "no answer", "{first}");
 }

@@ -203,7 +203,7 @@ impl Forward<'_, '_> {
             _ => format!("no response within {patience:?}"),
         };
         let end = End::timeout(Who::Endpoint, Step::Answer, why);
-        let evidence = Evidence::Exchange(ExchangeFault::Late);
+        let evidence = Some(Evidence::Exchange(ExchangeFault::Late));
         Tried::Fell(Fell { end, status: 504, seen: Seen::Much, evidence })
     }
 
@@ -311,6 +311,9 @@ fn is_unprocessed(error: &HeadError) -> bool {
 /// The head of the response did not come, or is none. `only_head`: nothing of a body was sent; what came
 /// is no answer, and the client got nothing of it; `nothing`: not even the head was sent.
 pub(super) fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
+    // Somebody is there who will not answer this: a client that asks for what is wrong must not put an
+    // endpoint out by it.
+    let is_word = matches!(&error, HeadError::Broken(error) if h2::is_reset_by_peer(error));
     let (why, fault) = match error {
         HeadError::Closed { began: false } => {
             ("closed without a response".into(), ExchangeFault::Empty)
@@ -328,6 +331,9 @@ pub(super) fn fell(error: HeadError, only_head: bool, nothing: bool) -> Tried {
     if nothing {
         fell.seen = Seen::Nothing;
     }
+    if is_word {
+        fell.evidence = None;
+    }
     Tried::Fell(fell)
 }
 
@@ -344,5 +350,5 @@ impl Tried {
 pub(super) fn misled(why: String, only_head: bool, fault: ExchangeFault) -> Fell {
     let end = End::abort(Who::Endpoint, Step::Answer, why);
     let seen = if only_head { Seen::Head } else { Seen::Much };
-    Fell { end, status: 502, seen, evidence: Evidence::Exchange(fault) }
+    Fell { end, status: 502, seen, evidence: Some(Evidence::Exchange(fault)) }
 }

@@ -79,7 +79,8 @@ struct Fell {
     status: u16,
     /// What the endpoint may have seen of the request.
     seen: Seen,
-    evidence: Evidence,
+    /// What that says of the endpoint; `None`: nothing.
+    evidence: Option<Evidence>,
 }
 
 /// What an endpoint that did not answer may have seen of a request.
@@ -167,7 +168,9 @@ impl<'r, 'a> Forward<'r, 'a> {
                 Seen::Much => false,
             };
             let was_kept = std::mem::take(&mut self.run.record.reused);
-            if was_kept && again && kept.take().is_some() {
+            // Where nothing speaks against the endpoint it has answered, unless it has not begun.
+            let is_no_answer = fell.evidence.is_some() || fell.seen == Seen::Nothing;
+            if was_kept && again && is_no_answer && kept.take().is_some() {
                 // It was closed while nobody looked: that is no fault of the endpoint, and costs no
                 // try.
                 continue;
@@ -264,9 +267,11 @@ impl<'r, 'a> Forward<'r, 'a> {
     }
 
     /// Tells the probes of the endpoint that has failed, and asks it no more.
-    fn accuse(&mut self, evidence: Evidence) {
+    fn accuse(&mut self, evidence: Option<Evidence>) {
         if let Some(endpoint) = &self.run.record.endpoint {
-            self.conduct().failed(endpoint, evidence);
+            if let Some(evidence) = evidence {
+                self.conduct().failed(endpoint, evidence);
+            }
             self.excluded.push(endpoint.address());
         }
     }

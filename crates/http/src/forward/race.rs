@@ -228,7 +228,9 @@ impl Forward<'_, '_> {
         if let (Tried::Fell(fell), Some(endpoint), false) =
             (&lost.tried, &lost.endpoint, lost.reused)
         {
-            self.conduct().failed(endpoint, fell.evidence.clone());
+            if let Some(evidence) = fell.evidence.clone() {
+                self.conduct().failed(endpoint, evidence);
+            }
         }
     }
 
@@ -271,7 +273,8 @@ impl Forward<'_, '_> {
             self.run.record.tries += 1;
             self.conduct().failed(&slow, evidence.clone());
         }
-        let tried = Tried::Fell(Fell { end, status: 504, seen: Seen::Much, evidence });
+        let tried =
+            Tried::Fell(Fell { end, status: 504, seen: Seen::Much, evidence: Some(evidence) });
         let dial = Duration::ZERO;
         self.note_lost(Unconnected { tried, endpoint: raced.last, tries: 1, reused: false, dial })
     }

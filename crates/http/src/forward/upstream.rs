@@ -214,8 +214,9 @@ impl Forward<'_, '_> {
         name: Option<&Arc<str>>,
     ) -> Result<Stream, Tried> {
         let patience = self.pool.plan().dial.timeout;
-        let fell =
-            |end, evidence| Tried::Fell(Fell { end, status: 502, seen: Seen::Nothing, evidence });
+        let fell = |end, evidence| {
+            Tried::Fell(Fell { end, status: 502, seen: Seen::Nothing, evidence: Some(evidence) })
+        };
         let header = self.connection().proxy_header(self.pool);
         if !header.is_empty() {
             let written = timeout(patience, stream.write_all(&header)).await;

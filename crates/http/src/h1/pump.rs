@@ -39,6 +39,8 @@ pub(crate) struct Pump {
     most: u64,
     /// The last read found as much as it had room for: there is more.
     is_bulk: bool,
+    /// The other side takes nothing that could be read for it.
+    is_full: bool,
     /// What is ready to be written, and how much of it is written.
     ready: Vec<u8>,
     written: usize,
@@ -80,6 +82,7 @@ impl Pump {
             way,
             most: most.unwrap_or(u64::MAX),
             is_bulk: false,
+            is_full: false,
             ready: first,
             written: 0,
             splice: None,
@@ -137,7 +140,11 @@ impl Pump {
     /// Who keeps it waiting.
     pub(crate) fn waits_for(&self) -> Side {
         let holds = self.splice.as_ref().is_some_and(Splice::holds);
-        if holds || self.ready.len() > self.written || matches!(self.source, Source::Ended) {
+        if holds
+            || self.is_full
+            || self.ready.len() > self.written
+            || matches!(self.source, Source::Ended)
+        {
             Side::To
         } else {
             Side::From
@@ -348,7 +355,10 @@ impl Pump {
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
         with_scratch(|scratch| {
-            let room = self.room(to, scratch.len());
+            // Until it takes something, nobody waits for the other side.
+            self.is_full = true;
+            let room = ready!(to.poll_takes_of(context, self.room(scratch.len())));
+            self.is_full = false;
             let room = scratch.get_mut(..room).unwrap_or_default();
             let read = match ready!(from.poll_read(context, room)) {
                 Ok(read) => read,
@@ -386,16 +396,15 @@ impl Pump {
     }
 
     /// How much to read.
-    fn room(&self, to: &Stream, most: usize) -> usize {
-        let wanted = match self.source {
+    fn room(&self, most: usize) -> usize {
+        match self.source {
             // More than the body needs: a read that does not fill the room has emptied the socket, and
             // nobody has to ask again.
             Source::Length(left) => usize::try_from(left)
                 .map_or(most, |left| left.saturating_add(1).max(PIECE).min(most)),
             _ if self.is_bulk => most,
             _ => PIECE.min(most),
-        };
-        to.takes_of(wanted)
+        }
     }
 
     /// Gives memory back that holds nothing, before a wait of any length.

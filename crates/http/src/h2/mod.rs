@@ -35,6 +35,6 @@ pub(crate) use deadline::tell_left;
 pub(crate) use fields::of_response;
 pub(crate) use grpc::is_grpc;
 pub(crate) use serve::{begins, serve};
-pub(crate) use stream::{Http2, is_unprocessed};
+pub(crate) use stream::{Http2, is_reset_by_peer, is_unprocessed};
 pub(crate) use upstream::{Found, Links, Opening};
 pub(crate) use websocket::is_accepted;

@@ -354,10 +354,23 @@ impl Http2 {
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// How much is to be read for this stream at once. One whose windows were never seen open is left
-    /// little to keep. (To ask h2 for room without having the bytes would take it from others.)
-    pub(crate) fn takes(&self) -> usize {
-        if self.flows { PIECE } else { LEAST }
+    /// How much is to be read for this stream at once. Nothing while its windows have never been seen open,
+    /// as thousands of such streams would keep it. A byte of room tells: asked for more without having it,
+    /// h2 would take that from others.
+    pub(crate) fn poll_takes(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+        if self.flows {
+            return Poll::Ready(PIECE);
+        }
+        if let State::Body(body) = &mut self.send.get_mut().state
+            && body.capacity() == 0
+        {
+            body.reserve_capacity(1);
+            if body.capacity() == 0 {
+                // What has become of the stream a write will tell.
+                let _ = ready!(body.poll_capacity(context));
+            }
+        }
+        Poll::Ready(LEAST)
     }
 
     /// Gives h2 what waited for more to come.
@@ -389,12 +402,19 @@ pub(super) fn broken(error: h2::Error) -> io::Error {
 
 /// Whether an endpoint has surely done nothing with the stream that failed so (RFC 9113, section 8.7).
 pub(crate) fn is_unprocessed(error: &io::Error) -> bool {
-    let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()) else {
-        return false;
-    };
+    let Some(error) = of_h2(error) else { return false };
     let is_refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
     // h2 gives the error of a GOAWAY only to streams that come behind the last one that it names.
     error.is_remote() && (is_refused || error.is_go_away())
+}
+
+/// Whether the peer has reset this stream; its connection goes on (RFC 9113, section 5.4.2).
+pub(crate) fn is_reset_by_peer(error: &io::Error) -> bool {
+    of_h2(error).is_some_and(|error| error.is_reset() && error.is_remote())
+}
+
+fn of_h2(error: &io::Error) -> Option<&h2::Error> {
+    error.get_ref().and_then(|error| error.downcast_ref())
 }
 
 fn gone() -> io::Error {

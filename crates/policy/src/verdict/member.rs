@@ -463,9 +463,9 @@ impl Member {
         }
     }
 
-    /// On its way up: the last thing seen of it was good.
+    /// On its way up: the last thing seen of it was good, and no answer that took it out stands.
     pub(super) fn is_returning(&self) -> bool {
-        self.fresh_good && self.good.iter().any(|n| *n > 0)
+        !self.has_bad_status() && self.fresh_good && self.good.iter().any(|n| *n > 0)
     }
 }
 

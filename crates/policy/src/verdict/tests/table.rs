@@ -388,6 +388,12 @@ fn the_edge_drains_after_two_5xx_and_does_not_fail_open() {
     court.answer(A, Check::Ready, 500);
     assert_eq!(court.verdict(A).0, Draining);
     assert_eq!(court.report(A).tier, Tier::Closed);
+    // To take connections is no answer: it is on its way back with the first that is good.
+    court.hello(A);
+    court.see(A, Evidence::Connected { took: Duration::from_millis(1) });
+    assert_eq!(court.report(A).tier, Tier::Closed);
+    court.answer(A, Check::Ready, 200);
+    assert_eq!(court.report(A).tier, Tier::Draining);
 }
 
 #[test]
