@@ -421,6 +421,8 @@ pub struct TlsProbe {
 pub struct HttpProbe {
     /// `None`: plain HTTP.
     pub tls: Option<TlsProbe>,
+    /// Without TLS: HTTP/2 by prior knowledge, as the pool's endpoints speak no other.
+    pub http2: bool,
     /// The questions, each with its path; never empty.
     pub checks: Vec<(Check, Arc<str>)>,
     /// `GET`, `HEAD` or `OPTIONS`.

@@ -66,6 +66,7 @@ fn probe_masters(plan: &mut Plan) {
     let pool = pool_of(plan);
     pool.probe = Probe::Http(HttpProbe {
         tls: Some(TlsProbe { server_name: Some("kubernetes".into()), ca: None, client: None }),
+        http2: false,
         checks: vec![(Check::Ready, "/readyz".into()), (Check::Live, "/livez".into())],
         method: "GET".into(),
         host: None,

@@ -190,6 +190,7 @@ fn where_all_connections_are_full_requests_wait_and_the_endpoint_is_not_blamed()
 const PROBED: &str = r#"
 [pool.probed]
 endpoints = ["10.0.1.107:80"]
+probe = { kind = "http", path = "/health" }
 http = { version = "2" }
 [[listener.plain.route]]
 path = ["/probed", "/reset"]
@@ -213,6 +214,7 @@ fn streams_that_an_endpoint_resets_are_not_held_against_it() {
         }
         assert_eq!(client.get("/probed").await.unwrap().status, 200);
     });
+    assert!(endpoint.count("/health") > 0, "it is asked in HTTP/2");
     assert_eq!(endpoint.count("/reset"), 5, "each is asked for once");
     // The next thing that is told of it is that it is gone.
     drop(endpoint);

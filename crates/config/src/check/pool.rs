@@ -83,10 +83,14 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
         Program::Apiserver => (&keys::PROBE, &keys::PROBE_SECTION),
         Program::Edge => (&keys::POOL_PROBE, &keys::POOL_PROBE_SECTION),
     };
-    let probed = probe::read(&reader.table(key, section));
+    let mut probed = probe::read(&reader.table(key, section));
     let judge = judge::read(reader, &probed);
     let replay = reader.boolean(&keys::REPLAY).is_some_and(|got| got.value);
     let http = if edge { http::pool(reader) } else { PoolHttp::default() };
+    let tls = edge.then(|| tls::originate(reader)).flatten();
+    if let Probe::Http(probe) = &mut probed.probe {
+        probe.http2 = http.http2.is_some() && tls.is_none() && probe.tls.is_none();
+    }
     let balance = balance.unwrap_or(Algorithm::RoundRobin);
     let rebalance = rebalance(reader, balance);
     let balance = if http.hash.is_some() { Algorithm::SourceHash } else { balance };
@@ -94,7 +98,7 @@ pub(super) fn policy(reader: &Reader<'_>) -> Policy {
         balance,
         send_proxy: send_proxy(reader),
         source: super::listener::plain(source),
-        tls: edge.then(|| tls::originate(reader)).flatten(),
+        tls,
         http,
         dial: dial(&reader.table(&keys::DIAL, &keys::DIAL_SECTION)),
         probe: probed.probe,

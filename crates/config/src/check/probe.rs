@@ -229,6 +229,7 @@ fn http(
     checks.extend(live.map(|live| (Check::Live, Arc::from(live))));
     Some(HttpProbe {
         tls: None,
+        http2: false,
         checks,
         method: method.into(),
         host: host.clone(),

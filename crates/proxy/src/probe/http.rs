@@ -32,6 +32,8 @@ pub(super) struct Http {
     body: Option<BodyPattern>,
     /// What each request carries, where it is a call of gRPC.
     call: Option<Bytes>,
+    /// Without TLS, where nobody asks: HTTP/2.
+    knows_http2: bool,
 }
 
 /// A bearer token and its file.
@@ -59,6 +61,7 @@ impl Http {
             statuses: plan.statuses.clone(),
             body: plan.body.clone(),
             call: None,
+            knows_http2: plan.http2,
         })
     }
 
@@ -74,12 +77,18 @@ impl Http {
             statuses: Vec::new(),
             body: None,
             call: Some(grpc::question(&plan.service)),
+            knows_http2: true,
         })
     }
 
     /// Whether it calls gRPC's health service: over HTTP/2 alone.
     pub(super) fn is_grpc(&self) -> bool {
         self.call.is_some()
+    }
+
+    /// Whether an endpoint that is asked without TLS is to know HTTP/2.
+    pub(super) fn knows_http2(&self) -> bool {
+        self.knows_http2
     }
 
     pub(super) fn tls(&self) -> Option<&Tls> {
@@ -203,6 +212,7 @@ mod tests {
     fn plan() -> HttpProbe {
         HttpProbe {
             tls: None,
+            http2: false,
             checks: vec![(Check::Ready, "/readyz?verbose".into())],
             method: "GET".into(),
             host: None,

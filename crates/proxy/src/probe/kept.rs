@@ -295,9 +295,9 @@ impl Kept {
         connection: Connection,
     ) -> Result<Option<http1::SendRequest<Body>>, hyper::Error> {
         let kind = probing.watch.kind();
-        let is_grpc = matches!(&*kind, Kind::Http(http) if http.is_grpc());
-        let is_http2 = connection.is_http2(is_grpc);
-        if is_grpc && !is_http2 {
+        let Kind::Http(http) = &*kind else { return Ok(None) };
+        let is_http2 = connection.is_http2(http.knows_http2());
+        if http.is_grpc() && !is_http2 {
             return Ok(None);
         }
         let stream = TokioIo::new(connection);

@@ -53,6 +53,7 @@ impl Default for Wish {
 pub fn http(tls: Option<&TlsProbe>) -> HttpProbe {
     HttpProbe {
         tls: tls.cloned(),
+        http2: false,
         checks: vec![(Check::Ready, "/readyz".into()), (Check::Live, "/livez".into())],
         method: "GET".into(),
         host: None,

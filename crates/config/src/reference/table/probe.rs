@@ -18,7 +18,7 @@ pub static POOL_PROBE_KIND: Key = Key {
     kind: Kind::Choice(&["tcp", "tls", "http", "https", "grpc", "grpcs", "none"]),
     default: Default::Value("\"tcp\""),
     help: "`tcp`: connect. `tls`: connect and complete a handshake. `http`, `https`: ask `path`, \
-           too. `grpc`, `grpcs` (over TLS): ask gRPC's health service (`grpc.health.v1.Health/Check`) \
+           too (`http` in HTTP/2 where the pool has `http.version = \"2\"` and no TLS). `grpc`, `grpcs` (over TLS): ask gRPC's health service (`grpc.health.v1.Health/Check`) \
            over HTTP/2; what is said of HTTP below holds, but for `path`, `live_path`, `method`, `status` \
            and `body`. `none`: nothing; the endpoint always counts as up.",
 };
