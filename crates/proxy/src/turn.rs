@@ -3,7 +3,7 @@
 
 mod crowd;
 
-pub(crate) use crowd::all_had_their_turn;
+pub(crate) use crowd::{all_had_their_turn, waiting};
 
 use eclusa_policy::limits::ClientNetwork;
 use std::cell::Cell;

@@ -275,7 +275,7 @@ impl Worker {
     /// Another 250 ms have passed.
     fn tick(&self) {
         self.registry.tick();
-        self.shared.metrics.tick(self.index, self.buffers.pipes());
+        self.shared.metrics.tick(self.index, self.buffers.pipes(), turn::waiting());
     }
 
     pub(crate) fn index(&self) -> usize {

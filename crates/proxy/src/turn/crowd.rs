@@ -35,6 +35,13 @@ struct Crowd {
     /// The same, by where the waker leads: one that is woken by something else meanwhile, and does not find
     /// room, keeps its place and gets no second one.
     known: RefCell<HashSet<*const ()>>,
+    /// How often one had to wait.
+    waits: Cell<u64>,
+}
+
+/// How many of this thread's crowd wait for a turn, and how often one had to.
+pub(crate) fn waiting() -> (usize, u64) {
+    CROWD.with(|crowd| (crowd.known.borrow().len(), crowd.waits.get()))
 }
 
 /// Whether one of the crowd may have a turn.
@@ -89,6 +96,7 @@ impl Crowd {
         if !self.known.borrow_mut().insert(waker.data()) {
             return;
         }
+        self.waits.set(self.waits.get() + 1);
         let mut waiting = self.waiting.borrow_mut();
         match waiting.iter_mut().find(|(known, _)| *known == whose) {
             Some((_, line)) => line.push_back(waker),
@@ -213,6 +221,8 @@ mod tests {
             assert!(last_of_few < 24, "{order:?}");
             let (first, last) = (order[0].1, order[103].1);
             assert!(last - first >= 8, "104 tenths of a share are ten rounds: {order:?}");
+            let (waiting, waits) = super::waiting();
+            assert!(waiting == 0 && waits >= 80, "{waiting} wait, {waits} had to");
         });
     }
 

@@ -60,6 +60,9 @@ impl Ends {
 #[repr(align(128))]
 pub(crate) struct WorkerCell {
     pub(crate) pipes: Counter,
+    /// Those of the crowd that wait for a turn.
+    pub(crate) crowd: Counter,
+    pub(crate) crowd_waits: Counter,
     pub(crate) limit_waits: Counter,
     pub(crate) shortages: Counter,
     pub(crate) idle_connections: Counter,

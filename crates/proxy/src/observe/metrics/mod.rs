@@ -182,11 +182,14 @@ impl Metrics {
         self.pools.get(name, || PoolCells::new(self.workers.len()))
     }
 
-    /// The worker `index` has ticked: it runs, and has so many pipes.
-    pub(crate) fn tick(&self, index: usize, pipes: usize) {
+    /// The worker `index` has ticked: it runs, and has so many pipes. `crowd`: how many of it wait for a turn,
+    /// and how often one had to.
+    pub(crate) fn tick(&self, index: usize, pipes: usize, crowd: (usize, u64)) {
         self.heartbeats.beat(index);
         if let Some(cell) = self.workers.get(index) {
             cell.pipes.set(pipes as u64);
+            cell.crowd.set(crowd.0 as u64);
+            cell.crowd_waits.set(crowd.1);
         }
     }
 

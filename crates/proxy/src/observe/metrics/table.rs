@@ -120,6 +120,10 @@ table! {
         "Sessions of the worker at this moment.";
     WORKER_PIPES: Gauge Things "eclusa_worker_pipes" ["worker"]
         "Pipes that the worker has, in use or kept for the next bulk transfer.";
+    CROWD: Gauge Things "eclusa_worker_crowd_waiting" ["worker"]
+        "What waits at this moment because one turn was not enough for it, or because its client has a crowd of streams: together such have half a millisecond of each round of the worker, by client network, so that others wait for no more.";
+    CROWD_WAITS: Counter Things "eclusa_worker_crowd_waits_total" ["worker"]
+        "How often something had to wait so.";
     WORKERS_REPLACED: Counter Things "eclusa_workers_replaced_total" []
         "Workers that were stuck and got a successor.";
 }

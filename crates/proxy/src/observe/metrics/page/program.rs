@@ -2,6 +2,7 @@
 
 use super::Page;
 use crate::observe::View;
+use crate::observe::metrics::cells::WorkerCell;
 use crate::observe::metrics::process::Process;
 use crate::observe::metrics::table::{self, Metric};
 use crate::observe::metrics::{Metrics, seconds};
@@ -68,9 +69,16 @@ fn workers(page: &mut Page, metrics: &Metrics, view: &View) {
     for (worker, sessions) in view.sessions.iter().enumerate() {
         page.sample(&table::WORKER_SESSIONS, &[&worker.to_string()], sessions);
     }
-    page.family(&table::WORKER_PIPES);
-    for (worker, cell) in metrics.workers.iter().enumerate() {
-        page.sample(&table::WORKER_PIPES, &[&worker.to_string()], cell.pipes.get());
+    let cells: [(_, fn(&WorkerCell) -> u64); 3] = [
+        (&table::WORKER_PIPES, |cells| cells.pipes.get()),
+        (&table::CROWD, |cells| cells.crowd.get()),
+        (&table::CROWD_WAITS, |cells| cells.crowd_waits.get()),
+    ];
+    for (metric, value) in cells {
+        page.family(metric);
+        for (worker, cells) in metrics.workers.iter().enumerate() {
+            page.sample(metric, &[&worker.to_string()], value(cells));
+        }
     }
     control(page, metrics, &table::WORKERS_REPLACED);
 }
