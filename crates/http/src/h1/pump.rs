@@ -204,8 +204,8 @@ impl Pump {
         if self.way != Way::Frames {
             return to.poll_flush(context);
         }
-        let trailers = self.trailers.take().unwrap_or_default();
-        to.poll_finish(context, &trailers)
+        let none = Trailers::default();
+        to.poll_finish(context, self.trailers.as_deref().unwrap_or(&none))
     }
 
     /// Puts what is there of the body behind the head that waits to be written: all goes out in one

@@ -30,6 +30,7 @@ pub(super) async fn run(
     request: Request<()>,
     (stream, lane): (Http2, Lane),
     number: u64,
+    alarm: &Alarm,
 ) {
     let began = now();
     let connection = &session.connection;
@@ -48,18 +49,9 @@ pub(super) async fn run(
     drop(request);
     let asked = deadline::read(head, began);
     let until = asked.ok().flatten();
-    let (record, alarm, queued) =
-        (begin(session, head, number), Alarm::default(), QueueTime::default());
-    let mut run = Run {
-        session,
-        site,
-        http,
-        client: &mut client,
-        record,
-        alarm: &alarm,
-        queued,
-        deadline: until,
-    };
+    let (record, queued) = (begin(session, head, number), QueueTime::default());
+    let mut run =
+        Run { session, site, http, client: &mut client, record, alarm, queued, deadline: until };
     run.record.times.head = now() - began;
     let done = {
         let serving = pin!(serve(&mut run, head, (read, asked), &snapshot));

@@ -2,26 +2,26 @@
 //! same thread; one task drives the connection. It runs behind the streams that were ready before it, so
 //! that what they have to say goes out together.
 
-use super::exchange;
 use super::gathered::Gathered;
 use super::guard::{Guard, Watch};
 use super::lanes::Lanes;
 use super::stream::Http2;
+use super::tasks::{self, Job};
 use crate::connection::{Session, end_by};
 use crate::patience::part;
 use crate::site::Http;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan;
-use eclusa_proxy::layer7::{Connection, End, Step, Who, now, poll_room, turn};
+use eclusa_proxy::layer7::{Connection, End, Step, Who, now};
 use eclusa_wire::http2::Limits;
 use h2::server::{Builder, Connection as Multiplexed, Handshake, SendResponse};
 use h2::{Reason, RecvStream};
 use http::Request;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// How an HTTP/2 connection begins without TLS (RFC 9113, section 3.4). No request of HTTP/1 has that
@@ -236,26 +236,7 @@ impl Driver<'_> {
         let request = Request::from_parts(head, ());
         let stream = Http2::new(taken.lane(), respond, body);
         let (session, number) = (Rc::clone(self.session), self.number);
-        let network = self.connection().client().ip().into();
-        tokio::task::spawn_local(async move {
-            {
-                let running = exchange::run(&session, request, (stream, taken.lane()), number);
-                let mut running = pin!(running);
-                let one = taken.lane();
-                poll_fn(|context| {
-                    turn(network, || {
-                        if one.is_crowded() {
-                            ready!(poll_room(context));
-                        }
-                        running.as_mut().poll(context)
-                    })
-                })
-                .await;
-            }
-            // Before the connection is told that this stream is over.
-            drop((session, permit));
-            drop(taken);
-        });
+        tasks::begin(Job { session, request, stream, taken, permit, number });
     }
 
     /// Notes whether the connection rests.
