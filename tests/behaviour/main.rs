@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod apiserver;
+mod book;
 mod command_line;
 mod edge;
 mod instance;

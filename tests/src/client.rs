@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 
 /// The Debian package of each.
-const PACKAGES: [(&str, &str); 6] = [
+const PACKAGES: [(&str, &str); 7] = [
     ("curl", "curl"),
     ("go", "golang-go"),
     ("h2load", "nghttp2-client"),
     ("nghttp", "nghttp2-client"),
     ("node", "nodejs"),
+    ("promtool", "prometheus"),
     ("python3", "python3"),
 ];
 

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 fn program() -> Command {
@@ -106,4 +106,10 @@ fn commands_for_a_running_program_tell_that_there_is_none() {
     let (code, _, err) = output(&["endpoint", "drain", "10.0.0.11"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("write POOL/NAME"), "{err}");
+}
+
+#[test]
+fn what_the_book_runs_offline_succeeds() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_eclusa-apiserver"));
+    eclusa_testkit::book::offline_commands_run(binary, 2);
 }

@@ -115,9 +115,20 @@ fn main() -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use eclusa_config::Mode;
 
     #[test]
     fn manual_pages_and_completions_are_up_to_date() {
         eclusa_testkit::pages::are_up_to_date(Cli::command());
+    }
+
+    #[test]
+    fn the_book_is_right() {
+        eclusa_testkit::book::commands_parse(&Cli::command());
+        eclusa_testkit::book::files_are_right("edge", |text, whole| {
+            let mode = if whole { Mode::Offline } else { Mode::Known };
+            let loaded = eclusa_config::parse(PROGRAM, "the book", text, mode);
+            loaded.map(drop).map_err(|mistakes| mistakes.to_string())
+        });
     }
 }

@@ -62,3 +62,9 @@ fn a_drop_in_is_printed_for_a_file() {
     assert!(err.contains("the network is 192.168.1.0/24"), "{err}");
     assert_eq!(output(&["drop-in", "-c", "/nowhere/edge.toml"]).0, Some(2));
 }
+
+#[test]
+fn what_the_book_runs_offline_succeeds() {
+    let binary = Path::new(env!("CARGO_BIN_EXE_eclusa-edge"));
+    eclusa_testkit::book::offline_commands_run(binary, 6);
+}

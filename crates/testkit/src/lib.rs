@@ -10,6 +10,7 @@
 
 pub mod apiserver;
 pub mod background;
+pub mod book;
 pub mod ca;
 pub mod client;
 pub mod endpoint;

@@ -34,6 +34,9 @@ const DATA: u32 = 0o644;
 /// Documents that are of one program only.
 const OF_EDGE: [&str; 1] = ["edge.md"];
 
+/// Folders of `docs` with pages for operators.
+const BOOK: [&str; 3] = ["alerts", "pt-BR", "pt-BR/alerts"];
+
 /// All files of a package. `notices` are the licences of what it is made of.
 ///
 /// # Errors
@@ -87,6 +90,14 @@ pub fn all(package: &Package<'_>, notices: &str) -> Outcome<Vec<File>> {
     };
     for (folder, name) in listed("docs", of_this)? {
         files.push(copied(format!("{doc}/{name}"), &format!("{folder}/{name}"))?);
+    }
+    for folder in BOOK {
+        for (from, name) in listed(&format!("docs/{folder}"), of_this)? {
+            files.push(copied(format!("{doc}/{folder}/{name}"), &format!("{from}/{name}"))?);
+        }
+    }
+    for (folder, name) in listed("packaging/prometheus", |_| true)? {
+        files.push(copied(format!("{doc}/prometheus/{name}"), &format!("{folder}/{name}"))?);
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)

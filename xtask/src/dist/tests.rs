@@ -38,6 +38,10 @@ fn packages_have_what_an_operator_looks_for() {
             format!("usr/share/doc/{program}/third-party-licences.gz"),
             format!("usr/share/doc/{program}/{short}.schema.json"),
             format!("usr/share/doc/{program}/install.md"),
+            format!("usr/share/doc/{program}/start.md"),
+            format!("usr/share/doc/{program}/alerts/EclusaDown.md"),
+            format!("usr/share/doc/{program}/pt-BR/alerts/EclusaDown.md"),
+            format!("usr/share/doc/{program}/prometheus/eclusa.rules.yml"),
             format!("usr/share/doc/{program}/examples/{short}-full.toml"),
             format!("usr/share/doc/{program}/examples/90-eclusa.conf"),
         ] {
@@ -57,6 +61,47 @@ fn packages_have_what_an_operator_looks_for() {
         });
         assert!(unnamed.filter(|text| text.contains("@PROGRAM@")).count() == 0);
     }
+}
+
+/// What the book says of installed files: `/usr/...` with a program's name, or a star for both.
+#[test]
+fn what_the_book_promises_is_in_the_packages() {
+    let tree = crate::tree::files().unwrap();
+    let pages = tree.iter().filter(|file| {
+        let is_measured = file.path.starts_with("docs/proof/");
+        file.has_extension("md") && (file.path.starts_with("docs/") && !is_measured)
+    });
+    let listings = DAEMONS.map(|program| {
+        listing(&files::all(&package(program, Path::new("/nowhere")), "notices").unwrap())
+    });
+    let mut promised = 0;
+    for file in pages {
+        let end = |char: char| char.is_whitespace() || "`'\"),;".contains(char);
+        let paths = file.text.match_indices("/usr/").map(|(at, _)| &file.text[at + 1..]);
+        for path in paths.filter_map(|rest| rest.split(end).next()) {
+            if !path.contains("eclusa") {
+                continue;
+            }
+            promised += 1;
+            // `usr/share/doc/eclusa-*/*.schema.json`: some file that begins and ends so.
+            let parts: Vec<_> = path.split('*').collect();
+            let fits = |name: &str| {
+                let mut at = 0;
+                let found = parts.iter().all(|part| {
+                    let found = name[at..].find(part);
+                    at += found.map_or(0, |start| start + part.len());
+                    found.is_some()
+                });
+                found && name.starts_with(parts[0])
+            };
+            for (program, listing) in DAEMONS.iter().zip(&listings) {
+                let is_meant = path.contains('*') || path.contains(program);
+                let is_there = listing.iter().any(|(name, _)| fits(name));
+                assert!(!is_meant || is_there, "{}: {program} lacks /{path}", file.path);
+            }
+        }
+    }
+    assert!(promised >= 5, "only {promised} paths of packages in the book");
 }
 
 /// Both may be installed on one host: only directories are in both packages.
