@@ -37,7 +37,7 @@ pub(crate) async fn carry(
     let connection = &session.connection;
     let over = |end: End| Over { end, bytes: (0, 0), told: false };
     let facts = Facts {
-        client_certificate: session.tls.as_ref().and_then(|tls| tls.certificate.as_ref()),
+        client_certificate: session.tls.get().and_then(|tls| tls.certificate.as_ref()),
         ..Facts::of_connection(
             connection.client().ip(),
             connection.destination(),

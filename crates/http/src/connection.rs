@@ -1,7 +1,7 @@
 //! The story of one client connection: TLS, then exchange after exchange, or bytes.
 
 use crate::carry;
-use crate::exchange::{self, Next};
+use crate::exchange::Next;
 use crate::h1::poll_more;
 use crate::h2;
 use crate::limit::Place;
@@ -10,14 +10,16 @@ use crate::rest::{Rest, Rested};
 use crate::reuse::{Kept, Key};
 use crate::shared::Shared;
 use crate::site::{Http, Site};
+use crate::stage::{self, Part};
 use crate::stream::Stream;
 use crate::tls::accept::{Handshake, accept};
 use crate::tls::failure::{self, Why};
 use eclusa_policy::condition::ClientCertificate;
 use eclusa_proxy::layer7::{Arrival, Connection, End, Handshake as Counted, Step, Told, Who};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, ready};
 use tokio::task::yield_now;
@@ -29,7 +31,7 @@ const IN_A_ROW: u32 = 16;
 /// A connection while it is served.
 pub(crate) struct Session {
     pub(crate) connection: Connection,
-    pub(crate) tls: Option<Box<Shaken>>,
+    pub(crate) tls: OnceCell<Box<Shaken>>,
     /// A connection at rest to an endpoint that was told of this client, and serves no other.
     pub(crate) own: RefCell<Option<Box<(Key, Kept)>>>,
     /// What ends a wait that takes too long.
@@ -75,11 +77,11 @@ pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Out
             return Box::pin(std::future::ready(()));
         }
     };
-    let (tls, own, alarm) = (None, RefCell::default(), Alarm::default());
-    let mut session = Box::new(Session { connection, tls, own, alarm, _place: place });
+    let (tls, own, alarm) = (OnceCell::new(), RefCell::default(), Alarm::default());
+    let session = Rc::new(Session { connection, tls, own, alarm, _place: place });
     let mut client = Some(Stream::Plain(client));
     Box::pin(async move {
-        let opened = Box::pin(open(&site, &mut session, &mut client, &mut first)).await;
+        let opened = Box::pin(open(&site, &session, &mut client, &mut first)).await;
         let over = match opened {
             Err(end) => Over { end, bytes: (0, 0), told: false },
             Ok(()) if is_http2(&session) => {
@@ -91,9 +93,15 @@ pub(crate) fn serve(site: Arc<Site>, arrival: Arrival) -> Pin<Box<dyn Future<Out
                 Served::Http2 => return serve_http2(&site, session, client, first).await,
             },
         };
-        let Session { connection, .. } = *session;
-        connection.finish(over.end, over.bytes, over.told);
+        finish(session, over);
     })
+}
+
+/// The connection is at its end, and nobody else has it.
+pub(crate) fn finish(session: Rc<Session>, over: Over) {
+    if let Some(Session { connection, .. }) = Rc::into_inner(session) {
+        connection.finish(over.end, over.bytes, over.told);
+    }
 }
 
 /// The end of what the operator ends.
@@ -122,7 +130,7 @@ pub(crate) fn until_told<'a, T>(
 /// Puts the client's stream behind its handshake where there is one; it has said `first`.
 async fn open(
     site: &Site,
-    session: &mut Session,
+    session: &Session,
     client: &mut Option<Stream>,
     first: &mut Vec<u8>,
 ) -> Result<(), End> {
@@ -153,7 +161,8 @@ async fn open(
     });
     let server_name = handshake.server_name.as_deref().map(Arc::from);
     let cipher = handshake.cipher_name().into();
-    session.tls = Some(Box::new(Shaken { server_name, certificate, cipher, handshake }));
+    // It is shaken once.
+    let _ = session.tls.set(Box::new(Shaken { server_name, certificate, cipher, handshake }));
     *client = Some(Stream::Client(Box::new(stream)));
     Ok(())
 }
@@ -189,13 +198,13 @@ fn end_of(failure: failure::Failure) -> End {
 
 /// Whether the client has chosen HTTP/2.
 fn is_http2(session: &Session) -> bool {
-    session.tls.as_ref().is_some_and(|tls| tls.handshake.alpn.as_deref() == Some(b"h2"))
+    session.tls.get().is_some_and(|tls| tls.handshake.alpn.as_deref() == Some(b"h2"))
 }
 
 /// Serves it from here on. Boxed: others must not carry its state around.
 fn serve_http2(
     site: &Arc<Site>,
-    session: Box<Session>,
+    session: Rc<Session>,
     client: Option<Stream>,
     first: Vec<u8>,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
@@ -207,14 +216,14 @@ fn serve_http2(
                 h2::serve(http, plan, session, (client, first)).await;
             }
             // Never: it is offered only where it is spoken.
-            _ => session.connection.finish(End::clean(Who::Proxy), (0, 0), false),
+            _ => finish(session, Over { end: End::clean(Who::Proxy), bytes: (0, 0), told: false }),
         }
     })
 }
 
 async fn serve_stream(
     site: &Arc<Site>,
-    session: &Session,
+    session: &Rc<Session>,
     client: &mut Option<Stream>,
     rest: &mut Vec<u8>,
 ) -> Served {
@@ -241,8 +250,11 @@ async fn serve_stream(
                 Err(end) => return Served::Over(Over { end, bytes: (0, 0), told: false }),
             }
         }
-        // Boxed: a connection at rest must not carry the state of an exchange around.
-        match Box::pin(exchange::run(session, stream, rest, number)).await {
+        let Some(stream) = client.take() else { break };
+        let part = Part { client: stream, rest: std::mem::take(rest) };
+        let (next, part) = stage::run(session, part, number).await;
+        (*client, *rest) = (Some(part.client), part.rest);
+        match next {
             Next::Again if rest.is_empty() => in_a_row = 0,
             Next::Again => {
                 in_a_row += 1;

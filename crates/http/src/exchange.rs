@@ -205,8 +205,8 @@ pub(crate) fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange
         client: connection.client(),
         peer: connection.peer(),
         local: connection.local(),
-        server_name: session.tls.as_ref().and_then(|tls| tls.server_name.clone()),
-        tls: session.tls.as_ref().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
+        server_name: session.tls.get().and_then(|tls| tls.server_name.clone()),
+        tls: session.tls.get().map(|tls| (tls.handshake.version_name(), tls.cipher.clone())),
         version: match head.version() {
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
@@ -258,10 +258,10 @@ impl Run<'_> {
             source: connection.client().ip(),
             destination: connection.destination(),
             server_name: connection.server_name(),
-            client_certificate: self.session.tls.as_ref().and_then(|tls| tls.certificate.as_ref()),
+            client_certificate: self.session.tls.get().and_then(|tls| tls.certificate.as_ref()),
             request: Some(&asked),
         };
-        let scheme = if self.session.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let scheme = if self.session.tls.get().is_some() { Scheme::Https } else { Scheme::Http };
         let id = self.record.id;
         let id = Id(&id);
         let context = Context { facts, client_port: connection.client().port(), scheme, id };
@@ -296,7 +296,7 @@ impl Run<'_> {
         if head.host().is_empty() && !self.http.lenient.allows(Leniency::HostEmpty) {
             return refuse(400, "a request without a host");
         }
-        if let (Some(shaken), Some(tls)) = (&self.session.tls, &self.site.tls) {
+        if let (Some(shaken), Some(tls)) = (self.session.tls.get(), &self.site.tls) {
             let host = String::from_utf8_lossy(head.host()).to_ascii_lowercase();
             if tls.strict && !shaken.handshake.fits(&host) {
                 return refuse(421, "the connection's certificate is for another host");

@@ -25,7 +25,7 @@ pub(crate) fn tell(head: &mut Head, session: &Session, http: &Http) {
     let source = connection.client().ip();
     let hop = connection.peer().map_or(source, |peer| peer.ip());
     let keeps = mode == Forwarded::Append && http.trusted.contains(hop);
-    let proto = if session.tls.is_some() { "https" } else { "http" };
+    let proto = if session.tls.get().is_some() { "https" } else { "http" };
     let port = connection.local().port();
     if !keeps {
         return head.set_forwarded(source, proto, port);

@@ -35,6 +35,7 @@ mod scratch;
 mod shared;
 mod site;
 mod spare;
+mod stage;
 mod stream;
 pub mod tls;
 

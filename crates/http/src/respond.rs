@@ -139,7 +139,8 @@ impl Run<'_> {
     fn keep_at(&self, head: &Head, response: &mut Head, upstream: &Upstream) {
         let sticky = self.site.pools.get(upstream.index).and_then(|pool| pool.sticky.as_ref());
         let address = upstream.lease.endpoint().address();
-        let cookie = sticky.and_then(|it| it.to_set(head, address, self.session.tls.is_some()));
+        let cookie =
+            sticky.and_then(|it| it.to_set(head, address, self.session.tls.get().is_some()));
         if let Some(cookie) = cookie {
             // A cookie that cannot be a field's value is left out; names were checked.
             let _ = response.add(b"Set-Cookie", cookie.as_bytes());

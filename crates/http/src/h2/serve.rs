@@ -7,7 +7,7 @@ use super::guard::{Guard, Watch};
 use super::lanes::Lanes;
 use super::stream::Http2;
 use super::tasks::{self, Job};
-use crate::connection::{Session, end_by};
+use crate::connection::{Over, Session, end_by, finish};
 use crate::patience::part;
 use crate::site::Http;
 use crate::stream::Stream;
@@ -87,10 +87,9 @@ struct Driver<'a> {
 pub(crate) async fn serve(
     http: &Http,
     plan: plan::Http2,
-    session: Box<Session>,
+    session: Rc<Session>,
     (stream, first): (Stream, Vec<u8>),
 ) {
-    let session = Rc::from(session);
     let line = Gathered::new(stream, first);
     let guard = Guard::new(line.share(), limits(http));
     let watch = guard.watch();
@@ -120,9 +119,7 @@ pub(crate) async fn serve(
     if let Some(mut stream) = line.into_stream() {
         leave(&mut stream, &end).await;
     }
-    if let Some(session) = Rc::into_inner(session) {
-        session.connection.finish(end, (0, 0), number > 0);
-    }
+    finish(session, Over { end, bytes: (0, 0), told: number > 0 });
 }
 
 /// What h2 is to keep to.
