@@ -9,6 +9,7 @@ mod step;
 mod test;
 mod tidy;
 mod tree;
+mod tuned;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Chore {
     Deny(deny::Options),
     /// Build what operators install: Debian packages, tarballs, SBOMs, checksums.
     Dist(dist::Options),
+    /// Build the programs with their code laid out by a profile, as `dist` packs them.
+    Tuned(tuned::Options),
     /// Run fuzz targets for a while.
     Fuzz(fuzz::Options),
     /// Run what a topic promises, in full, and write docs/proof/TOPIC.md.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Tidy(options) => tidy::run(&options),
         Chore::Deny(options) => deny::run(&options),
         Chore::Dist(options) => dist::run(&options),
+        Chore::Tuned(options) => tuned::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Prove(options) => prove::run(&options),
     };

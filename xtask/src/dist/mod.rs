@@ -1,8 +1,8 @@
 //! `cargo xtask dist`: what operators install. For each program a Debian package, a tarball of the same
 //! files and an SBOM, and the checksums of all of it.
 //!
-//! The same commit, built by the same compiler at the same place, yields the same bytes: every time
-//! stamp is that of the commit (`SOURCE_DATE_EPOCH`), and what packs is told to keep an order.
+//! The same commit, built by the same compiler at the same place by the same profile, yields the same bytes:
+//! every time stamp is that of the commit (`SOURCE_DATE_EPOCH`), and what packs is told to keep an order.
 
 mod changelog;
 mod deb;
@@ -11,7 +11,7 @@ mod notices;
 mod sbom;
 
 use crate::deny::DAEMONS;
-use crate::{Outcome, step, tree};
+use crate::{Outcome, step, tree, tuned};
 use files::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,12 @@ pub struct Options {
     /// Pack the programs in this directory instead of building them.
     #[arg(long, value_name = "DIR", env = "ECLUSA_BINARIES")]
     binaries: Option<PathBuf>,
+    /// Lay the programs out by this profile, which an earlier run has written, instead of making one.
+    #[arg(long, value_name = "FILE", conflicts_with = "binaries")]
+    profile: Option<PathBuf>,
+    /// Build the programs as `cargo build --release` does.
+    #[arg(long, conflicts_with_all = ["binaries", "profile"])]
+    untuned: bool,
 }
 
 impl Options {
@@ -48,6 +54,8 @@ impl Options {
             out: Some(out),
             version,
             binaries: std::env::var_os("ECLUSA_BINARIES").map(Into::into),
+            profile: None,
+            untuned: false,
         }
     }
 }
@@ -102,9 +110,13 @@ pub fn write(options: &Options) -> Outcome<Vec<PathBuf>> {
              with a digit first, such as {VERSION}+1"
         ));
     }
-    let binaries = match &options.binaries {
-        Some(folder) => folder.clone(),
-        None => build()?,
+    let (binaries, profile) = match &options.binaries {
+        Some(folder) => (folder.clone(), None),
+        None if options.untuned => (build()?, None),
+        None => {
+            let tuned = tuned::build(options.profile.as_deref())?;
+            (tuned.programs, Some(tuned.profile))
+        }
     };
     let out = options.out.clone().unwrap_or_else(|| step::target_directory().join("dist"));
     fs::create_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
@@ -114,6 +126,11 @@ pub fn write(options: &Options) -> Outcome<Vec<PathBuf>> {
         let (maintainer, binaries) = (maintainer.as_str(), binaries.as_path());
         let package = Package { program, version, epoch, maintainer, binaries };
         written.extend(package_all(&package, &out)?);
+    }
+    if let Some(profile) = profile {
+        let copy = out.join(format!("eclusa_{version}.profdata"));
+        fs::copy(&profile, &copy).map_err(|error| format!("{}: {error}", copy.display()))?;
+        written.push(copy);
     }
     written.push(checksums(&written, &out)?);
     Ok(written)

@@ -3,11 +3,12 @@
 use super::checks::{self, Check};
 use super::{Yield, measured, packages};
 use crate::step::{self, Ran, cargo, count, program, typed};
-use crate::{Outcome, fuzz};
+use crate::{Outcome, fuzz, tuned};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What building in release may take.
@@ -110,6 +111,13 @@ fn build_release() -> Option<String> {
     step::run(&mut command, BUILD)
         .trouble
         .map(|trouble| format!("the programs do not build: {trouble}"))
+}
+
+/// What is measured: the edge as it is packed. Built once.
+fn packed_edge() -> Outcome<PathBuf> {
+    static TUNED: OnceLock<Outcome<PathBuf>> = OnceLock::new();
+    let build = || tuned::build(None).map(|tuned| tuned.programs.join("eclusa-edge"));
+    TUNED.get_or_init(build).clone()
 }
 
 /// Builds the fakes that tests start as processes of their own, beside the tests.
@@ -228,15 +236,16 @@ fn items(lines: &str) -> Outcome<Vec<Value>> {
 }
 
 fn bench(arguments: &[&str], json: &Path, read: impl FnOnce(&Value) -> Vec<Value>) -> Yield {
-    if let Some(trouble) = build_release() {
-        return Yield { trouble: Some(trouble), ..Yield::default() };
-    }
+    let program = match packed_edge() {
+        Ok(program) => program,
+        Err(trouble) => return Yield { trouble: Some(trouble), ..Yield::default() },
+    };
     let markdown = json.with_extension("tables");
     let _ = (fs::remove_file(json), fs::remove_file(&markdown));
     let mut command = cargo();
     command.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--"]).args(arguments);
-    let short = typed(&command);
-    command.arg("--json").arg(json).arg("--markdown").arg(&markdown);
+    let short = format!("cargo xtask tuned; BENCH_ECLUSA=... {}", typed(&command));
+    command.env("BENCH_ECLUSA", program).arg("--json").arg(json).arg("--markdown").arg(&markdown);
     let ran = step::run(&mut command, BUILD + MEASURE);
     let mut yielded = Yield { command: short, ..ended(&command, &ran) };
     let report = fs::read_to_string(json).map_err(|error| error.to_string());

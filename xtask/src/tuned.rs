@@ -1,0 +1,163 @@
+//! `cargo xtask tuned`: the programs as they ship, their code laid out by a profile of what they do.
+//!
+//! What a balancer spends outside the kernel is to a good part the fetching of its own code: a small
+//! request touches a hundred kilobytes of it once. Laid out by a profile it touches half as much. The
+//! profile comes from a run of the bench's loads: counted, never timed.
+
+use crate::deny::DAEMONS;
+use crate::{Outcome, step};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// What building in release may take.
+const BUILD: Duration = Duration::from_secs(3600);
+/// What the loads may take.
+const LOADS: Duration = Duration::from_secs(600);
+
+/// What the programs do while they are watched.
+const WATCHED: [&str; 12] = [
+    "http-small",
+    "http-fields",
+    "http-64k",
+    "http-1m",
+    "http-fresh",
+    "https-small",
+    "https-handshake",
+    "h2-tls",
+    "h2c",
+    "tcp-ping-pong",
+    "tcp-connect-close",
+    "tcp-bulk-down",
+];
+
+/// `cargo xtask tuned`.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Lay them out by this profile, which `dist` has written beside its packages, instead of watching them.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+}
+
+/// What was built.
+#[derive(Debug)]
+pub struct Tuned {
+    /// Where the programs are.
+    pub programs: PathBuf,
+    /// What they were laid out by.
+    pub profile: PathBuf,
+}
+
+/// Builds them and tells where they are.
+///
+/// # Errors
+/// As [`build`].
+pub fn run(options: &Options) -> Outcome {
+    let tuned = build(options.profile.as_deref())?;
+    for program in DAEMONS {
+        println!("tuned: {}", tuned.programs.join(program).display());
+    }
+    Ok(())
+}
+
+/// Builds the programs, by `profile` or by one that is made for it.
+///
+/// # Errors
+/// rustup's `llvm-tools` are missing, something does not build, the loads do not run.
+pub fn build(profile: Option<&Path>) -> Outcome<Tuned> {
+    let folder = step::target_directory().join("tuned");
+    let profile = match profile {
+        Some(profile) => fs::canonicalize(profile)
+            .map_err(|error| format!("tuned: {}: {error}", profile.display()))?,
+        None => watch(&folder)?,
+    };
+    // What has changed since the profile was made is built without one, and that is no trouble.
+    let flags = format!("-Cprofile-use={}", profile.display());
+    let programs = compile(&folder.join("laid-out"), &flags, &DAEMONS)?;
+    Ok(Tuned { programs, profile })
+}
+
+/// Makes a profile.
+fn watch(folder: &Path) -> Outcome<PathBuf> {
+    let merge = tool()?;
+    let counts = Counts::new()?;
+    // Counted in place: what is confined can write no file when it ends.
+    let flags = format!(
+        "-Cprofile-generate={} -Cllvm-args=-runtime-counter-relocation=true",
+        counts.0.display()
+    );
+    let programs = compile(&folder.join("watched"), &flags, &["eclusa-edge"])?;
+    let mut loads = step::cargo();
+    loads.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--", "run"]);
+    loads.args(WATCHED).args(["--candidates", "eclusa", "--rounds", "1", "--seconds", "1"]);
+    loads.env("BENCH_ECLUSA", programs.join("eclusa-edge"));
+    loads.env("LLVM_PROFILE_FILE", counts.0.join("%c%p.profraw"));
+    told(&mut loads, BUILD + LOADS)?;
+    let profile = folder.join("eclusa.profdata");
+    let mut command = Command::new(merge);
+    command.args(["merge", "--sparse", "--output"]).arg(&profile).arg(&counts.0);
+    told(&mut command, LOADS)?;
+    Ok(profile)
+}
+
+/// Compiles programs for this machine with these flags of rustc's; yields where they are. With a target of
+/// its own nothing that runs while it compiles has the flags.
+fn compile(folder: &Path, flags: &str, programs: &[&str]) -> Outcome<PathBuf> {
+    let target = said(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    let mut command = step::cargo();
+    command.args(["build", "--release", "--locked", "--target", &target]);
+    command.args(programs.iter().flat_map(|program| ["-p", *program]));
+    command.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", flags);
+    told(&mut command, BUILD)?;
+    Ok(folder.join(target).join("release"))
+}
+
+/// What merges profiles of this compiler.
+fn tool() -> Outcome<PathBuf> {
+    let libraries = said(Command::new("rustc").args(["--print", "target-libdir"]))?;
+    let tool = Path::new(&libraries).with_file_name("bin").join("llvm-profdata");
+    match tool.is_file() {
+        true => Ok(tool),
+        false => Err("tuned: there is no `llvm-profdata` of this compiler; rustup component add llvm-tools, \
+                      or build without a profile (`dist --untuned`)"
+            .into()),
+    }
+}
+
+fn said(command: &mut Command) -> Outcome<String> {
+    let words = step::typed(command);
+    let output = command.output().map_err(|error| format!("tuned: {words}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("tuned: {words}: {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn told(command: &mut Command, limit: Duration) -> Outcome {
+    match step::run_quietly(command, limit).trouble {
+        None => Ok(()),
+        Some(trouble) => Err(format!("tuned: {}: {trouble}", step::typed(command))),
+    }
+}
+
+/// A directory in which whatever user may write counts; removed when dropped.
+struct Counts(PathBuf);
+
+impl Counts {
+    fn new() -> Outcome<Self> {
+        let folder = std::env::temp_dir().join(format!("eclusa-counts-{}", std::process::id()));
+        let made = fs::create_dir(&folder)
+            .and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o1777)));
+        made.map_err(|error| format!("tuned: {}: {error}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        // What is left there is temporary.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
