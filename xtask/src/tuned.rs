@@ -83,11 +83,9 @@ pub fn build(profile: Option<&Path>) -> Outcome<Tuned> {
 fn watch(folder: &Path) -> Outcome<PathBuf> {
     let merge = tool()?;
     let counts = Counts::new()?;
-    // Counted in place: what is confined can write no file when it ends.
-    let flags = format!(
-        "-Cprofile-generate={} -Cllvm-args=-runtime-counter-relocation=true",
-        counts.0.display()
-    );
+    // Counted in place, as what is confined can write no file when it ends; values cannot be noted so.
+    let flags = "-Cllvm-args=-runtime-counter-relocation=true -Cllvm-args=-disable-vp=true";
+    let flags = format!("-Cprofile-generate={} {flags}", counts.0.display());
     let programs = compile(&folder.join("watched"), &flags, &["eclusa-edge"])?;
     let mut loads = step::cargo();
     loads.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--", "run"]);
