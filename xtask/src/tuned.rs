@@ -84,9 +84,8 @@ fn watch(folder: &Path) -> Outcome<PathBuf> {
     let merge = tool()?;
     let counts = Counts::new()?;
     // Counted in place, as what is confined can write no file when it ends; values cannot be noted so.
-    let flags = "-Cllvm-args=-runtime-counter-relocation=true -Cllvm-args=-disable-vp=true";
-    let flags = format!("-Cprofile-generate={} {flags}", counts.0.display());
-    let programs = compile(&folder.join("watched"), &flags, &["eclusa-edge"])?;
+    let flags = "-Cprofile-generate -Cllvm-args=-runtime-counter-relocation=true -Cllvm-args=-disable-vp=true";
+    let programs = compile(&folder.join("watched"), flags, &["eclusa-edge"])?;
     let mut loads = step::cargo();
     loads.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--", "run"]);
     loads.args(WATCHED).args(["--candidates", "eclusa", "--rounds", "1", "--seconds", "1"]);
