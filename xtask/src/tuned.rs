@@ -75,40 +75,62 @@ pub fn build(profile: Option<&Path>) -> Outcome<Tuned> {
     };
     // What has changed since the profile was made is built without one, and that is no trouble.
     let flags = format!("-Cprofile-use={}", profile.display());
-    let programs = compile(&folder.join("laid-out"), &flags, &DAEMONS)?;
+    let mut command = build_with(&folder.join("laid-out"), &flags)?;
+    // As one piece: here nobody waits for it.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    let programs = compile(command, &folder.join("laid-out"), &DAEMONS)?;
     Ok(Tuned { programs, profile })
 }
 
-/// Makes a profile.
+/// Makes a profile, unless there is one of this very program.
 fn watch(folder: &Path) -> Outcome<PathBuf> {
     let merge = tool()?;
-    let counts = Counts::new()?;
     // Counted in place, as what is confined can write no file when it ends; values cannot be noted so.
     let flags = "-Cprofile-generate -Cllvm-args=-runtime-counter-relocation=true -Cllvm-args=-disable-vp=true";
-    let programs = compile(&folder.join("watched"), flags, &["eclusa-edge"])?;
+    let watched = folder.join("watched");
+    let program = compile(build_with(&watched, flags)?, &watched, &["eclusa-edge"])?;
+    let program = program.join("eclusa-edge");
+    let profile = folder.join("eclusa.profdata");
+    if is_newer(&profile, &program) {
+        return Ok(profile);
+    }
+    let counts = Counts::new()?;
     let mut loads = step::cargo();
     loads.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--", "run"]);
     loads.args(WATCHED).args(["--candidates", "eclusa", "--rounds", "1", "--seconds", "1"]);
-    loads.env("BENCH_ECLUSA", programs.join("eclusa-edge"));
+    loads.env("BENCH_ECLUSA", program);
     loads.env("LLVM_PROFILE_FILE", counts.0.join("%c%p.profraw"));
     told(&mut loads, BUILD + LOADS)?;
-    let profile = folder.join("eclusa.profdata");
     let mut command = Command::new(merge);
     command.args(["merge", "--sparse", "--output"]).arg(&profile).arg(&counts.0);
     told(&mut command, LOADS)?;
     Ok(profile)
 }
 
-/// Compiles programs for this machine with these flags of rustc's; yields where they are. With a target of
-/// its own nothing that runs while it compiles has the flags.
-fn compile(folder: &Path, flags: &str, programs: &[&str]) -> Outcome<PathBuf> {
-    let target = said(Command::new("rustc").args(["--print", "host-tuple"]))?;
+/// What compiles for this machine with these flags of rustc's. With a target of its own nothing that runs while
+/// it compiles has the flags.
+fn build_with(folder: &Path, flags: &str) -> Outcome<Command> {
     let mut command = step::cargo();
-    command.args(["build", "--release", "--locked", "--target", &target]);
-    command.args(programs.iter().flat_map(|program| ["-p", *program]));
+    command.args(["build", "--release", "--locked", "--target", &target()?]);
     command.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", flags);
+    Ok(command)
+}
+
+/// Compiles programs; yields where they are.
+fn compile(mut command: Command, folder: &Path, programs: &[&str]) -> Outcome<PathBuf> {
+    command.args(programs.iter().flat_map(|program| ["-p", *program]));
     told(&mut command, BUILD)?;
-    Ok(folder.join(target).join("release"))
+    Ok(folder.join(target()?).join("release"))
+}
+
+fn target() -> Outcome<String> {
+    said(Command::new("rustc").args(["--print", "host-tuple"]))
+}
+
+/// Whether a file is there and was written after the other.
+fn is_newer(file: &Path, other: &Path) -> bool {
+    let written = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    written(file).zip(written(other)).is_some_and(|(file, other)| file > other)
 }
 
 /// What merges profiles of this compiler.
