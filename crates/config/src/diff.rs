@@ -113,6 +113,7 @@ impl Diff {
         later("run_directory", old.run_directory != new.run_directory);
         later("confine", old.confine != new.confine);
         later("admin", old.admin != new.admin);
+        later("haproxy_socket", old.haproxy_socket != new.haproxy_socket);
         later("log", old.log != new.log);
         later("observe", old.observe != new.observe);
     }

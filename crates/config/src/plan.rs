@@ -4,12 +4,14 @@
 //! ask whether something "was set".
 
 mod admin;
+mod haproxy;
 mod http;
 mod log;
 mod observe;
 mod tls;
 
 pub use admin::*;
+pub use haproxy::*;
 pub use http::*;
 pub use log::*;
 pub use observe::*;
@@ -91,6 +93,8 @@ pub struct Plan {
     pub confine: Confine,
     /// The admin socket; `None`: there is none.
     pub admin: Option<Admin>,
+    /// The socket that answers as HAProxy's does; `None`: there is none.
+    pub haproxy_socket: Option<HaproxySocket>,
     /// Where records and events go.
     pub log: Log,
     /// Figures and health over HTTP.

@@ -14,6 +14,7 @@ pub mod engine;
 mod explain;
 mod files;
 pub mod found;
+mod haproxy;
 pub mod keeper;
 pub mod laid_out;
 pub mod layer7;

@@ -332,8 +332,14 @@ fn the_page_is_the_table() {
 #[test]
 fn promtool_finds_nothing_to_say() {
     let (_masters, addresses) = masters(1);
-    let (_balancer, asked) = start(&addresses, probe_masters);
+    // With the names of HAProxy's exporter beside ours.
+    let (_balancer, asked) = start(&addresses, |plan| {
+        probe_masters(plan);
+        plan.observe.haproxy_names = true;
+    });
     wait_for(asked, r#"eclusa_pool_ready{pool="pool"}"#, 1.0);
+    let page = Page::of(asked);
+    assert_eq!(page.get(r#"haproxy_backend_active_servers{proxy="pool"}"#), Some(1.0));
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

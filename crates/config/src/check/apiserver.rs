@@ -62,6 +62,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         allow_shrink: general.allow_shrink,
         confine: general.confine,
         admin: general.admin,
+        haproxy_socket: general.haproxy_socket,
         log: general.log,
         observe,
         listeners,

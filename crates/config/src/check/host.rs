@@ -198,8 +198,8 @@ pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
     }
 }
 
-/// The directory of the admin socket is there and writable.
-pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
+/// The directory of a socket (`what`: `the admin socket`) is there and writable.
+pub(super) fn socket(report: &Report, path: &Got<PathBuf>, what: &str) {
     if report.mode.is_offline() {
         return;
     }
@@ -213,9 +213,9 @@ pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
     if let Some(problem) = problem {
         report.error(
             path.span,
-            &format!("the admin socket cannot be made: {problem}"),
+            &format!("{what} cannot be made: {problem}"),
             "a path in a directory that the service's user can write to",
-            "create the directory for that user, or leave `socket` out",
+            "create the directory for that user, or choose another",
         );
     }
 }

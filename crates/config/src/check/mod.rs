@@ -7,6 +7,7 @@ mod edge;
 mod endpoint;
 mod expect;
 mod general;
+mod haproxy;
 mod host;
 mod http;
 mod judge;

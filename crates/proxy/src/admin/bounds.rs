@@ -62,7 +62,7 @@ impl Request {
     ///
     /// # Errors
     /// What is not, in words.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             // What a plan and an explanation are asked about is read as a whole.
             Self::Reload(_) | Self::Plan(_) | Self::Explain(_) | Self::Errors(_) => Ok(()),

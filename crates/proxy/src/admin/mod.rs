@@ -42,8 +42,8 @@ pub(crate) use request::{
     AdminState, EndpointReset, EndpointSet, EndpointWeight, PlanOf, Request, SessionClose,
     SessionFilter, SessionList, Sort,
 };
-pub(crate) use serve::{Patience, Serving, serve};
-pub(crate) use socket::{Socket, SocketError};
+pub(crate) use serve::{Client, Cut, Desk, Next, Patience, Serving, serve};
+pub(crate) use socket::{Role, Socket};
 pub(crate) use state::directory as state_directory;
 pub(crate) use state::{File, Kept, Order, Override, State};
 pub(crate) use status::{

@@ -35,7 +35,7 @@ use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
-use crate::observe::{Refusals, Standing, View};
+use crate::observe::{Faces, Refusals, Standing, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve, turn};
@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     observed: bool,
     /// Of `pools`, those that a route uses, by name.
     routed: ArcSwap<Vec<Arc<str>>>,
+    /// What the configuration says of listeners.
+    faces: ArcSwap<Faces>,
     /// The pools that the configuration names, in its order.
     pools: ArcSwap<Vec<Arc<Pool>>>,
     pub(crate) program: Program,
@@ -141,6 +143,7 @@ impl Shared {
             pools,
             services: self.services.load_full(),
             lists: self.lists.load_full(),
+            faces: self.faces.load_full(),
             sessions: self.seats.iter().map(Seat::sessions).collect(),
             permits: self.sessions_max.saturating_sub(self.permits.available_permits()),
             sessions_max: self.sessions_max,
@@ -281,6 +284,7 @@ impl Engine {
             refusals: Refusals::default(),
             observed: !observing.is_empty(),
             routed: ArcSwap::from_pointee(routed(plan)),
+            faces: ArcSwap::from_pointee(Faces::of(plan)),
             pools: ArcSwap::new(pools),
             program: plan.program,
             services: ArcSwap::from_pointee(services),
@@ -454,6 +458,11 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// The state at this moment.
+    pub(crate) fn view(&self) -> View {
+        self.shared.view()
     }
 
     /// Messages that were refused.

@@ -12,7 +12,7 @@ use super::seat::Seat;
 use super::{Control, Engine, Shared, StartError, prepare, routed, shrink, wait_until};
 use crate::layer7::Services;
 use crate::listener::Listener;
-use crate::observe::Event;
+use crate::observe::{Event, Faces};
 use crate::pool::Pool;
 use crate::probe;
 use crate::signal::Command;
@@ -179,6 +179,7 @@ impl Shared {
             pool.set_plan(written.clone());
         }
         self.routed.store(Arc::new(routed(plan)));
+        self.faces.store(Arc::new(Faces::of(plan)));
         let before = self.pools.swap(pools.clone());
         let stay: HashSet<_> = pools.iter().map(|pool| pool.id()).collect();
         for pool in before.iter().filter(|pool| !stay.contains(&pool.id())) {

@@ -13,12 +13,12 @@ pub(crate) mod view;
 pub(crate) use end::HOWS;
 pub use end::{End, Step, Who};
 pub use exchange::{Exchange, ExchangeId, ExchangeTimes};
-pub(crate) use log::{Live, Logger, Writer};
+pub(crate) use log::{Live, Logger, Writer, write_accept_date};
 pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 pub(crate) use refusals::{Kept, Origin, Refusals};
 pub use refusals::{Part, Refusal};
 pub(crate) use severity::Severity;
-pub(crate) use view::{Standing, View};
+pub(crate) use view::{Face, Faces, Standing, View};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -8,19 +8,21 @@
 //! | `endpoints` | admin states and weights |
 //! | `sessions` | finding and closing them |
 //! | `plan` | what a reload would do |
+//! | `haproxy` | what comes by HAProxy's socket |
 //! | `explain` | where traffic goes, and why |
 //! | `status` | how everything is |
 
 mod endpoints;
 mod explain;
+mod haproxy;
 mod plan;
 mod reload;
 mod sessions;
 mod status;
 
 use crate::admin::{
-    self, Data, LastReload, Moment, Operate, Outcome, Patience, Peer, RefusedMessage, RefusedTable,
-    Reply, Request, Serving, Socket, SocketError, State,
+    self, Data, Desk, LastReload, Moment, Operate, Outcome, Patience, Peer, RefusedMessage,
+    RefusedTable, Reply, Request, Serving, Socket, State,
 };
 use crate::engine::Engine;
 use crate::keeper::{Client, run_directory};
@@ -75,15 +77,21 @@ impl Operator {
         Rc::new(operator)
     }
 
-    /// Serves the admin socket, where the plan wants one. That it cannot is no reason not to carry
-    /// traffic: the log says so.
-    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> Option<Serving> {
+    /// Serves the admin socket, and HAProxy's, where the plan wants them. That one cannot be served is
+    /// no reason not to carry traffic: the log says so.
+    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> [Option<Serving>; 2] {
+        let engine = self.engine.clone();
+        let desk = Rc::new(Desk::new(Rc::clone(self), move |event| engine.event(event)));
+        [self.serve_admin(plan, &desk), self.serve_haproxy(plan, &desk)]
+    }
+
+    fn serve_admin(self: &Rc<Self>, plan: &Plan, desk: &Rc<Desk<Rc<Self>>>) -> Option<Serving> {
         let wanted = plan.admin.as_ref()?;
         let opened = run_directory(plan.run_directory.as_deref())
             .map_err(|error| error.to_string())
             .and_then(|directory| {
                 let opened = Socket::open(wanted, plan.program, &directory);
-                opened.map_err(|error: SocketError| error.to_string())
+                opened.map_err(|error| error.to_string())
             });
         let served = opened.and_then(|(socket, warning)| {
             if let Some(warning) = warning {
@@ -91,9 +99,7 @@ impl Operator {
             }
             let place = format!("admin socket {}", socket.place().display());
             self.engine.tell("admin_socket", place);
-            let engine = self.engine.clone();
-            let tell = move |event| engine.event(event);
-            let serving = admin::serve(socket, Rc::clone(self), tell, Patience::default());
+            let serving = admin::serve(socket, desk.clone(), Patience::default());
             serving.map_err(|error| error.to_string())
         });
         match served {

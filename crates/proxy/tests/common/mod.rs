@@ -166,6 +166,7 @@ fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
         confine: Confine::Off,
         log: Log::to(LogTarget::File(log)),
         admin: None,
+        haproxy_socket: None,
         observe: Default::default(),
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],

@@ -124,7 +124,8 @@ impl Running {
                     let event = serde_json::to_value(event).unwrap();
                     shared.lock().unwrap().events.push(event);
                 };
-                let _serving = serve(socket, operate, tell, patience).unwrap();
+                let desk = Rc::new(Desk::new(operate, tell));
+                let _serving = serve(socket, desk, patience).unwrap();
                 ready.send(()).unwrap();
                 let _ = ended.await;
             });

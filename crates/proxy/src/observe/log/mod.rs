@@ -19,6 +19,7 @@ mod sink;
 mod target;
 mod writer;
 
+pub(crate) use format::write_accept_date;
 pub(super) use format::{Key, Object, key, quoted};
 pub(crate) use live::Live;
 

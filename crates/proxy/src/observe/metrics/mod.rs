@@ -9,6 +9,7 @@
 //! | `heartbeat` | which workers run |
 //! | `recorder` | reloads, restarts: what the control side counts by the macros of `metrics` |
 //! | `process` | what the system knows of the process |
+//! | `totals` | what workers count as plain numbers, for who tells it in other words |
 //! | `page` | all of it as Prometheus reads it |
 
 mod cells;
@@ -20,14 +21,17 @@ mod probing;
 mod process;
 mod recorder;
 pub mod table;
+mod totals;
 
 pub(crate) use cells::{ListenerCells, PoolCells};
 pub use exchanges::{Handshake, Limited, Login};
 pub use heartbeat::Heartbeats;
 pub(crate) use heartbeat::STUCK;
-pub(crate) use page::render;
+pub(crate) use page::{Page, render};
+pub(crate) use totals::{HttpTotals, PoolTotals};
 
 use super::{End, Record, View};
+use crate::admin::Cut;
 use cells::WorkerCell;
 use histogram::Counter;
 use metrics::{counter, gauge, with_local_recorder};
@@ -93,6 +97,11 @@ impl Metrics {
             }
             counter!("eclusa_engine_restarts_total").absolute(0);
             counter!("eclusa_workers_replaced_total").absolute(0);
+            gauge!("eclusa_haproxy_socket_clients").set(0.0);
+            gauge!("eclusa_haproxy_socket_clients_max").set(0.0);
+            for reason in Cut::WORDS {
+                counter!("eclusa_haproxy_socket_cut_total", "reason" => reason).absolute(0);
+            }
             gauge!("eclusa_config_generation").set(1.0);
         });
         self.taken();
@@ -150,6 +159,27 @@ impl Metrics {
     pub fn worker_replaced(&self) {
         with_local_recorder(&self.control, || {
             counter!("eclusa_workers_replaced_total").increment(1);
+        });
+    }
+
+    /// So many clients may be at the socket that answers as HAProxy's does.
+    pub(crate) fn set_haproxy_clients_max(&self, clients: u32) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_haproxy_socket_clients_max").set(f64::from(clients));
+        });
+    }
+
+    /// A client came to that socket (1), or has gone (-1).
+    pub(crate) fn haproxy_client(&self, change: f64) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_haproxy_socket_clients").increment(change);
+        });
+    }
+
+    /// A client of that socket was cut.
+    pub(crate) fn haproxy_client_cut(&self, why: Cut) {
+        with_local_recorder(&self.control, || {
+            counter!("eclusa_haproxy_socket_cut_total", "reason" => why.word()).increment(1);
         });
     }
 

@@ -136,6 +136,12 @@ table! {
         "How often a worker had to wait for a session to end before it could accept another, or refused a request of HTTP/2 (three quarters of the limit were in use).";
     SHORTAGES: Counter Things "eclusa_host_shortages_total" []
         "How often this host lacked something for a session: descriptors, ports, memory, a route.";
+    HAPROXY_CLIENTS: Gauge Things "eclusa_haproxy_socket_clients" []
+        "Clients at the socket that answers as HAProxy's does.";
+    HAPROXY_CLIENTS_MAX: Gauge Things "eclusa_haproxy_socket_clients_max" []
+        "Clients that there may be, 0 without such a socket; beyond, they wait in the kernel's queue.";
+    HAPROXY_CUT: Counter Things "eclusa_haproxy_socket_cut_total" ["reason"]
+        "Clients of it that were cut: `idle` (nothing asked for a minute), `line` (too long, or not complete within 10 s), `slow` (did not read the answer).";
     PIPES_MAX: Gauge Things "eclusa_pipes_max" []
         "Pipes that all workers together may have; without one, bulk is copied.";
     QUEUE: Gauge Things "eclusa_queue_length" ["queue"]
@@ -313,6 +319,7 @@ without it nobody asks. Nothing there changes anything.
 | `/pool/NAME` | 200 while the pool can take a session; else 503. One line tells how it stands. 404: no such pool. |
 | `/reach` | 200 while a probe shows that this host reaches an endpoint; else 503. It asks nobody else. |
 | `/vip` | 503 while this host has reached no endpoint for 5 s and its `observe.peer`, asked for `/reach`, says that it does reach one; else 200. |
+| `/stats;csv` | Where `observe.haproxy_stats` asks for it: HAProxy's table of figures (`haproxy-compat.md`). |
 
 `/vip` is for what moves an address between two hosts, such as keepalived: an address moves only \
 where that helps. While no endpoint answers either of the hosts, and while the peer cannot be asked, \

@@ -89,6 +89,9 @@ fn limits(page: &mut Page, metrics: &Metrics, view: &View) {
     let cells = || metrics.workers.iter();
     page.single(&table::LIMIT_WAITS, cells().map(|cell| cell.limit_waits.get()).sum::<u64>());
     page.single(&table::SHORTAGES, cells().map(|cell| cell.shortages.get()).sum::<u64>());
+    for metric in [&table::HAPROXY_CLIENTS, &table::HAPROXY_CLIENTS_MAX, &table::HAPROXY_CUT] {
+        control(page, metrics, metric);
+    }
     page.single(&table::PIPES_MAX, PIPES);
     let queues = [("log", view.log_queue), ("signals", view.signals)];
     page.family(&table::QUEUE);
