@@ -1,9 +1,11 @@
 //! The clients of the admin socket: at most [`CLIENTS`], each with one request at a time, none of
 //! whom can hold up anything but itself.
 
+use super::audit::{self, By};
+use super::events;
 use super::protocol::{self, REQUEST_MAX};
 use super::{Operate, Outcome, Peer, Reply, Request, Socket};
-use crate::observe::{Event, Severity};
+use crate::observe::Event;
 use serde_json::Value;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -17,6 +19,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Clients at once.
 const CLIENTS: usize = 16;
+/// How the log calls the way by which orders came.
+const FROM: &str = "admin socket";
 /// Wrong lines, one after another, after which a client is not listened to any more.
 const WRONG_MAX: u32 = 8;
 /// Bytes that are read and written at a time.
@@ -134,10 +138,16 @@ async fn converse<O: Operate>(
             Next::Line(line) => {
                 let protocol::Line { id, request } = protocol::parse(&line);
                 drop(line);
+                if let Ok(Request::Events(asked)) = &request
+                    && asked.follow
+                    && let Some(recent) = site.desk.operate.recent()
+                {
+                    return events::follow(&mut client, &id, asked, &recent).await;
+                }
                 match request {
                     Ok(request) => {
                         wrong = 0;
-                        (id, site.desk.perform(request, &peer).await, false)
+                        (id, site.desk.perform(request, &peer, FROM).await, false)
                     }
                     Err(message) => {
                         wrong += 1;
@@ -163,34 +173,16 @@ impl<O: Operate> Desk<O> {
         Self { operate, tell: Box::new(tell), turn: Semaphore::new(1) }
     }
 
-    /// Does what `request`, which is within its bounds, asks for.
-    pub(crate) async fn perform(&self, request: Request, peer: &Peer) -> Reply {
+    /// Does what `request`, which is within its bounds and came `from` somewhere, asks for.
+    pub(crate) async fn perform(&self, request: Request, peer: &Peer, from: &'static str) -> Reply {
         if !request.changes() {
             return self.operate.perform(request, peer).await;
         }
-        let words = request.words();
+        let (words, reason) = (request.words(), request.reason().map(str::to_owned));
         // Never closed.
         let _turn = self.turn.acquire().await;
         let reply = self.operate.perform(request, peer).await;
-        let severity = match reply.outcome {
-            Outcome::Done => Severity::Notice,
-            Outcome::Failed => Severity::Error,
-            Outcome::Wrong | Outcome::Refused => Severity::Warning,
-        };
-        let outcome = reply.outcome.name();
-        let mut event = Event::new("admin", format!("{words}, by {peer}: {outcome}"))
-            .severity(severity)
-            .about("command", words)
-            .about("outcome", outcome)
-            .about("uid", peer.uid);
-        for (key, text) in [("user", &peer.user), ("program", &peer.program)] {
-            if let Some(text) = text {
-                event = event.about(key, text.clone());
-            }
-        }
-        if let Some(pid) = peer.pid {
-            event = event.about("pid", pid);
-        }
+        let event = audit::event(&words, reason.as_deref(), By { peer: Some(peer), from }, &reply);
         (self.tell)(event);
         reply
     }
@@ -222,6 +214,15 @@ impl Cut {
     pub(crate) fn word(self) -> &'static str {
         Self::WORDS[self as usize]
     }
+}
+
+/// What a client that waits for something else has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// What it waited for.
+    Come,
+    /// The client has gone, or says something although it is to listen.
+    Gone,
 }
 
 /// Lines from one client, and answers to it, within bounds.
@@ -301,6 +302,14 @@ impl Client {
     async fn read_some(&mut self) -> io::Result<usize> {
         self.read.reserve(PIECE);
         (&mut self.stream).take(PIECE as u64).read_buf(&mut self.read).await
+    }
+
+    /// Waits for something else than a line, and notices when the client goes.
+    pub(super) async fn wait_beside(&mut self, something: impl Future<Output = ()>) -> Waited {
+        tokio::select! {
+            () = something => Waited::Come,
+            _ = self.read_some() => Waited::Gone,
+        }
     }
 
     /// Writes a whole reply, for as long as the client goes on reading.

@@ -74,12 +74,25 @@ impl Engine {
         match &reloaded {
             Ok(Reloaded { generation, diff }) => {
                 self.file_refused.store(None);
+                self.gone_back.store(None);
+                self.unconfirmed.store(None);
                 self.shared.metrics.reloaded();
                 self.tell_reloaded(*generation, diff);
             }
             Err(error) => self.refuse_reload(&error.to_string()),
         }
         reloaded
+    }
+
+    /// Takes a plan with other endpoints than the file's, by order: whether the file is in force stays as it
+    /// was.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then everything is as it was.
+    pub(crate) fn amend(&self, plan: &Plan, force: bool) -> Result<Reloaded, ReloadError> {
+        let reloaded = self.take(plan, force)?;
+        self.shared.metrics.amended();
+        Ok(reloaded)
     }
 
     /// Tells that a reload was refused, and why.

@@ -56,6 +56,7 @@ fn parts() -> (Metrics, View) {
         signals: (0, 1),
         log_queue: (0, 1),
         log_dropped: 0,
+        followers: (0, 0),
     };
     (metrics, view)
 }

@@ -36,6 +36,8 @@ pub(crate) struct View {
     /// Lines of the log that wait, and may wait; those that were lost.
     pub(crate) log_queue: (usize, usize),
     pub(crate) log_dropped: u64,
+    /// Who follows the events at this moment, and how many were cut off.
+    pub(crate) followers: (usize, u64),
 }
 
 /// What the configuration says of listeners, for those who tell of them.

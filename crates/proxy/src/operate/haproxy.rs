@@ -15,6 +15,8 @@ use std::rc::Rc;
 const SESSIONS: u32 = 10_000;
 /// What stands in the log, and with an order, as its reason.
 const REASON: &str = "over the HAProxy socket";
+/// How the log calls the way by which orders came.
+const FROM: &str = "HAProxy socket";
 
 /// What answers there.
 struct Window {
@@ -110,7 +112,7 @@ impl Answer for Window {
 impl Window {
     async fn sessions(&self, by: &Peer) -> String {
         let list = SessionList { limit: SESSIONS, ..SessionList::default() };
-        match self.desk.perform(Request::SessionList(list), by).await {
+        match self.desk.perform(Request::SessionList(list), by, FROM).await {
             Reply { data: Data::Sessions(table), .. } => haproxy::sessions(&table),
             reply => lines(&reply.messages),
         }
@@ -147,7 +149,7 @@ impl Window {
         if let Err(wrong) = request.check() {
             return wrong + "\n";
         }
-        let reply = self.desk.perform(request, by).await;
+        let reply = self.desk.perform(request, by, FROM).await;
         match reply.outcome {
             // What was done needs no words; what else there is to say stands behind an empty line,
             // which is what clients look at.

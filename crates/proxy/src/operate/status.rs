@@ -36,6 +36,8 @@ impl Operator {
             stopping: self.engine.metrics().is_stopping(),
             last_reload: self.last_reload.borrow().clone(),
             file_refused: self.engine.refused_file().map(|why| (*why).clone()),
+            gone_back: self.engine.gone_back().map(|why| (*why).clone()),
+            unconfirmed: self.unconfirmed(),
             workers: status.sessions.iter().enumerate().map(worker).collect(),
             listeners: self.listeners(),
             certificates: certificates(&pools),

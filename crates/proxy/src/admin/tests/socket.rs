@@ -192,7 +192,8 @@ fn in_confinement() {
     let path = socket.place().to_owned();
     reactor().unwrap().block_on(async move {
         let (seen, report) = (Arc::default(), pages::report());
-        let operate = Fixed { seen, report, size: 1, under_way: Rc::default() };
+        let (under_way, recent) = (Rc::default(), Arc::default());
+        let operate = Fixed { seen, report, size: 1, under_way, recent };
         let desk = Rc::new(Desk::new(operate, |_| {}));
         let serving = serve(socket, desk, Patience::default()).unwrap();
         let asked = tokio::task::spawn_blocking(move || Client::new(&path).is_served());

@@ -95,6 +95,9 @@ impl Metrics {
             for outcome in ["done", "refused"] {
                 counter!("eclusa_reloads_total", "outcome" => outcome).absolute(0);
             }
+            for why in ["unconfirmed", "ordered"] {
+                counter!("eclusa_rollbacks_total", "why" => why).absolute(0);
+            }
             counter!("eclusa_engine_restarts_total").absolute(0);
             counter!("eclusa_workers_replaced_total").absolute(0);
             gauge!("eclusa_haproxy_socket_clients").set(0.0);
@@ -113,6 +116,8 @@ impl Metrics {
         with_local_recorder(&self.control, || {
             gauge!("eclusa_last_reload_successful").set(1.0);
             gauge!("eclusa_config_last_good").set(0.0);
+            gauge!("eclusa_config_gone_back").set(0.0);
+            gauge!("eclusa_config_unconfirmed").set(0.0);
             gauge!("eclusa_last_reload_success_timestamp_seconds").set(seconds(SystemTime::now()));
         });
     }
@@ -124,6 +129,13 @@ impl Metrics {
             gauge!("eclusa_config_generation").increment(1.0);
         });
         self.taken();
+    }
+
+    /// Another configuration is in force, by order and not by the file.
+    pub(crate) fn amended(&self) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_config_generation").increment(1.0);
+        });
     }
 
     /// A reload was refused: everything is as it was.
@@ -146,6 +158,28 @@ impl Metrics {
             gauge!("eclusa_last_reload_successful").set(0.0);
             gauge!("eclusa_config_last_good").set(1.0);
         });
+    }
+
+    /// Whether what is in force still has to be confirmed.
+    pub(crate) fn set_unconfirmed(&self, unconfirmed: bool) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_config_unconfirmed").set(if unconfirmed { 1.0 } else { 0.0 });
+        });
+    }
+
+    /// What was in force before was put back, because somebody `ordered` it or nobody confirmed the
+    /// other; `holds`: that is not what the file says.
+    pub(crate) fn gone_back(&self, ordered: bool, holds: bool) {
+        with_local_recorder(&self.control, || {
+            let why = if ordered { "ordered" } else { "unconfirmed" };
+            counter!("eclusa_rollbacks_total", "why" => why).increment(1);
+            gauge!("eclusa_config_gone_back").set(if holds { 1.0 } else { 0.0 });
+        });
+    }
+
+    /// An engine before this one had gone back.
+    pub(crate) fn set_gone_back(&self) {
+        with_local_recorder(&self.control, || gauge!("eclusa_config_gone_back").set(1.0));
     }
 
     /// The keeper had to start so many engines anew before this one.

@@ -112,6 +112,12 @@ table! {
         "Which configuration of this engine is in force, from 1.";
     LAST_GOOD: Gauge Things "eclusa_config_last_good" []
         "1 while not the file is in force but what was so before an engine crashed: the file is broken.";
+    UNCONFIRMED: Gauge Things "eclusa_config_unconfirmed" []
+        "1 while what is in force goes back by itself unless somebody confirms it (`reload --confirm`).";
+    GONE_BACK: Gauge Things "eclusa_config_gone_back" []
+        "1 while not the file is in force but what was so before it: nobody confirmed it, or somebody ordered it back (`rollback`).";
+    ROLLBACKS: Counter Things "eclusa_rollbacks_total" ["why"]
+        "How often what was in force before was put back: `unconfirmed` or `ordered`.";
 }
 "Workers" {
     HEARTBEAT_AGE: Gauge Seconds "eclusa_worker_heartbeat_age_seconds" ["worker"]
@@ -150,6 +156,10 @@ table! {
         "What may wait there; what finds no place is dropped.";
     LOG_DROPPED: Counter Things "eclusa_log_lines_dropped_total" []
         "Lines of the log that were lost because their target did not keep up.";
+    FOLLOWERS: Gauge Things "eclusa_events_followers" []
+        "Clients that follow the events over the admin socket (`events --follow`), 4 at most.";
+    FOLLOWERS_CUT: Counter Things "eclusa_events_followers_cut_total" []
+        "Clients that followed the events and were cut off because they did not read.";
 }
 "Listeners" {
     ACCEPTED: Counter Things "eclusa_listener_sessions_total" ["listener"]

@@ -10,13 +10,16 @@ use crate::relay::PIPES;
 use std::sync::atomic::Ordering;
 
 /// What this part tells of the control side.
-static CONTROL: [&Metric; 6] = [
+static CONTROL: [&Metric; 9] = [
     &table::ENGINE_RESTARTS,
     &table::RELOADS,
     &table::RELOAD_SUCCESSFUL,
     &table::RELOAD_TIME,
     &table::GENERATION,
     &table::LAST_GOOD,
+    &table::UNCONFIRMED,
+    &table::GONE_BACK,
+    &table::ROLLBACKS,
 ];
 
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
@@ -103,4 +106,7 @@ fn limits(page: &mut Page, metrics: &Metrics, view: &View) {
         page.sample(&table::QUEUE_MAX, &[name], max);
     }
     page.single(&table::LOG_DROPPED, view.log_dropped);
+    let (followers, cut) = view.followers;
+    page.single(&table::FOLLOWERS, followers);
+    page.single(&table::FOLLOWERS_CUT, cut);
 }
