@@ -5,6 +5,7 @@
 
 mod compat;
 mod cost;
+mod dashboard;
 mod haproxys_log;
 mod keeper;
 mod large;

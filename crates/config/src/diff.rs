@@ -116,6 +116,7 @@ impl Diff {
         later("haproxy_socket", old.haproxy_socket != new.haproxy_socket);
         later("log", old.log != new.log);
         later("observe", old.observe != new.observe);
+        later("dashboard", old.dashboard != new.dashboard);
     }
 
     fn listener(&mut self, (old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) {

@@ -4,6 +4,7 @@
 //! ask whether something "was set".
 
 mod admin;
+mod dashboard;
 mod haproxy;
 mod http;
 mod log;
@@ -11,6 +12,7 @@ mod observe;
 mod tls;
 
 pub use admin::*;
+pub use dashboard::*;
 pub use haproxy::*;
 pub use http::*;
 pub use log::*;
@@ -99,6 +101,8 @@ pub struct Plan {
     pub log: Log,
     /// Figures and health over HTTP.
     pub observe: Observe,
+    /// The page that shows how everything is.
+    pub dashboard: Dashboard,
     /// The listeners, in the order written.
     pub listeners: Vec<Listener>,
     /// The pools; a route names one by its index.
@@ -126,6 +130,7 @@ impl Plan {
             .chain(sticky.map(PathBuf::as_path))
             .chain(pages.map(PathBuf::as_path))
             .chain(self.lists.iter().map(|list| list.file()))
+            .chain(self.dashboard.token_file.as_deref())
     }
 
     /// Of these, the certificates of listeners: files, or directories that hold them.

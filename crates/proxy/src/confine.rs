@@ -105,6 +105,7 @@ fn files(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> Files {
     let haproxy = plan.haproxy_socket.as_ref().map(|haproxy| &haproxy.file);
     let sockets = plan.admin.iter().chain(haproxy).filter_map(|file| file.socket.as_deref());
     files.write.extend(sockets.flat_map(directories));
+    files.write.extend(plan.dashboard.socket.iter().flat_map(|path| directories(path)));
     files
 }
 

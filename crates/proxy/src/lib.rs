@@ -9,6 +9,7 @@ mod any_certificate;
 pub mod command;
 mod confine;
 mod control;
+mod dashboard;
 pub mod drop_in;
 pub mod engine;
 mod explain;

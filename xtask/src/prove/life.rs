@@ -18,7 +18,7 @@ pub const LIFE: Topic = Topic {
                 targets: &["life"],
                 only: &[],
                 // Of the topic `operate`.
-                skip: &["compat::"],
+                skip: &["compat::", "dashboard::"],
                 seconds: 3600,
             },
         },

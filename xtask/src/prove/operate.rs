@@ -1,7 +1,7 @@
 //! The topic `operate`: what an operator installs, sees, asks and does.
 //!
-//! Packages and what knows HAProxy are proved so far; the other rows of its issue join with what they
-//! are about.
+//! Packages, what knows HAProxy and the dashboard are proved so far; the other rows of its issue join with
+//! what they are about.
 
 use super::work::Work;
 use super::{Step, Topic};
@@ -9,8 +9,8 @@ use super::{Step, Topic};
 /// Operating.
 pub const OPERATE: Topic = Topic {
     name: "operate",
-    about: "Operators install, see, ask, plan and act without fear. So far this page has packages \
-            and compatibility; the rows about commands, dashboard and `explain` are not there yet.",
+    about: "Operators install, see, ask, plan and act without fear. So far this page has packages, \
+            compatibility and the dashboard; the rows about commands and `explain` are not there yet.",
     grids: &[],
     steps: &[
         Step {
@@ -27,6 +27,17 @@ pub const OPERATE: Topic = Topic {
                 only: &["compat::"],
                 skip: &[],
                 seconds: 600,
+            },
+        },
+        Step {
+            name: "dashboard",
+            title: "The dashboard, in a real Chromium (`ECLUSA_CHROMIUM`, `ECLUSA_AXE`)",
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["life"],
+                only: &["dashboard::"],
+                skip: &[],
+                seconds: 900,
             },
         },
     ],

@@ -3,6 +3,7 @@
 mod admin;
 mod apiserver;
 mod condition;
+mod dashboard;
 mod edge;
 mod endpoint;
 mod expect;

@@ -28,8 +28,10 @@ pub(crate) fn event(words: &str, reason: Option<&str>, by: By<'_>, reply: &Reply
         .about("outcome", outcome)
         .about("from", by.from);
     if let Some(peer) = by.peer {
-        event = event.about("uid", peer.uid);
-        for (key, text) in [("user", &peer.user), ("program", &peer.program)] {
+        if let Some(uid) = peer.uid {
+            event = event.about("uid", uid);
+        }
+        for (key, text) in [("user", &peer.user), ("program", &peer.program), ("at", &peer.from)] {
             if let Some(text) = text {
                 event = event.about(key, text.clone());
             }

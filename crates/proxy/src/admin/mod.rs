@@ -9,6 +9,7 @@
 //! | `socket` | the file of the socket: stale ones, mode, group |
 //! | `serve` | its clients: how many, how patient |
 //! | `peer` | who asks |
+//! | `audit` | what the log says of an order |
 //! | `edit` | a configuration file with other endpoints and weights |
 //! | `state` | what was ordered, kept across restarts |
 //! | `client` | the commands that speak to it |
@@ -48,11 +49,11 @@ pub(crate) use refused::{RefusedMessage, RefusedTable};
 pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
 pub(crate) use request::{
     AdminState, EndpointAdd, EndpointRemove, EndpointReset, EndpointSet, EndpointWeight, PlanOf,
-    Reload, Request, Rollback, SessionClose, SessionFilter, SessionList, Sort,
+    Reload, Request, Rollback, SessionClose, SessionFilter, SessionList, Sort, StatusOf,
 };
 pub(crate) use save::{SaveOrder, SaveReport};
 pub(crate) use serve::{Client, Cut, Desk, Next, Patience, Serving, serve};
-pub(crate) use socket::{Role, Socket, SocketError};
+pub(crate) use socket::{Role, Socket};
 pub(crate) use state::directory as state_directory;
 pub(crate) use state::{Amended, Dropped, File, Kept, Order, Override, State, first_line};
 pub(crate) use status::{

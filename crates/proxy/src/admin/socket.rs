@@ -22,6 +22,8 @@ pub(crate) enum Role {
     Admin,
     /// What HAProxy's socket is asked.
     Haproxy,
+    /// The dashboard's page.
+    Dashboard,
 }
 
 impl Role {
@@ -30,6 +32,7 @@ impl Role {
         match self {
             Self::Admin => ("admin socket", "admin.socket"),
             Self::Haproxy => ("HAProxy socket", "haproxy_socket.path"),
+            Self::Dashboard => ("dashboard's socket", "dashboard.socket"),
         }
     }
 }

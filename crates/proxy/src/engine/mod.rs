@@ -36,7 +36,7 @@ use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
-use crate::observe::{Faces, Recent, Refusals, Standing, View};
+use crate::observe::{Faces, Recent, Refusals, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve, turn};
@@ -432,9 +432,9 @@ impl Engine {
         self.shared.began.elapsed()
     }
 
-    /// How a pool stands.
-    pub(crate) fn standing(&self, pool: &Pool) -> Standing {
-        self.shared.view().standing(pool)
+    /// The state at this moment.
+    pub(crate) fn view(&self) -> View {
+        self.shared.view()
     }
 
     /// The listeners: name, addresses, sessions that stand.
@@ -471,11 +471,6 @@ impl Engine {
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
-    }
-
-    /// The state at this moment.
-    pub(crate) fn view(&self) -> View {
-        self.shared.view()
     }
 
     /// Messages that were refused.

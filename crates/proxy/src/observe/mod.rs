@@ -20,7 +20,7 @@ pub(crate) use record::{Hello, Record, SessionId, TcpSide};
 pub(crate) use refusals::{Kept, Origin, Refusals};
 pub use refusals::{Part, Refusal};
 pub(crate) use severity::Severity;
-pub(crate) use view::{Face, Faces, Standing, View};
+pub(crate) use view::{Face, Faces, View};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -14,8 +14,10 @@
 //! | `haproxy` | what comes by HAProxy's socket |
 //! | `explain` | where traffic goes, and why |
 //! | `status` | how everything is |
+//! | `dashboard` | what its page shows beside, and where it is served |
 
 mod back;
+mod dashboard;
 mod endpoints;
 mod explain;
 mod haproxy;
@@ -73,6 +75,12 @@ impl Orders {
     }
 }
 
+/// What is served; dropped = no more.
+pub(crate) struct Served {
+    _sockets: [Option<Serving>; 2],
+    _page: Option<dashboard::ServedPage>,
+}
+
 /// The operator's hand on an engine. Everything of it runs on one thread.
 pub(crate) struct Operator {
     engine: Arc<Engine>,
@@ -117,12 +125,13 @@ impl Operator {
         Rc::new(operator)
     }
 
-    /// Serves the admin socket, and HAProxy's, where the plan wants them. That one cannot be served is
-    /// no reason not to carry traffic: the log says so.
-    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> [Option<Serving>; 2] {
+    /// Serves the admin socket, HAProxy's and the dashboard, where the plan wants them. That one cannot be
+    /// served is no reason not to carry traffic: the log says so.
+    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> Served {
         let engine = self.engine.clone();
         let desk = Rc::new(Desk::new(Rc::clone(self), move |event| engine.event(event)));
-        [self.serve_admin(plan, &desk), self.serve_haproxy(plan, &desk)]
+        let sockets = [self.serve_admin(plan, &desk), self.serve_haproxy(plan, &desk)];
+        Served { _sockets: sockets, _page: self.serve_page(plan, &desk) }
     }
 
     fn serve_admin(self: &Rc<Self>, plan: &Plan, desk: &Rc<Desk<Rc<Self>>>) -> Option<Serving> {

@@ -168,6 +168,7 @@ fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
         admin: None,
         haproxy_socket: None,
         observe: Default::default(),
+        dashboard: Default::default(),
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],
         errors: vec![],

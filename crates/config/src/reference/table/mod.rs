@@ -1,6 +1,7 @@
 //! The table itself: sections here, their keys below.
 
 mod condition;
+mod dashboard;
 mod expect;
 mod general;
 mod haproxy;
@@ -14,6 +15,7 @@ mod rule;
 mod tls;
 
 pub use condition::*;
+pub use dashboard::*;
 pub use expect::*;
 pub use general::*;
 pub use haproxy::*;
@@ -81,6 +83,7 @@ pub static APISERVER: Section = Section {
         &HAPROXY_SOCKET,
         &LOG,
         &OBSERVE,
+        &DASHBOARD,
         &PROBE,
         &DIAL,
         &REBALANCE,
@@ -105,6 +108,7 @@ pub static EDGE: Section = Section {
         &HAPROXY_SOCKET,
         &LOG,
         &OBSERVE,
+        &DASHBOARD,
         &CONDITIONS,
         &LISTENERS,
         &POOLS,

@@ -7,12 +7,14 @@
 //! | `exchanges` | what they count of TLS and HTTP |
 //! | `probing` | what the probes' thread counts |
 //! | `heartbeat` | which workers run |
+//! | `dashboard` | who looks at the dashboard, and who may not |
 //! | `recorder` | reloads, restarts: what the control side counts by the macros of `metrics` |
 //! | `process` | what the system knows of the process |
 //! | `totals` | what workers count as plain numbers, for who tells it in other words |
 //! | `page` | all of it as Prometheus reads it |
 
 mod cells;
+mod dashboard;
 mod exchanges;
 mod heartbeat;
 mod histogram;
@@ -24,6 +26,7 @@ pub mod table;
 mod totals;
 
 pub(crate) use cells::{ListenerCells, PoolCells};
+pub(crate) use dashboard::Unwelcome;
 pub use exchanges::{Handshake, Limited, Login};
 pub use heartbeat::Heartbeats;
 pub(crate) use heartbeat::STUCK;

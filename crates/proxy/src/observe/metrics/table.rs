@@ -119,6 +119,14 @@ table! {
     ROLLBACKS: Counter Things "eclusa_rollbacks_total" ["why"]
         "How often what was in force before was put back: `unconfirmed` or `ordered`.";
 }
+"The dashboard" {
+    DASHBOARD_OPEN: Gauge Things "eclusa_dashboard_open" ["what"]
+        "Pages that are kept up to date (`viewers`) and connections (`connections`) at this moment.";
+    DASHBOARD_OPEN_MAX: Gauge Things "eclusa_dashboard_open_max" ["what"]
+        "Those that may be. A further page is told so and tries again; connections wait in the kernel's queue.";
+    DASHBOARD_REFUSED: Counter Things "eclusa_dashboard_refused_total" ["reason"]
+        "Requests refused and connections cut, by reason: `host`, `cross_site`, `token`, `viewers`, `slow`.";
+}
 "Workers" {
     HEARTBEAT_AGE: Gauge Seconds "eclusa_worker_heartbeat_age_seconds" ["worker"]
         "Time since the worker last showed that it runs; every 250 ms unless it is stuck.";

@@ -29,6 +29,9 @@ pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
     for metric in CONTROL {
         control(page, metrics, metric);
     }
+    for metric in [&table::DASHBOARD_OPEN, &table::DASHBOARD_OPEN_MAX, &table::DASHBOARD_REFUSED] {
+        control(page, metrics, metric);
+    }
     workers(page, metrics, view);
     limits(page, metrics, view);
 }
