@@ -199,6 +199,9 @@ fn the_page_lives_and_takes_orders_from_those_who_may() {
     bed.endpoints.truncate(1);
     drop(connect(&bed.client, ([192, 168, 1, 2], 9000).into()));
     let took = live.hear(TWO, "verdict", "dead");
+    let well = bed.order("drain", &[&token]);
+    assert_eq!(well.status, 409, "the last that is well: {}", well.text);
+    assert!(well.text.contains("without an endpoint that is well"), "{}", well.text);
     // One more may look, and no third.
     let mut second = bed.look();
     assert_eq!(second.next().0, "all");

@@ -8,6 +8,7 @@ use crate::admin::{
 use crate::pool::{Endpoint, Ordered, Pool};
 use eclusa_config::plan::{Plan, Program};
 use eclusa_policy::quorum::Quorum;
+use eclusa_policy::verdict::Tier;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,12 +135,22 @@ impl Operator {
             }
             return Ok(());
         }
-        let stays = |other: &&Arc<Endpoint>| {
-            ready(other) && !found.endpoints.iter().any(|leaves| leaves.key() == other.key())
-        };
-        match all.iter().any(|other| stays(&other)) {
-            true => Ok(()),
-            false => Err(format!("pool {} would be left without an endpoint", found.pool.name())),
+        let leaves = |other: &Endpoint| found.endpoints.iter().any(|it| it.key() == other.key());
+        let is_well = |other: &Endpoint| other.report().tier <= Tier::Suspect;
+        let (mut stay, mut stays_well, mut leaves_well) = (false, false, false);
+        for other in all.iter().filter(|other| ready(other)) {
+            match leaves(other) {
+                true => leaves_well |= is_well(other),
+                false => (stay, stays_well) = (true, stays_well || is_well(other)),
+            }
+        }
+        let name = found.pool.name();
+        match (stay, stays_well || !leaves_well) {
+            (false, _) => Err(format!("pool {name} would be left without an endpoint")),
+            (true, false) => {
+                Err(format!("pool {name} would be left without an endpoint that is well"))
+            }
+            (true, true) => Ok(()),
         }
     }
 
