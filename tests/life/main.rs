@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod compat;
 mod cost;
+mod dashboard;
 mod haproxys_log;
 mod keeper;
 mod large;

@@ -113,8 +113,10 @@ impl Diff {
         later("run_directory", old.run_directory != new.run_directory);
         later("confine", old.confine != new.confine);
         later("admin", old.admin != new.admin);
+        later("haproxy_socket", old.haproxy_socket != new.haproxy_socket);
         later("log", old.log != new.log);
         later("observe", old.observe != new.observe);
+        later("dashboard", old.dashboard != new.dashboard);
     }
 
     fn listener(&mut self, (old, old_plan): (&Listener, &Plan), (new, plan): (&Listener, &Plan)) {

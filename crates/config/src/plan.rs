@@ -4,12 +4,16 @@
 //! ask whether something "was set".
 
 mod admin;
+mod dashboard;
+mod haproxy;
 mod http;
 mod log;
 mod observe;
 mod tls;
 
 pub use admin::*;
+pub use dashboard::*;
+pub use haproxy::*;
 pub use http::*;
 pub use log::*;
 pub use observe::*;
@@ -91,10 +95,14 @@ pub struct Plan {
     pub confine: Confine,
     /// The admin socket; `None`: there is none.
     pub admin: Option<Admin>,
+    /// The socket that answers as HAProxy's does; `None`: there is none.
+    pub haproxy_socket: Option<HaproxySocket>,
     /// Where records and events go.
     pub log: Log,
     /// Figures and health over HTTP.
     pub observe: Observe,
+    /// The page that shows how everything is.
+    pub dashboard: Dashboard,
     /// The listeners, in the order written.
     pub listeners: Vec<Listener>,
     /// The pools; a route names one by its index.
@@ -122,6 +130,7 @@ impl Plan {
             .chain(sticky.map(PathBuf::as_path))
             .chain(pages.map(PathBuf::as_path))
             .chain(self.lists.iter().map(|list| list.file()))
+            .chain(self.dashboard.token_file.as_deref())
     }
 
     /// Of these, the certificates of listeners: files, or directories that hold them.

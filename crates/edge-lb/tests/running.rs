@@ -2,140 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod common;
+
+use common::{Edge, PATIENCE, UNPROBED};
 use eclusa_testkit::ca::Ca;
-use eclusa_testkit::endpoint::{Endpoint, Kind};
-use eclusa_testkit::free_port;
 use eclusa_testkit::process::Scratch;
-use eclusa_testkit::wait::{wait_for, wait_until};
+use eclusa_testkit::wait::wait_until;
 use serde_json::Value;
-use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Output};
-use std::time::Duration;
+use std::net::TcpStream;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_eclusa-edge");
 const BROKEN: &str = "nonsense = true\n";
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// An edge with its directory, before an echo.
-struct Edge {
-    keeper: Option<Child>,
-    scratch: Scratch,
-    address: SocketAddr,
-    observe: SocketAddr,
-    echo: Endpoint,
-}
-
-impl Edge {
-    /// `pool`: further lines of its pool.
-    fn start(pool: &str) -> Self {
-        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let echo = Endpoint::start(local(0), Kind::Echo).unwrap();
-        let (address, observe) = (local(free_port()), local(free_port()));
-        let scratch = Scratch::new("running").unwrap();
-        let mut edge = Self { keeper: None, scratch, address, observe, echo };
-        edge.write(&edge.right(1, pool));
-        edge.run();
-        edge
-    }
-
-    /// A right file.
-    fn right(&self, weight: u16, pool: &str) -> String {
-        let (directory, endpoint) = (self.scratch.path().display(), self.echo.address());
-        format!(
-            "workers = 1\nstop_deadline = \"1s\"\nrun_directory = \"{directory}\"\n\
-             [observe]\nlisten = [\"{}\"]\n\
-             [listener.web]\nlisten = [\"{}\"]\npool = \"web\"\npeek = \"tls\"\n\
-             preamble_timeout = \"1m\"\n\
-             [pool.web]\nendpoints = [{{ address = \"{endpoint}\", weight = {weight} }}]\n{pool}\n",
-            self.observe, self.address
-        )
-    }
-
-    fn write(&self, text: &str) {
-        self.scratch.write("edge.toml", text).unwrap();
-    }
-
-    fn run(&mut self) {
-        let directory = self.scratch.path();
-        let log = File::options().create(true).append(true).open(directory.join("log")).unwrap();
-        let child = Command::new(PROGRAM)
-            .args(["run", "-c"])
-            .arg(directory.join("edge.toml"))
-            .env("STATE_DIRECTORY", directory)
-            .stderr(log)
-            .spawn();
-        self.keeper = Some(child.unwrap());
-    }
-
-    /// The exit code of the keeper.
-    fn ended(&mut self) -> Option<i32> {
-        self.keeper.take().unwrap().wait().unwrap().code()
-    }
-
-    /// The events of a kind in the log.
-    fn events(&self, kind: &str) -> Vec<Value> {
-        let log = fs::read_to_string(self.scratch.path().join("log")).unwrap();
-        let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
-        lines.filter(|line: &Value| line["event"] == kind).collect()
-    }
-
-    /// The process of the `count`th engine, once it is ready.
-    fn engine(&self, count: usize) -> u64 {
-        let ready = || self.events("ready").into_iter().nth(count - 1);
-        wait_for(PATIENCE, "an engine", ready)["pid"].as_u64().unwrap()
-    }
-
-    fn signal(signal: &str, pid: u64) {
-        let done = Command::new("kill").args([signal, &pid.to_string()]).status().unwrap();
-        assert!(done.success());
-    }
-
-    /// Exit code, standard output and standard error of a command. The socket is named: a broken file
-    /// says no more where it is.
-    fn say(&self, words: &[&str]) -> (Option<i32>, String, String) {
-        let socket = self.scratch.path().join("edge.sock");
-        let said = Command::new(PROGRAM).args(words).arg("--socket").arg(socket).output().unwrap();
-        let Output { status, stdout, stderr } = said;
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (status.code(), text(stdout), text(stderr))
-    }
-
-    fn ask(&self, words: &[&str]) -> Value {
-        let (code, out, err) = self.say(&[words, &["--json"]].concat());
-        assert_eq!(code, Some(0), "{err}");
-        serde_json::from_str(&out).unwrap()
-    }
-
-    fn carries(&self) {
-        let mut client = TcpStream::connect(self.address).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
-        client.write_all(b"x").unwrap();
-        client.read_exact(&mut [0]).unwrap();
-    }
-
-    fn metrics(&self) -> String {
-        let mut stream = TcpStream::connect(self.observe).unwrap();
-        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).unwrap();
-        page
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        if let Some(mut keeper) = self.keeper.take() {
-            // The engine sees the end of its keeper.
-            let _ = keeper.kill();
-            let _ = keeper.wait();
-        }
-    }
-}
-
-const UNPROBED: &str = "probe = { kind = \"none\" }";
 
 #[test]
 fn an_engine_that_crashes_while_the_file_is_broken_is_back_with_what_was_in_force() {

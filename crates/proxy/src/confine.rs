@@ -102,8 +102,10 @@ fn files(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> Files {
     // Without one the start fails, with the reason.
     files.write.extend(keeper::run_directory(plan.run_directory.as_deref()).ok());
     files.write.push(state_directory());
-    let socket = plan.admin.as_ref().and_then(|admin| admin.socket.as_deref());
-    files.write.extend(socket.into_iter().flat_map(directories));
+    let haproxy = plan.haproxy_socket.as_ref().map(|haproxy| &haproxy.file);
+    let sockets = plan.admin.iter().chain(haproxy).filter_map(|file| file.socket.as_deref());
+    files.write.extend(sockets.flat_map(directories));
+    files.write.extend(plan.dashboard.socket.iter().flat_map(|path| directories(path)));
     files
 }
 

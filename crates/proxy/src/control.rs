@@ -27,7 +27,7 @@ pub(crate) fn run(setup: Setup) {
     };
     runtime.block_on(async move {
         // Each concern begins its tasks here.
-        http::start(&shared, sockets, observe.peer);
+        http::start(&shared, sockets, observe);
         http::until_stopped(orders).await;
     });
 }

@@ -3,10 +3,10 @@
 use crate::confine::confine;
 use crate::engine::{Care, Engine, LOOK};
 use crate::files;
-use crate::keeper::{Client, Sockets};
+use crate::keeper::{Client, NotTheFile, Sockets};
 use crate::layer7::Layer;
 use crate::observe::metrics::STUCK;
-use crate::operate::{EXPIRE, Operator};
+use crate::operate::{EXPIRE, Operator, Orders};
 use eclusa_config::plan::Program;
 use eclusa_config::{Diagnostics, Loaded, Mode};
 use std::future::pending;
@@ -53,7 +53,15 @@ pub fn engine(
     };
     files::ask(keeper.clone());
     let (loaded, refused) = load(program, config, &keeper)?;
-    Ok(ended(program, serve(&loaded, refused.as_deref(), Some(config), Some(keeper), layer)))
+    Ok(ended(program, serve(&loaded, refused.as_ref(), Some(config), Some(keeper), layer)))
+}
+
+/// Why an engine begins with something else than the file.
+enum Refused {
+    /// This is wrong with it.
+    Broken(String),
+    /// Somebody, or nobody, wanted it so: the cause.
+    GoneBack(&'static str),
 }
 
 /// What the file says. Or, rather than nothing, what was in force until the engine before this one
@@ -62,17 +70,26 @@ fn load(
     program: Program,
     config: &Path,
     keeper: &Client,
-) -> Result<(Loaded, Option<String>), Diagnostics> {
-    if keeper.file_failed()
+) -> Result<(Loaded, Option<Refused>), Diagnostics> {
+    if let Some(why) = keeper.not_the_file()
         && let Some(loaded) = last_good(program, config, keeper)
     {
-        let why = "an engine could not start with it, as the log says just before this";
-        return Ok((loaded, Some(format!("{}: {why}", config.display()))));
+        let refused = match why {
+            NotTheFile::StartFailed => {
+                let why = "an engine could not start with it, as the log says just before this";
+                Refused::Broken(format!("{}: {why}", config.display()))
+            }
+            NotTheFile::Unconfirmed => {
+                Refused::GoneBack("the engine ended before somebody confirmed what it ran with")
+            }
+            NotTheFile::GoneBack => Refused::GoneBack("gone back before the last engine ended"),
+        };
+        return Ok((loaded, Some(refused)));
     }
     match eclusa_config::load_with(program, config, Mode::Start, files::open) {
         Ok(loaded) => Ok((loaded, None)),
         Err(wrong) => match last_good(program, config, keeper) {
-            Some(loaded) => Ok((loaded, Some(wrong.to_string()))),
+            Some(loaded) => Ok((loaded, Some(Refused::Broken(wrong.to_string())))),
             None => Err(wrong),
         },
     }
@@ -95,15 +112,17 @@ fn ended(program: Program, end: Result<(), String>) -> ExitCode {
     }
 }
 
-/// `refused`: what is wrong with the file, where the plan is not the file's.
+/// `refused`: why, where the plan is not the file's.
 fn serve(
     loaded: &Loaded,
-    refused: Option<&str>,
+    refused: Option<&Refused>,
     config: Option<&Path>,
     keeper: Option<Arc<Client>>,
     layer: Option<Arc<dyn Layer>>,
 ) -> Result<(), String> {
-    let plan = &loaded.plan;
+    let orders = Orders::open(loaded, config);
+    let amended = orders.loaded().clone();
+    let plan = &amended.plan;
     // Before any other thread: it holds for those that this one starts.
     let in_force = confine(plan, config, keeper.is_some());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,15 +138,18 @@ fn serve(
     let engine = Engine::start_on(plan, sockets, layer).map_err(|error| error.to_string())?;
     let engine = Arc::new(engine);
     engine.tell("confined", in_force.words);
-    for warning in loaded.warnings.lines().iter().chain(&in_force.warnings) {
+    for warning in amended.warnings.lines().iter().chain(&in_force.warnings) {
         engine.warn(warning);
     }
-    if let Some(why) = refused {
+    if let Some(Refused::Broken(why)) = refused {
         engine.file_refused(why);
     }
-    let operator = Operator::new(engine.clone(), plan, config, keeper.clone());
+    let operator = Operator::new(engine.clone(), loaded, config, keeper.clone(), orders);
     let mut keeping = Keeping::start(keeper)?;
-    keeping.in_force(loaded.digest);
+    match refused {
+        Some(Refused::GoneBack(cause)) => operator.began_back(cause),
+        _ => keeping.in_force(loaded.digest),
+    }
     let local = LocalSet::new();
     let in_order = local.block_on(&runtime, async {
         let _serving = operator.serve(plan);
@@ -272,12 +294,12 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return true,
                 _ = self.interrupt.recv() => return false,
-                _ = self.hangup.recv() => {
-                    // What came of it is in the log.
-                    let _ = operator.reload(false);
-                }
+                _ = self.hangup.recv() => operator.hang_up(),
                 _ = looks.tick() => engine.look_after(&mut care),
-                _ = expiries.tick() => operator.expire(),
+                _ = expiries.tick() => {
+                    operator.expire();
+                    operator.lapse();
+                }
                 _ = self.user.recv() => engine.reopen_log(),
                 _ = beats.tick() => keeping.beat(engine),
                 () = keeping.end() => {

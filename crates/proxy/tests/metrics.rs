@@ -323,7 +323,9 @@ fn the_page_is_the_table() {
     // TLS and HTTP, and certificates, are the business of another crate.
     let (_, of_http) = table::PARTS.iter().find(|(part, _)| *part == "TLS and HTTP").unwrap();
     let of_http = of_http.iter().filter(|metric| metric.labels != ["worker"]);
-    let mut without: Vec<_> = of_http.map(|metric| metric.name).collect();
+    // There is none here.
+    let (_, of_page) = table::PARTS.iter().find(|(part, _)| *part == "The dashboard").unwrap();
+    let mut without: Vec<_> = of_http.chain(*of_page).map(|metric| metric.name).collect();
     without.push("eclusa_listener_certificate_expiry_timestamp_seconds");
     without.sort_by_key(|name| table::all().position(|metric| metric.name == *name));
     assert_eq!(page.empty(), without, "after a session that waited all others have a sample");
@@ -332,8 +334,14 @@ fn the_page_is_the_table() {
 #[test]
 fn promtool_finds_nothing_to_say() {
     let (_masters, addresses) = masters(1);
-    let (_balancer, asked) = start(&addresses, probe_masters);
+    // With the names of HAProxy's exporter beside ours.
+    let (_balancer, asked) = start(&addresses, |plan| {
+        probe_masters(plan);
+        plan.observe.haproxy_names = true;
+    });
     wait_for(asked, r#"eclusa_pool_ready{pool="pool"}"#, 1.0);
+    let page = Page::of(asked);
+    assert_eq!(page.get(r#"haproxy_backend_active_servers{proxy="pool"}"#), Some(1.0));
     let promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -29,6 +29,10 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -s V -l 
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "run" -d 'Balance, until a signal ends it'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "check" -d 'Tell everything that is wrong with a file, and do nothing else'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "reload" -d 'Put the changed configuration file in force, or change nothing and tell why'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "confirm" -d 'Keep what `reload --confirm` has put in force'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "rollback" -d 'Put in force again what was so before the last reload'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "events" -d 'Show the last 1000 events: verdicts, reloads, orders, limits, all but sessions'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "save" -d 'Write what was ordered at run time into the configuration file'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "status" -d 'Show pools, endpoints, verdicts, sessions, certificates'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "plan" -d 'Show what a reload would do now, and do nothing'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_needs_command" -f -a "explain" -d 'Show where a connection or a request goes, and why'
@@ -45,9 +49,35 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand check"
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand check" -s h -l help -d 'Print help'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -l confirm -d 'Go back by itself unless `confirm` is said within this time (60s, 10m; at most 1d)' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -l reason -d 'Why, for those who read the log' -r
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -l json -d 'The answer as JSON, on standard output'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -l force -d 'Pass the shrink guard by, and nothing else'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand reload" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand confirm" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand confirm" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand confirm" -l reason -d 'Why, for those who read the log' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand confirm" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand confirm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -l reason -d 'Why, for those who read the log' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -l force -d 'Pass the shrink guard by, as with `reload`'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -l since -d 'Not those before: a time ago (10m, 2h) or a moment (2026-11-25T05:00:00Z)' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -l kind -d 'Of this kind alone (verdict, reloaded, admin, ...); once for each' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -l limit -d 'The last so many' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -s f -l follow -d 'And those that come, until interrupted; with --json one object in each line'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand save" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand save" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand save" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand save" -l dry-run -d 'Show what would change, and write nothing'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand save" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand status" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand status" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand status" -l json -d 'The answer as JSON, on standard output'
@@ -102,13 +132,15 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand sessio
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one session'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "close" -d 'Close sessions: those with these ids, or all that fulfil the options'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand session; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -s h -l help -d 'Print help'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "drain" -d 'No new sessions; those that stand go on'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "weight" -d 'Another share of new sessions than the file says'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "reset" -d 'Back to what the file says, weight and all'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight reset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -s h -l help -d 'Print help'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "drain" -d 'No new sessions; those that stand go on'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "weight" -d 'Another share of new sessions than the file says'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "add" -d 'Endpoints that the file does not list, until it does'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "remove" -d 'An endpoint less, until the file does not list it either'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "reset" -d 'Back to what the file says, weight and all; what was added or removed stays so'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and not __fish_seen_subcommand_from drain ready maint weight add remove reset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from drain" -l for -d 'For so long (90s, 30m, 2h, 7d), across restarts; without it until ordered otherwise' -r
@@ -133,6 +165,18 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoi
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l reason -d 'Why, for those who see it in `status`' -r
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -l json -d 'The answer as JSON, on standard output'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from weight" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -l weight -d 'The share of each relative to the others, 1 to 256' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -l reason -d 'Why, for those who read the log' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -l reason -d 'Why, for those who read the log' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -l json -d 'The answer as JSON, on standard output'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -l force -d 'Even if that breaks the quorum of the masters, or takes most of a pool'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -s c -l config -d 'The configuration file of the program that runs; it may say where the socket is' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -l socket -d 'The admin socket; without it where the configuration or the run directory has it' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from reset" -l json -d 'The answer as JSON, on standard output'
@@ -141,17 +185,23 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoi
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "weight" -d 'Another share of new sessions than the file says'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Back to what the file says, weight and all'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "add" -d 'Endpoints that the file does not list, until it does'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "remove" -d 'An endpoint less, until the file does not list it either'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Back to what the file says, weight and all; what was added or removed stays so'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand endpoint; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "run" -d 'Balance, until a signal ends it'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "check" -d 'Tell everything that is wrong with a file, and do nothing else'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "reload" -d 'Put the changed configuration file in force, or change nothing and tell why'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "status" -d 'Show pools, endpoints, verdicts, sessions, certificates'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "plan" -d 'Show what a reload would do now, and do nothing'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "explain" -d 'Show where a connection or a request goes, and why'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "session" -d 'Look at sessions, or close them'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "endpoint" -d 'Take endpoints out, bring them back, weigh them'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload status plan explain session endpoint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "run" -d 'Balance, until a signal ends it'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "check" -d 'Tell everything that is wrong with a file, and do nothing else'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "reload" -d 'Put the changed configuration file in force, or change nothing and tell why'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "confirm" -d 'Keep what `reload --confirm` has put in force'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "rollback" -d 'Put in force again what was so before the last reload'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "events" -d 'Show the last 1000 events: verdicts, reloads, orders, limits, all but sessions'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "save" -d 'Write what was ordered at run time into the configuration file'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "status" -d 'Show pools, endpoints, verdicts, sessions, certificates'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "plan" -d 'Show what a reload would do now, and do nothing'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "explain" -d 'Show where a connection or a request goes, and why'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "session" -d 'Look at sessions, or close them'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "endpoint" -d 'Take endpoints out, bring them back, weigh them'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and not __fish_seen_subcommand_from run check reload confirm rollback events save status plan explain session endpoint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "list" -d 'List sessions, the oldest first'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "show" -d 'Show one session'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from session" -f -a "close" -d 'Close sessions: those with these ids, or all that fulfil the options'
@@ -159,4 +209,6 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; 
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "ready" -d 'Back into service, as far as its verdict lets it'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "maint" -d 'Out of service: no new sessions, no probes; sessions that stand go on'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "weight" -d 'Another share of new sessions than the file says'
-complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "reset" -d 'Back to what the file says, weight and all'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "add" -d 'Endpoints that the file does not list, until it does'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "remove" -d 'An endpoint less, until the file does not list it either'
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand help; and __fish_seen_subcommand_from endpoint" -f -a "reset" -d 'Back to what the file says, weight and all; what was added or removed stays so'

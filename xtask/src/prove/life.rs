@@ -17,7 +17,8 @@ pub const LIFE: Topic = Topic {
                 package: "e2e",
                 targets: &["life"],
                 only: &[],
-                skip: &[],
+                // Of the topic `operate`.
+                skip: &["compat::", "dashboard::"],
                 seconds: 3600,
             },
         },

@@ -1,6 +1,7 @@
 //! The topic `operate`: what an operator installs, sees, asks and does.
 //!
-//! Only the packages are proved so far; the other rows of its issue join with what they are about.
+//! Packages, what knows HAProxy and the dashboard are proved so far; the other rows of its issue join with
+//! what they are about.
 
 use super::work::Work;
 use super::{Step, Topic};
@@ -8,12 +9,36 @@ use super::{Step, Topic};
 /// Operating.
 pub const OPERATE: Topic = Topic {
     name: "operate",
-    about: "Operators install, see, ask, plan and act without fear. So far this page has the packages \
-            alone; the rows about commands, dashboard, `explain` and compatibility are not there yet.",
+    about: "Operators install, see, ask, plan and act without fear. So far this page has packages, \
+            compatibility and the dashboard; the rows about commands and `explain` are not there yet.",
     grids: &[],
-    steps: &[Step {
-        name: "packages",
-        title: "Debian packages in a clean Debian 12 with its systemd",
-        work: Work::Packages,
-    }],
+    steps: &[
+        Step {
+            name: "packages",
+            title: "Debian packages in a clean Debian 12 with its systemd",
+            work: Work::Packages,
+        },
+        Step {
+            name: "compat",
+            title: "Public clients of HAProxy's socket, table and exporter",
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["life"],
+                only: &["compat::"],
+                skip: &[],
+                seconds: 600,
+            },
+        },
+        Step {
+            name: "dashboard",
+            title: "The dashboard, in a real Chromium (`ECLUSA_CHROMIUM`, `ECLUSA_AXE`)",
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["life"],
+                only: &["dashboard::"],
+                skip: &[],
+                seconds: 900,
+            },
+        },
+    ],
 };

@@ -4,7 +4,7 @@ use super::host;
 use crate::document::Data;
 use crate::plan::Admin;
 use crate::reader::Reader;
-use crate::reference::table as keys;
+use crate::reference::{Key, table as keys};
 use crate::values;
 
 /// Any user of the host may write.
@@ -16,27 +16,50 @@ pub(crate) fn read(top: &Reader<'_>) -> Option<Admin> {
         return None;
     }
     let reader = top.table(&keys::ADMIN, &keys::ADMIN_SECTION);
-    let socket = reader.text(&keys::ADMIN_SOCKET, values::socket_path);
+    let of = File {
+        path: &keys::ADMIN_SOCKET,
+        mode: &keys::ADMIN_MODE,
+        group: &keys::ADMIN_GROUP,
+        what: "the admin socket",
+        others: "every user of this host may reload, close sessions and take endpoints out",
+    };
+    Some(file(&reader, &of))
+}
+
+/// The keys that say how the file of a socket is made, and words about it.
+pub(super) struct File {
+    pub(super) path: &'static Key,
+    pub(super) mode: &'static Key,
+    pub(super) group: &'static Key,
+    /// The socket.
+    pub(super) what: &'static str,
+    /// What it means that others may write to it.
+    pub(super) others: &'static str,
+}
+
+/// The file of a socket.
+pub(super) fn file(reader: &Reader<'_>, keys: &File) -> Admin {
+    let socket = reader.text(keys.path, values::socket_path);
     if let Some(socket) = &socket {
-        host::admin_socket(top.report, socket);
+        host::socket(reader.report, socket, keys.what);
     }
-    let mode = reader.text(&keys::ADMIN_MODE, values::file_mode);
+    let mode = reader.text(keys.mode, values::file_mode);
     if let Some(mode) = mode.as_ref().filter(|mode| mode.value & OTHERS != 0) {
-        top.report.warning(
+        reader.report.warning(
             mode.span,
-            "every user of this host may reload, close sessions and take endpoints out",
+            keys.others,
             "a mode that leaves others out, such as \"0660\"",
             "write \"0660\", and name a `group` for those who shall order",
         );
     }
-    let group = reader.text(&keys::ADMIN_GROUP, values::group);
+    let group = reader.text(keys.group, values::group);
     if let Some(group) = &group {
-        host::group(top.report, group);
+        host::group(reader.report, group);
     }
     let default = Admin::default();
-    Some(Admin {
+    Admin {
         socket: socket.map(|got| got.value),
         mode: mode.map_or(default.mode, |got| got.value),
         group: group.map(|got| got.value.into()),
-    })
+    }
 }

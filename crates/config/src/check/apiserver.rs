@@ -3,7 +3,7 @@
 
 use super::listener::{Manner, manner};
 use super::overlap::Taken;
-use super::{endpoint, general, observe, pool};
+use super::{dashboard, endpoint, general, observe, pool};
 use crate::diagnostic::Diagnostic;
 use crate::document::Span;
 use crate::plan::{ListenAddress, Listener, Peek, Plan, Program, Route};
@@ -33,6 +33,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let hosts = hosts.map(|got| got.value).unwrap_or_default();
     let mut taken = Taken::default();
     let observe = observe::read(top, &mut taken);
+    let dashboard = dashboard::read(top, &mut taken);
     let (mut listeners, mut pools) = (Vec::new(), Vec::new());
     for (index, port) in ports.iter().enumerate() {
         let name = match index {
@@ -62,8 +63,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         allow_shrink: general.allow_shrink,
         confine: general.confine,
         admin: general.admin,
+        haproxy_socket: general.haproxy_socket,
         log: general.log,
         observe,
+        dashboard,
         listeners,
         pools,
         errors: Vec::new(),

@@ -5,7 +5,7 @@ use super::layers::{self, Opened, PoolSpans};
 use super::listener::{manner, networks, plain};
 use super::overlap::Taken;
 use super::route::{Pools, Routed};
-use super::{endpoint, general, http, observe, pool, route, tls};
+use super::{dashboard, endpoint, general, http, observe, pool, route, tls};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
     Endpoint, EndpointAddress, ListenAddress, Listener, Peek, Plan, Pool, Probe, Program, Route,
@@ -24,6 +24,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let conditions = Conditions::read(top);
     let mut taken = Taken::default();
     let observe = observe::read(top, &mut taken);
+    let dashboard = dashboard::read(top, &mut taken);
     // Listeners first take their addresses, so that endpoints can be compared with them.
     let readers = top.named(&keys::LISTENERS, &keys::LISTENER);
     let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
@@ -60,8 +61,10 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         allow_shrink: general.allow_shrink,
         confine: general.confine,
         admin: general.admin,
+        haproxy_socket: general.haproxy_socket,
         log: general.log,
         observe,
+        dashboard,
         listeners,
         pools: written.pools,
         errors,

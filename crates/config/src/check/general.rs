@@ -1,7 +1,7 @@
 //! What both programs have at the top level: workers, directories, the log.
 
-use super::{admin, host, log};
-use crate::plan::{Admin, Confine, Log};
+use super::{admin, haproxy, host, log};
+use crate::plan::{Admin, Confine, HaproxySocket, Log};
 use crate::reader::Reader;
 use crate::reference::table as keys;
 use std::path::PathBuf;
@@ -17,6 +17,7 @@ pub(super) struct General {
     pub(super) allow_shrink: bool,
     pub(super) confine: Confine,
     pub(super) admin: Option<Admin>,
+    pub(super) haproxy_socket: Option<HaproxySocket>,
     pub(super) log: Log,
 }
 
@@ -27,6 +28,7 @@ pub(super) fn read(top: &Reader<'_>) -> General {
         host::run_directory(top.report, directory);
     }
     let confine = top.choice(&keys::CONFINE).and_then(|got| Confine::from_name(got.value));
+    let admin = admin::read(top);
     General {
         workers: count(&keys::WORKERS),
         sessions_max: count(&keys::SESSIONS_MAX),
@@ -35,7 +37,8 @@ pub(super) fn read(top: &Reader<'_>) -> General {
         lame_duck: top.duration(&keys::LAME_DUCK).value,
         allow_shrink: top.boolean(&keys::ALLOW_SHRINK).is_some_and(|got| got.value),
         confine: confine.unwrap_or_default(),
-        admin: admin::read(top),
+        haproxy_socket: haproxy::read(top, admin.as_ref()),
+        admin,
         log: log::read(&top.table(&keys::LOG, &keys::LOG_SECTION)),
     }
 }

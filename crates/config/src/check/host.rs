@@ -12,10 +12,15 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+/// Others than the owner and the group may read, as file modes say.
+const OTHERS: u32 = 0o004;
+/// The shortest token that orders are taken with.
+const TOKEN_MIN: usize = 16;
 /// Names that `check` resolves; the rest is left to the run.
 const NAMES_MAX: usize = 64;
 /// Time for all of them together.
@@ -73,6 +78,38 @@ pub(super) fn token(report: &Report, path: &Got<PathBuf>) {
         },
         "a file with nothing but a bearer token that the service's user can read",
         "write the token there, alone: `kubectl create token NAME` makes one",
+    );
+}
+
+/// The token of the dashboard can be read, is hard to guess, and is nobody else's to read.
+pub(super) fn dashboard_token(report: &Report, path: &Got<PathBuf>) {
+    if !report.mode.is_offline()
+        && let Ok(found) = (report.open)(&path.value).and_then(|file| file.metadata())
+        && found.permissions().mode() & OTHERS != 0
+    {
+        let shown = quoted(&path.value.display().to_string());
+        report.warning(
+            path.span,
+            &format!("{shown} can be read by other users of this host, who may then give orders"),
+            "a file that root alone may read: the keeper opens it",
+            &format!("chmod 0600 {}", path.value.display()),
+        );
+    }
+    file(
+        report,
+        path,
+        |text| match text.trim_ascii() {
+            [] => Some("is empty".to_owned()),
+            token if !token.iter().all(u8::is_ascii_graphic) => {
+                Some("holds more than one word, or what is not ASCII".to_owned())
+            }
+            token if token.len() < TOKEN_MIN => {
+                Some(format!("holds a token of {} characters: it can be guessed", token.len()))
+            }
+            _ => None,
+        },
+        "a file with nothing but a token of at least 16 characters that the keeper can read",
+        "make one: (umask 077; openssl rand -hex 24 > FILE)",
     );
 }
 
@@ -198,8 +235,8 @@ pub(super) fn run_directory(report: &Report, path: &Got<PathBuf>) {
     }
 }
 
-/// The directory of the admin socket is there and writable.
-pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
+/// The directory of a socket (`what`: `the admin socket`) is there and writable.
+pub(super) fn socket(report: &Report, path: &Got<PathBuf>, what: &str) {
     if report.mode.is_offline() {
         return;
     }
@@ -213,9 +250,9 @@ pub(super) fn admin_socket(report: &Report, path: &Got<PathBuf>) {
     if let Some(problem) = problem {
         report.error(
             path.span,
-            &format!("the admin socket cannot be made: {problem}"),
+            &format!("{what} cannot be made: {problem}"),
             "a path in a directory that the service's user can write to",
-            "create the directory for that user, or leave `socket` out",
+            "create the directory for that user, or choose another",
         );
     }
 }

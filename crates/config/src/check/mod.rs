@@ -3,10 +3,12 @@
 mod admin;
 mod apiserver;
 mod condition;
+mod dashboard;
 mod edge;
 mod endpoint;
 mod expect;
 mod general;
+mod haproxy;
 mod host;
 mod http;
 mod judge;

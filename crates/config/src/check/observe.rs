@@ -33,7 +33,23 @@ pub(super) fn read(top: &Reader<'_>, taken: &mut Taken) -> Observe {
             "add `listen`, with an address that the peer reaches",
         );
     }
+    let wanted = |key| {
+        let got = reader.boolean(key).filter(|got| got.value)?;
+        if !reader.has(&keys::OBSERVE_LISTEN) {
+            top.report.error(
+                got.span,
+                &format!("`{}` without `listen`: nobody can ask", key.name),
+                &format!("`listen` beside `{}`", key.name),
+                "add `listen`, with an address that those who shall ask can reach",
+            );
+        }
+        Some(())
+    };
+    let (stats, names) =
+        (wanted(&keys::OBSERVE_HAPROXY_STATS), wanted(&keys::OBSERVE_HAPROXY_NAMES));
     Observe {
+        haproxy_stats: stats.is_some(),
+        haproxy_names: names.is_some(),
         listen: listen.into_iter().map(|got| got.value).collect(),
         peer: peer.map(|got| got.value.into()),
     }

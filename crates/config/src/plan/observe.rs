@@ -11,4 +11,8 @@ pub struct Observe {
     /// Host and port (`10.0.0.9:9643`) where the other host of the address that both may hold
     /// answers the same; `None`: there is none.
     pub peer: Option<Arc<str>>,
+    /// Whether it answers HAProxy's table of figures.
+    pub haproxy_stats: bool,
+    /// Whether its metrics have the names of HAProxy's exporter as well.
+    pub haproxy_names: bool,
 }

@@ -1,6 +1,8 @@
 //! The bounds of requests, and requests in words.
 
-use super::request::{Reload, Request, SessionClose, StatusOf};
+use super::request::{
+    Confirm, EndpointAdd, EndpointRemove, Events, Reload, Request, Rollback, SessionClose, StatusOf,
+};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -14,6 +16,16 @@ const NAME_MAX: usize = 64;
 const REASON_MAX: usize = 200;
 /// The longest time that an order may hold, in seconds: 366 days.
 const FOR_MAX: u64 = 366 * 86_400;
+/// The longest time that a confirmation may be awaited, in seconds: a day.
+const CONFIRM_MAX: u64 = 86_400;
+/// Endpoints that may be added at once.
+const ADDED_MAX: u64 = 64;
+/// The longest address, in bytes: a name of DNS, and a port.
+const ADDRESS_MAX: usize = 260;
+/// Events that may be asked for: as many as are kept.
+const EVENTS_MAX: u32 = 1_000;
+/// Kinds that may be asked for at once.
+const KINDS_MAX: usize = 32;
 /// The greatest weight, as in the configuration.
 const WEIGHT_MAX: u16 = 256;
 
@@ -28,17 +40,25 @@ impl Request {
                 | Self::Plan(_)
                 | Self::Explain(_)
                 | Self::Errors(_)
+                | Self::Events(_)
+                | Self::Save(_)
         )
     }
 
     /// The request in one line, for the log.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Reload(Reload { force }) => format!("reload{}", forced(*force)),
+            Self::Reload(reload) => reload.words(),
+            Self::Confirm(Confirm { reason }) => format!("confirm{}", why(reason.as_deref())),
+            Self::Rollback(Rollback { force, reason }) => {
+                format!("rollback{}{}", forced(*force), why(reason.as_deref()))
+            }
             Self::Status(_) => "status".to_owned(),
             Self::Plan(_) => "plan".to_owned(),
             Self::Explain(_) => "explain".to_owned(),
             Self::Errors(_) => "errors".to_owned(),
+            Self::Events(_) => "events".to_owned(),
+            Self::Save(_) => "save".to_owned(),
             Self::SessionList(_) => "session list".to_owned(),
             Self::SessionShow(show) => format!("session show {}", show.session),
             Self::SessionClose(close) => close.words(),
@@ -55,6 +75,30 @@ impl Request {
             Self::EndpointReset(reset) => {
                 format!("endpoint reset {}", endpoint(&reset.pool, &reset.endpoint))
             }
+            Self::EndpointAdd(add) => {
+                let weight = add.weight.map(|weight| format!(" --weight {weight}"));
+                let (weight, reason) = (weight.unwrap_or_default(), why(add.reason.as_deref()));
+                format!("endpoint add {} {}{weight}{reason}", add.pool, add.endpoints.join(" "))
+            }
+            Self::EndpointRemove(remove) => {
+                let name = endpoint(&remove.pool, &remove.endpoint);
+                let reason = why(remove.reason.as_deref());
+                format!("endpoint remove {name}{}{reason}", forced(remove.force))
+            }
+        }
+    }
+
+    /// Why, as whoever asks for it has said.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Reload(Reload { reason, .. })
+            | Self::Confirm(Confirm { reason })
+            | Self::Rollback(Rollback { reason, .. })
+            | Self::EndpointAdd(EndpointAdd { reason, .. })
+            | Self::EndpointRemove(EndpointRemove { reason, .. }) => reason.as_deref(),
+            Self::EndpointSet(set) => set.reason.as_deref(),
+            Self::EndpointWeight(set) => set.reason.as_deref(),
+            _ => None,
         }
     }
 
@@ -62,10 +106,15 @@ impl Request {
     ///
     /// # Errors
     /// What is not, in words.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             // What a plan and an explanation are asked about is read as a whole.
-            Self::Reload(_) | Self::Plan(_) | Self::Explain(_) | Self::Errors(_) => Ok(()),
+            Self::Plan(_) | Self::Explain(_) | Self::Errors(_) | Self::Save(_) => Ok(()),
+            Self::Reload(reload) => reload.check(),
+            Self::Confirm(Confirm { reason }) | Self::Rollback(Rollback { reason, .. }) => {
+                order(None, reason.as_deref())
+            }
+            Self::Events(events) => events.check(),
             Self::Status(StatusOf { pool }) => names([pool.as_deref()]),
             Self::SessionList(list) => {
                 names([list.pool.as_deref(), list.endpoint.as_deref()])?;
@@ -82,8 +131,65 @@ impl Request {
                 within("weight", set.weight.into(), WEIGHT_MAX.into())?;
                 order(set.for_seconds, set.reason.as_deref())
             }
+            Self::EndpointAdd(add) => add.check(),
+            Self::EndpointRemove(remove) => {
+                names([Some(&*remove.pool), Some(&*remove.endpoint)])?;
+                order(None, remove.reason.as_deref())
+            }
             Self::EndpointReset(reset) => names([Some(&*reset.pool), Some(&*reset.endpoint)]),
         }
+    }
+}
+
+impl Reload {
+    fn check(&self) -> Result<(), String> {
+        if let Some(seconds) = self.confirm_seconds {
+            within("confirm_seconds", seconds, CONFIRM_MAX)?;
+        }
+        order(None, self.reason.as_deref())
+    }
+
+    fn words(&self) -> String {
+        let within = self.confirm_seconds.map(|seconds| format!(" --confirm {}", time(seconds)));
+        let (force, reason) = (forced(self.force), why(self.reason.as_deref()));
+        format!("reload{force}{}{reason}", within.unwrap_or_default())
+    }
+}
+
+impl EndpointAdd {
+    fn check(&self) -> Result<(), String> {
+        names([Some(&*self.pool)])?;
+        within("endpoints", self.endpoints.len() as u64, ADDED_MAX)?;
+        for endpoint in &self.endpoints {
+            let (address, name) = Self::parts(endpoint);
+            names([Some(name)])?;
+            if !(1..=ADDRESS_MAX).contains(&address.len())
+                || !address.chars().all(|c| c.is_ascii_graphic())
+            {
+                return Err(format!("`{}` cannot be an address", shown(address)));
+            }
+        }
+        if let Some(weight) = self.weight {
+            within("weight", weight.into(), WEIGHT_MAX.into())?;
+        }
+        order(None, self.reason.as_deref())
+    }
+
+    /// Address and name of `ADDRESS` or `ADDRESS=NAME`.
+    pub(crate) fn parts(endpoint: &str) -> (&str, &str) {
+        endpoint.split_once('=').unwrap_or((endpoint, endpoint))
+    }
+}
+
+impl Events {
+    fn check(&self) -> Result<(), String> {
+        if self.limit > EVENTS_MAX {
+            return Err(format!("`limit` is {}; it must be from 0 to {EVENTS_MAX}", self.limit));
+        }
+        if self.kinds.len() > KINDS_MAX {
+            return Err(format!("at most {KINDS_MAX} kinds"));
+        }
+        names(self.kinds.iter().map(|kind| Some(&**kind)))
     }
 }
 
@@ -133,9 +239,16 @@ fn endpoint(pool: &str, endpoint: &str) -> String {
 }
 
 fn limits(for_seconds: Option<u64>, reason: Option<&str>) -> String {
-    let time = for_seconds.map(Duration::from_secs).map(eclusa_config::reference::show_duration);
-    let time = time.map(|time| format!(" for {time}")).unwrap_or_default();
-    time + &reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+    let time = for_seconds.map(|seconds| format!(" for {}", time(seconds))).unwrap_or_default();
+    time + &why(reason)
+}
+
+fn time(seconds: u64) -> String {
+    eclusa_config::reference::show_duration(Duration::from_secs(seconds))
+}
+
+fn why(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 fn within(what: &str, number: u64, most: u64) -> Result<(), String> {

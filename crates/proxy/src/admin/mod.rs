@@ -2,19 +2,25 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `request`, `reply`, `status`, `refused`, `planned`, `explain` | what can be asked, and what is answered |
+//! | `request`, `reply`, `status`, `refused`, `planned`, `explain`, `events`, `save` | what can be asked, and what is answered |
+//! | `audit` | what the log says of a change: who, from where, what, before, after, why |
 //! | `bounds` | what a request may carry; requests in words |
 //! | `protocol` | both as lines of JSON; what is wrong with a line |
 //! | `socket` | the file of the socket: stale ones, mode, group |
 //! | `serve` | its clients: how many, how patient |
 //! | `peer` | who asks |
+//! | `audit` | what the log says of an order |
+//! | `edit` | a configuration file with other endpoints and weights |
 //! | `state` | what was ordered, kept across restarts |
 //! | `client` | the commands that speak to it |
 //!
 //! What the requests mean is the business of whoever implements [`Operate`].
 
+mod audit;
 mod bounds;
 pub mod client;
+mod edit;
+mod events;
 mod explain;
 mod moment;
 mod peer;
@@ -23,6 +29,7 @@ mod protocol;
 mod refused;
 mod reply;
 mod request;
+mod save;
 mod serve;
 mod socket;
 mod state;
@@ -30,6 +37,8 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use audit::{By, event as audited};
+pub(crate) use events::EventTable;
 pub(crate) use explain::{
     CandidateReport, Explain, Explanation, PoolReport, TriedReport, WhyReport,
 };
@@ -39,17 +48,21 @@ pub(crate) use planned::{Action, Item, PlanReport};
 pub(crate) use refused::{RefusedMessage, RefusedTable};
 pub(crate) use reply::{Closed, Data, Outcome, ReloadReport, Reply, Session, SessionTable};
 pub(crate) use request::{
-    AdminState, EndpointReset, EndpointSet, EndpointWeight, PlanOf, Request, SessionClose,
-    SessionFilter, SessionList, Sort,
+    AdminState, EndpointAdd, EndpointRemove, EndpointReset, EndpointSet, EndpointWeight, PlanOf,
+    Reload, Request, Rollback, SessionClose, SessionFilter, SessionList, Sort, StatusOf,
 };
-pub(crate) use serve::{Patience, Serving, serve};
-pub(crate) use socket::{Socket, SocketError};
+pub(crate) use save::{SaveOrder, SaveReport};
+pub(crate) use serve::{Client, Cut, Desk, Next, Patience, Serving, serve};
+pub(crate) use socket::{Role, Socket};
 pub(crate) use state::directory as state_directory;
-pub(crate) use state::{File, Kept, Order, Override, State};
+pub(crate) use state::{Amended, Dropped, File, Kept, Order, Override, State, first_line};
 pub(crate) use status::{
     AdminStatus, CertificateStatus, EndpointStatus, LastReload, ListenerStatus, OverrideStatus,
-    PoolStatus, StatusReport, WorkerStatus,
+    PoolStatus, StatusReport, UnconfirmedStatus, WorkerStatus,
 };
+
+use crate::observe::Recent;
+use std::sync::Arc;
 
 /// Does what requests ask for.
 pub(crate) trait Operate: 'static {
@@ -60,4 +73,9 @@ pub(crate) trait Operate: 'static {
     /// pools, endpoints and sessions it names exist is for the implementation to find out. The
     /// future is not dropped before its end when the client goes away.
     fn perform(&self, request: Request, by: &Peer) -> impl Future<Output = Reply>;
+
+    /// The last events, for those who follow them; `None`: nobody can.
+    fn recent(&self) -> Option<Arc<Recent>> {
+        None
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use tokio::net::UnixStream;
 
 /// As much of `/etc/passwd` as is read.
@@ -11,14 +12,16 @@ const PASSWD_MAX: u64 = 1 << 20;
 /// Who asks: what the kernel says of the process that connected (`SO_PEERCRED`, `unix(7)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// The user.
-    pub(crate) uid: u32,
+    /// The user; `None`: it came over TCP, and the kernel does not say.
+    pub(crate) uid: Option<u32>,
     /// The user's name, where `/etc/passwd` has it.
     pub(crate) user: Option<String>,
     /// The process; `None`: of another namespace.
     pub(crate) pid: Option<i32>,
     /// What the process calls itself, where it can be seen.
     pub(crate) program: Option<String>,
+    /// Of a browser in front of the dashboard: the address that it came from.
+    pub(crate) from: Option<String>,
 }
 
 impl Peer {
@@ -34,20 +37,31 @@ impl Peer {
     /// A process of a user, with the names that this host has for both.
     pub(crate) fn new(uid: u32, pid: Option<i32>) -> Self {
         let program = pid.and_then(name_of);
-        Self { uid, user: user_name(uid), pid, program }
+        Self { uid: Some(uid), user: user_name(uid), pid, program, from: None }
+    }
+
+    /// Somebody who has the dashboard's token, at this address.
+    pub(crate) fn over_http(from: SocketAddr) -> Self {
+        let from = Some(from.to_string());
+        Self { uid: None, user: None, pid: None, program: None, from }
     }
 
     /// The user, by name if there is one.
     pub(crate) fn user(&self) -> String {
-        self.user.clone().unwrap_or_else(|| format!("uid {}", self.uid))
+        match (&self.user, self.uid, &self.from) {
+            (Some(user), ..) => user.clone(),
+            (None, Some(uid), _) => format!("uid {uid}"),
+            (None, None, from) => format!("dashboard, {}", from.as_deref().unwrap_or("somebody")),
+        }
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.user {
-            Some(user) => write!(f, "{user} (uid {}", self.uid)?,
-            None => write!(f, "uid {} (no name", self.uid)?,
+        match (&self.user, self.uid) {
+            (_, None) => return f.write_str(&self.user()),
+            (Some(user), Some(uid)) => write!(f, "{user} (uid {uid}")?,
+            (None, Some(uid)) => write!(f, "uid {uid} (no name")?,
         }
         if let Some(pid) = self.pid {
             write!(f, ", pid {pid}")?;
@@ -126,5 +140,7 @@ mod tests {
         let stranger = Peer::new(4_000_000_000, None);
         assert_eq!(stranger.to_string(), "uid 4000000000 (no name)");
         assert_eq!(stranger.user(), "uid 4000000000");
+        let browser = Peer::over_http(([127, 0, 0, 1], 4000).into());
+        assert_eq!(browser.to_string(), "dashboard, 127.0.0.1:4000");
     }
 }

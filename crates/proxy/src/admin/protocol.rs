@@ -21,7 +21,7 @@ pub(super) const REPLY_MAX: usize = 4 << 20;
 /// The longest id, in bytes.
 const ID_MAX: usize = 64;
 /// The commands.
-pub(super) const COMMANDS: [&str; 11] = [
+pub(super) const COMMANDS: [&str; 17] = [
     "reload",
     "status",
     "session list",
@@ -33,6 +33,12 @@ pub(super) const COMMANDS: [&str; 11] = [
     "plan",
     "explain",
     "errors",
+    "events",
+    "save",
+    "confirm",
+    "rollback",
+    "endpoint add",
+    "endpoint remove",
 ];
 /// What a line looks like, for messages.
 const FORM: &str = "a line such as {\"v\":1,\"id\":1,\"command\":\"status\"}";
@@ -90,6 +96,8 @@ fn request(mut fields: Map<String, Value>) -> Result<Request, String> {
     };
     let request = match &*command {
         "reload" => arguments(fields).map(Request::Reload),
+        "confirm" => arguments(fields).map(Request::Confirm),
+        "rollback" => arguments(fields).map(Request::Rollback),
         "status" => arguments(fields).map(Request::Status),
         "session list" => arguments(fields).map(Request::SessionList),
         "session show" => arguments(fields).map(Request::SessionShow),
@@ -97,9 +105,13 @@ fn request(mut fields: Map<String, Value>) -> Result<Request, String> {
         "endpoint set" => arguments(fields).map(Request::EndpointSet),
         "endpoint weight" => arguments(fields).map(Request::EndpointWeight),
         "endpoint reset" => arguments(fields).map(Request::EndpointReset),
+        "endpoint add" => arguments(fields).map(Request::EndpointAdd),
+        "endpoint remove" => arguments(fields).map(Request::EndpointRemove),
         "plan" => arguments(fields).map(Request::Plan),
         "explain" => arguments(fields).map(Request::Explain),
         "errors" => arguments(fields).map(Request::Errors),
+        "events" => arguments(fields).map(Request::Events),
+        "save" => arguments(fields).map(Request::Save),
         _ => return Err(unknown(&command)),
     };
     let request = request.map_err(|error| format!("{command}: {error}"))?;
@@ -137,6 +149,8 @@ impl Request {
     pub(super) fn to_line(&self, id: u64) -> Result<Vec<u8>, String> {
         let (command, arguments) = match self {
             Self::Reload(arguments) => ("reload", serde_json::to_value(arguments)),
+            Self::Confirm(arguments) => ("confirm", serde_json::to_value(arguments)),
+            Self::Rollback(arguments) => ("rollback", serde_json::to_value(arguments)),
             Self::Status(arguments) => ("status", serde_json::to_value(arguments)),
             Self::SessionList(arguments) => ("session list", serde_json::to_value(arguments)),
             Self::SessionShow(arguments) => ("session show", serde_json::to_value(arguments)),
@@ -144,9 +158,13 @@ impl Request {
             Self::EndpointSet(arguments) => ("endpoint set", serde_json::to_value(arguments)),
             Self::EndpointWeight(arguments) => ("endpoint weight", serde_json::to_value(arguments)),
             Self::EndpointReset(arguments) => ("endpoint reset", serde_json::to_value(arguments)),
+            Self::EndpointAdd(arguments) => ("endpoint add", serde_json::to_value(arguments)),
+            Self::EndpointRemove(arguments) => ("endpoint remove", serde_json::to_value(arguments)),
             Self::Plan(arguments) => ("plan", serde_json::to_value(arguments)),
             Self::Explain(arguments) => ("explain", serde_json::to_value(arguments)),
             Self::Errors(arguments) => ("errors", serde_json::to_value(arguments)),
+            Self::Events(arguments) => ("events", serde_json::to_value(arguments)),
+            Self::Save(arguments) => ("save", serde_json::to_value(arguments)),
         };
         let arguments = arguments.map_err(|error| error.to_string())?;
         let mut fields = Map::new();
@@ -207,7 +225,7 @@ pub(super) fn reply_line(id: &Value, reply: &Reply) -> Vec<u8> {
 
 fn written(id: &Value, reply: &Reply) -> io::Result<Vec<u8>> {
     let mut line = Bounded(Vec::new());
-    let Reply { outcome, messages, data } = reply;
+    let Reply { outcome, messages, data, .. } = reply;
     let (outcome, code) = (*outcome, outcome.code());
     serde_json::to_writer(&mut line, &Written { v: VERSION, id, outcome, code, messages, data })?;
     line.write_all(b"\n")?;

@@ -90,7 +90,7 @@ fn escaped(bytes: &[u8]) -> String {
 
 impl RefusedMessage {
     /// What stands for each of the bytes that are kept.
-    pub(super) fn signs(&self) -> Vec<&str> {
+    pub(crate) fn signs(&self) -> Vec<&str> {
         let mut signs = Vec::new();
         let mut rest = &*self.bytes;
         while let Some(first) = rest.chars().next() {

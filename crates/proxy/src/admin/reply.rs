@@ -1,6 +1,9 @@
 //! What comes of a request.
 
-use super::{EndpointStatus, Explanation, Moment, PlanReport, RefusedTable, StatusReport};
+use super::{
+    EndpointStatus, EventTable, Explanation, Moment, PlanReport, RefusedTable, SaveReport,
+    StatusReport, UnconfirmedStatus,
+};
 use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
 
@@ -49,17 +52,25 @@ pub(crate) struct Reply {
     pub(crate) messages: Vec<String>,
     /// The answer for programs.
     pub(crate) data: Data,
+    /// What was so before, and what is so now: for the log, where a request has changed something.
+    pub(crate) changed: Option<(String, String)>,
 }
 
 impl Reply {
     /// It was done.
     pub(crate) fn done(data: Data) -> Self {
-        Self { outcome: Outcome::Done, messages: Vec::new(), data }
+        Self { outcome: Outcome::Done, messages: Vec::new(), data, changed: None }
     }
 
     /// It was not done, for this reason.
     pub(crate) fn not_done(outcome: Outcome, message: impl Into<String>) -> Self {
-        Self { outcome, messages: vec![message.into()], data: Data::None }
+        Self { outcome, messages: vec![message.into()], data: Data::None, changed: None }
+    }
+
+    /// With what it has changed, for the log.
+    pub(crate) fn changed(mut self, before: impl Into<String>, after: impl Into<String>) -> Self {
+        self.changed = Some((before.into(), after.into()));
+        self
     }
 
     /// With one more line for people.
@@ -92,6 +103,10 @@ pub(crate) enum Data {
     Explanation(Box<Explanation>),
     /// To `errors`.
     Refused(Box<RefusedTable>),
+    /// To `events`.
+    Events(Box<EventTable>),
+    /// To `save`.
+    Saved(Box<SaveReport>),
 }
 
 impl Serialize for Data {
@@ -107,6 +122,8 @@ impl Serialize for Data {
             Self::Plan(data) => data.serialize(serializer),
             Self::Explanation(data) => data.serialize(serializer),
             Self::Refused(data) => data.serialize(serializer),
+            Self::Events(data) => data.serialize(serializer),
+            Self::Saved(data) => data.serialize(serializer),
         }
     }
 }
@@ -124,6 +141,12 @@ pub(crate) struct ReloadReport {
     pub(crate) dropped_overrides: Vec<String>,
     /// What is odd about the file.
     pub(crate) warnings: Vec<String>,
+    /// Until when it must be confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unconfirmed: Option<UnconfirmedStatus>,
+    /// The file says something else than what is in force now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_back: Option<String>,
 }
 
 /// Sessions.

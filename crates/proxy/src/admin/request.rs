@@ -1,6 +1,6 @@
 //! What can be asked of a running program.
 
-use super::Explain;
+use super::{Explain, Moment};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -10,6 +10,10 @@ use std::net::IpAddr;
 pub(crate) enum Request {
     /// `reload`: read the file again.
     Reload(Reload),
+    /// `confirm`: what was reloaded on trial is to stay.
+    Confirm(Confirm),
+    /// `rollback`: what was in force before.
+    Rollback(Rollback),
     /// `status`: how everything is.
     Status(StatusOf),
     /// `session list`
@@ -24,12 +28,20 @@ pub(crate) enum Request {
     EndpointWeight(EndpointWeight),
     /// `endpoint reset`: back to what the file says.
     EndpointReset(EndpointReset),
+    /// `endpoint add`: endpoints that the file does not list.
+    EndpointAdd(EndpointAdd),
+    /// `endpoint remove`: none that it lists.
+    EndpointRemove(EndpointRemove),
     /// `plan`: what a reload would do.
     Plan(PlanOf),
     /// `explain`: where a connection or a request goes.
     Explain(Box<Explain>),
     /// `errors`: the last messages that were refused.
     Errors(Errors),
+    /// `events`: the last things that happened, and those that will.
+    Events(Events),
+    /// `save`: what was ordered, for whoever writes it into the file.
+    Save(Save),
 }
 
 /// Read the file again and put it in force.
@@ -38,6 +50,32 @@ pub(crate) enum Request {
 pub(crate) struct Reload {
     /// Past the guard against a file that has shrunk.
     pub(crate) force: bool,
+    /// It goes back by itself unless it is confirmed within so many seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) confirm_seconds: Option<u64>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// What was reloaded on trial is to stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Confirm {
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// Put in force again what was so before the last reload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rollback {
+    /// Past the guard against a configuration that has shrunk.
+    pub(crate) force: bool,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
 }
 
 /// What a reload would do now.
@@ -210,10 +248,69 @@ pub(crate) struct EndpointReset {
     pub(crate) endpoint: String,
 }
 
+/// Adds endpoints that the file does not list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointAdd {
+    /// The name of the pool.
+    pub(crate) pool: String,
+    /// Each `ADDRESS` or `ADDRESS=NAME`, as in the file.
+    pub(crate) endpoints: Vec<String>,
+    /// Share of new sessions relative to the others, 1 to 256; `None`: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) weight: Option<u16>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+}
+
+/// Takes an endpoint away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointRemove {
+    /// The name of the pool.
+    pub(crate) pool: String,
+    /// The name of the endpoint.
+    pub(crate) endpoint: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// Past the guards of quorum and of the last endpoint.
+    #[serde(default)]
+    pub(crate) force: bool,
+}
+
 /// The last messages that were refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Errors {}
+
+/// The last things that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Events {
+    /// And those that will, as they come.
+    pub(crate) follow: bool,
+    /// Not those before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Moment>,
+    /// Of these kinds alone; none: of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) kinds: Vec<String>,
+    /// The last so many of them, 0 to 1,000.
+    pub(crate) limit: u32,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { follow: false, since: None, kinds: Vec::new(), limit: 1_000 }
+    }
+}
+
+/// What was ordered, for whoever writes it into the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Save {}
 
 /// A network, or one address; v4 addresses in v6 form are v4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,9 +15,38 @@ use std::path::{Path, PathBuf};
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 64;
 
-/// Why there is no admin socket.
+/// What a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Orders and questions of our own commands.
+    Admin,
+    /// What HAProxy's socket is asked.
+    Haproxy,
+    /// The dashboard's page.
+    Dashboard,
+}
+
+impl Role {
+    /// Its name, and the key that says where it is.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Admin => ("admin socket", "admin.socket"),
+            Self::Haproxy => ("HAProxy socket", "haproxy_socket.path"),
+            Self::Dashboard => ("dashboard's socket", "dashboard.socket"),
+        }
+    }
+}
+
+/// Why there is no such socket.
 #[derive(Debug)]
-pub(crate) enum SocketError {
+pub(crate) struct SocketError {
+    role: Role,
+    pub(super) problem: Problem,
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(crate) enum Problem {
     /// A living program answers there.
     Living {
         /// Where.
@@ -33,22 +62,23 @@ pub(crate) enum SocketError {
 
 impl fmt::Display for SocketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Living { path, holder } => {
-                write!(f, "admin socket {}: a running program answers there", path.display())?;
+        let (socket, key) = self.role.words();
+        match &self.problem {
+            Problem::Living { path, holder } => {
+                write!(f, "{socket} {}: a running program answers there", path.display())?;
                 if let Some(holder) = holder {
                     write!(f, " ({holder})")?;
                 }
-                f.write_str("; stop it, or set `admin.socket` to another path")
+                write!(f, "; stop it, or set `{key}` to another path")
             }
-            Self::NoSocket(path) => write!(
+            Problem::NoSocket(path) => write!(
                 f,
-                "admin socket {}: something is there that is no socket; move it away, or set \
-                 `admin.socket` to another path",
+                "{socket} {}: something is there that is no socket; move it away, or set `{key}` \
+                 to another path",
                 path.display()
             ),
-            Self::Io(path, what, error) => {
-                write!(f, "admin socket {}: {what}: {error}", path.display())
+            Problem::Io(path, what, error) => {
+                write!(f, "{socket} {}: {what}: {error}", path.display())
             }
         }
     }
@@ -56,7 +86,7 @@ impl fmt::Display for SocketError {
 
 impl std::error::Error for SocketError {}
 
-/// The listening admin socket; its file goes when this is dropped, unless another has taken its
+/// A listening socket for the operator; its file goes when this is dropped, unless another has taken its
 /// place.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -83,16 +113,33 @@ impl Socket {
         program: Program,
         run_directory: &Path,
     ) -> Result<(Self, Option<String>), SocketError> {
+        Self::open_as(Role::Admin, admin, program, run_directory)
+    }
+
+    /// The same for a socket of another role.
+    ///
+    /// # Errors
+    /// [`SocketError`]; then nothing has changed.
+    pub(crate) fn open_as(
+        role: Role,
+        admin: &Admin,
+        program: Program,
+        run_directory: &Path,
+    ) -> Result<(Self, Option<String>), SocketError> {
         let path = Self::path(admin, program, run_directory);
+        Self::make(role, admin, path).map_err(|problem| SocketError { role, problem })
+    }
+
+    fn make(role: Role, admin: &Admin, path: PathBuf) -> Result<(Self, Option<String>), Problem> {
         look(&path)?;
         let failed = |what| {
             let path = path.clone();
-            move |error: io::Error| SocketError::Io(path, what, error)
+            move |error: io::Error| Problem::Io(path, what, error)
         };
         let first = first_name(&path);
         match fs::symlink_metadata(&first) {
             Ok(found) if !found.file_type().is_socket() => {
-                return Err(SocketError::NoSocket(first));
+                return Err(Problem::NoSocket(first));
             }
             // Of an instance that ended while it made its socket.
             Ok(_) => fs::remove_file(&first).map_err(failed("cannot replace"))?,
@@ -100,7 +147,7 @@ impl Socket {
         }
         let listener = listen(&first).map_err(failed("cannot be made"))?;
         let finish = || {
-            let warning = give(&first, admin.group.as_deref());
+            let warning = give(role, &first, admin.group.as_deref());
             fs::set_permissions(&first, fs::Permissions::from_mode(admin.mode))?;
             let made = fs::symlink_metadata(&first)?;
             fs::rename(&first, &path)?;
@@ -119,9 +166,13 @@ impl Socket {
         }
     }
 
-    /// The listener; the first time, for whoever accepts.
-    pub(super) fn take_listener(&mut self) -> Option<UnixListener> {
-        self.listener.take()
+    /// The listener, for whoever accepts on this thread's reactor.
+    ///
+    /// # Errors
+    /// The reactor does not take it, or it was taken before.
+    pub(crate) fn take_listener(&mut self) -> io::Result<tokio::net::UnixListener> {
+        let listener = self.listener.take().ok_or(io::ErrorKind::NotConnected)?;
+        tokio::net::UnixListener::from_std(listener)
     }
 
     /// Where it is.
@@ -148,13 +199,13 @@ fn first_name(path: &Path) -> PathBuf {
 }
 
 /// Makes sure that nobody lives there.
-fn look(path: &Path) -> Result<(), SocketError> {
-    let failed = |what, error| SocketError::Io(path.to_owned(), what, error);
+fn look(path: &Path) -> Result<(), Problem> {
+    let failed = |what, error| Problem::Io(path.to_owned(), what, error);
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("cannot be looked at", error)),
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(SocketError::NoSocket(path.to_owned()));
+            return Err(Problem::NoSocket(path.to_owned()));
         }
         Ok(_) => {}
     }
@@ -167,7 +218,7 @@ fn look(path: &Path) -> Result<(), SocketError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // A full queue is one that somebody owns.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(SocketError::Living { path: path.to_owned(), holder: None })
+            Err(Problem::Living { path: path.to_owned(), holder: None })
         }
         Err(error) => Err(failed("cannot be asked whether it is in use", error)),
         Ok(()) => {
@@ -176,7 +227,7 @@ fn look(path: &Path) -> Result<(), SocketError> {
                 let user = user.unwrap_or_else(|| holder.uid.as_raw().to_string());
                 format!("pid {}, user {user}", holder.pid.as_raw_nonzero())
             });
-            Err(SocketError::Living { path: path.to_owned(), holder })
+            Err(Problem::Living { path: path.to_owned(), holder })
         }
     }
 }
@@ -194,11 +245,12 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Gives the socket to a group, or tells why not.
-fn give(path: &Path, group: Option<&str>) -> Option<String> {
+fn give(role: Role, path: &Path, group: Option<&str>) -> Option<String> {
     let group = group?;
     let told = |problem: &str| {
         let path = path.parent().unwrap_or(path).display();
-        Some(format!("the admin socket in {path} stays with the group of the service: {problem}"))
+        let (socket, _) = role.words();
+        Some(format!("the {socket} in {path} stays with the group of the service: {problem}"))
     };
     let Some(number) = group_number(group) else {
         return told(&format!("/etc/group has no `{group}`"));

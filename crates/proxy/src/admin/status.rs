@@ -28,6 +28,13 @@ pub(crate) struct StatusReport {
     /// What is wrong with the file, where what was in force before a crash goes on in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) file_refused: Option<String>,
+    /// Why what is in force is what was so before the file: nobody confirmed that, or somebody ordered it
+    /// back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gone_back: Option<String>,
+    /// What is in force goes back by itself unless somebody confirms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unconfirmed: Option<UnconfirmedStatus>,
     /// The threads that carry traffic.
     pub(crate) workers: Vec<WorkerStatus>,
     /// Where connections come in.
@@ -40,12 +47,24 @@ pub(crate) struct StatusReport {
     pub(crate) overrides: Vec<OverrideStatus>,
 }
 
+/// What is in force must be confirmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UnconfirmedStatus {
+    /// Until when.
+    pub(crate) until: Moment,
+    /// Who has put it in force.
+    pub(crate) by: String,
+    /// Why it could not go back when its time was over, in one line; it tries again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+}
+
 /// The last reload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LastReload {
     /// When.
     pub(crate) at: Moment,
-    /// Whether the file is in force.
+    /// Whether it put the file in force.
     pub(crate) succeeded: bool,
     /// What changed, or why nothing did, in one line.
     pub(crate) message: String,

@@ -55,8 +55,12 @@ pub fn render(plan: &Plan, file: &Path, clients: &[IpNet], host: &Host) -> Rende
         allow_pool(&mut text, pool, host);
     }
     allow_the_rest(&mut text, plan, host);
-    for address in &plan.observe.listen {
-        allow_observers(&mut text, address.ip(), host, everyone.is_some());
+    for (key, addresses) in
+        [("observe.listen", &plan.observe.listen), ("dashboard.listen", &plan.dashboard.listen)]
+    {
+        for address in addresses {
+            allow_observers(&mut text, (key, address.ip()), host, everyone.is_some());
+        }
     }
     if everyone.is_some() {
         text.warn(
@@ -177,19 +181,20 @@ fn allow_the_rest(text: &mut Text, plan: &Plan, host: &Host) {
     text.allow("syslog: `[log]`", logs);
 }
 
-/// Who asks for figures and health is not written anywhere: the networks that the address lies in.
-fn allow_observers(text: &mut Text, address: IpAddr, host: &Host, everyone: bool) {
+/// Who asks for figures, health and the dashboard is not written anywhere: the networks that the
+/// address lies in.
+fn allow_observers(text: &mut Text, (key, address): (&str, IpAddr), host: &Host, everyone: bool) {
     if address.is_loopback() {
         return;
     }
     let networks = host.networks_of(address);
-    let whose = format!("whoever asks `observe.listen` {address}: its network");
+    let whose = format!("whoever asks `{key}` {address}: its network");
     text.allow(&whose, networks.iter().map(short));
     let known =
         if networks.is_empty() { "nobody but this host" } else { "nobody from further away" };
     let all = if everyone { "--clients 0.0.0.0/0 " } else { "" };
     text.warn(format!(
-        "`observe.listen` {address}: {known} can ask there; to let others: {all}--clients NETWORK"
+        "`{key}` {address}: {known} can ask there; to let others: {all}--clients NETWORK"
     ));
 }
 

@@ -19,6 +19,7 @@ mod seat;
 mod sessions;
 mod shrink;
 mod stop;
+mod told;
 mod worker;
 
 pub use care::{Care, LOOK};
@@ -35,7 +36,7 @@ use crate::layer7::{Layer, Services};
 use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
-use crate::observe::{Refusals, Standing, View};
+use crate::observe::{Faces, Recent, Refusals, View};
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve, turn};
@@ -44,7 +45,7 @@ use bind::Bound;
 use eclusa_config::list::List;
 use eclusa_config::plan::{Listener as ListenerPlan, Plan, Program};
 use eclusa_policy::time::Time;
-use eclusa_policy::verdict::{Evidence, Key, Tier};
+use eclusa_policy::verdict::{Evidence, Key};
 use parts::{pools, prepare, routed};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     observed: bool,
     /// Of `pools`, those that a route uses, by name.
     routed: ArcSwap<Vec<Arc<str>>>,
+    /// What the configuration says of listeners.
+    faces: ArcSwap<Faces>,
     /// The pools that the configuration names, in its order.
     pools: ArcSwap<Vec<Arc<Pool>>>,
     pub(crate) program: Program,
@@ -141,12 +144,14 @@ impl Shared {
             pools,
             services: self.services.load_full(),
             lists: self.lists.load_full(),
+            faces: self.faces.load_full(),
             sessions: self.seats.iter().map(Seat::sessions).collect(),
             permits: self.sessions_max.saturating_sub(self.permits.available_permits()),
             sessions_max: self.sessions_max,
             signals: (signals.saturating_sub(self.signals.capacity()), signals),
             log_queue: self.logger.queue(),
             log_dropped: self.logger.dropped_total(),
+            followers: self.logger.recent().followers(),
         }
     }
 
@@ -173,6 +178,10 @@ pub struct Engine {
     /// What was wrong with the file when this engine began with the configuration that was in force
     /// before; until a reload takes the file.
     file_refused: ArcSwapOption<String>,
+    /// Why what is in force is what was so before the file; until a reload takes the file.
+    gone_back: ArcSwapOption<String>,
+    /// Until when what is in force must be confirmed, in words.
+    unconfirmed: ArcSwapOption<String>,
 }
 
 /// What starts, reloads and stops need; nobody on the data path waits for it.
@@ -281,6 +290,7 @@ impl Engine {
             refusals: Refusals::default(),
             observed: !observing.is_empty(),
             routed: ArcSwap::from_pointee(routed(plan)),
+            faces: ArcSwap::from_pointee(Faces::of(plan)),
             pools: ArcSwap::new(pools),
             program: plan.program,
             services: ArcSwap::from_pointee(services),
@@ -306,6 +316,8 @@ impl Engine {
             orders,
             control: Mutex::new(Control::new(plan, bound, probing, resolving)),
             file_refused: ArcSwapOption::empty(),
+            gone_back: ArcSwapOption::empty(),
+            unconfirmed: ArcSwapOption::empty(),
         };
         for (index, lines) in lines.into_iter().enumerate() {
             engine.start_worker(index, engine.shared.seats[index].incarnation(), lines)?;
@@ -420,9 +432,9 @@ impl Engine {
         self.shared.began.elapsed()
     }
 
-    /// How a pool stands.
-    pub(crate) fn standing(&self, pool: &Pool) -> Standing {
-        self.shared.view().standing(pool)
+    /// The state at this moment.
+    pub(crate) fn view(&self) -> View {
+        self.shared.view()
     }
 
     /// The listeners: name, addresses, sessions that stand.
@@ -450,6 +462,11 @@ impl Engine {
         self.shared.metrics.heartbeats.clone()
     }
 
+    /// The last events.
+    pub(crate) fn recent(&self) -> &Arc<Recent> {
+        self.shared.logger.recent()
+    }
+
     /// What is counted of it; who runs the engine adds what it knows.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
@@ -470,38 +487,6 @@ impl Engine {
     /// Opens the files of the log anew, after they were moved away.
     pub fn reopen_log(&self) {
         self.shared.logger.reopen();
-    }
-
-    /// How it is, for `systemctl status`.
-    #[must_use]
-    pub fn in_one_line(&self) -> String {
-        let pools = self.shared.pools();
-        let endpoints: Vec<_> = pools.iter().flat_map(|pool| pool.endpoints().to_vec()).collect();
-        let tiers = endpoints.iter().map(|endpoint| endpoint.report().tier);
-        let ready = tiers.filter(|tier| *tier <= Tier::Unprobed).count();
-        let refused = match self.refused_file() {
-            Some(_) => "; the configuration file is refused, the one before goes on",
-            None if self.shared.metrics.is_reload_refused() => "; the last reload was refused",
-            None => "",
-        };
-        format!("{ready}/{} endpoints ready, {} sessions{refused}", endpoints.len(), self.count())
-    }
-
-    /// This engine runs what was in force before it, because the file is refused.
-    pub(crate) fn file_refused(&self, why: &str) {
-        let why = why.trim_end();
-        self.file_refused.store(Some(Arc::new(why.to_owned())));
-        self.shared.metrics.set_file_refused();
-        let message = format!(
-            "the configuration file is refused, the configuration that was in force before goes on; \
-             correct the file and reload: {why}"
-        );
-        self.event(Event::new("last_good_config", message));
-    }
-
-    /// What is wrong with the file, where not the file is in force.
-    pub(crate) fn refused_file(&self) -> Option<Arc<String>> {
-        self.file_refused.load_full()
     }
 
     /// Writes an event to the log.

@@ -12,7 +12,7 @@ use super::seat::Seat;
 use super::{Control, Engine, Shared, StartError, prepare, routed, shrink, wait_until};
 use crate::layer7::Services;
 use crate::listener::Listener;
-use crate::observe::Event;
+use crate::observe::{Event, Faces};
 use crate::pool::Pool;
 use crate::probe;
 use crate::signal::Command;
@@ -74,12 +74,25 @@ impl Engine {
         match &reloaded {
             Ok(Reloaded { generation, diff }) => {
                 self.file_refused.store(None);
+                self.gone_back.store(None);
+                self.unconfirmed.store(None);
                 self.shared.metrics.reloaded();
                 self.tell_reloaded(*generation, diff);
             }
             Err(error) => self.refuse_reload(&error.to_string()),
         }
         reloaded
+    }
+
+    /// Takes a plan with other endpoints than the file's, by order: whether the file is in force stays as it
+    /// was.
+    ///
+    /// # Errors
+    /// [`ReloadError`]; then everything is as it was.
+    pub(crate) fn amend(&self, plan: &Plan, force: bool) -> Result<Reloaded, ReloadError> {
+        let reloaded = self.take(plan, force)?;
+        self.shared.metrics.amended();
+        Ok(reloaded)
     }
 
     /// Tells that a reload was refused, and why.
@@ -179,6 +192,7 @@ impl Shared {
             pool.set_plan(written.clone());
         }
         self.routed.store(Arc::new(routed(plan)));
+        self.faces.store(Arc::new(Faces::of(plan)));
         let before = self.pools.swap(pools.clone());
         let stay: HashSet<_> = pools.iter().map(|pool| pool.id()).collect();
         for pool in before.iter().filter(|pool| !stay.contains(&pool.id())) {

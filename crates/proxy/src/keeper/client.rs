@@ -1,7 +1,7 @@
 //! The engine's end of the channel to its keeper.
 
 use super::instance::InstanceError;
-use super::message::{Answer, Ask, MESSAGE_MAX, STATUS_MAX, VERSION};
+use super::message::{Answer, Ask, How, MESSAGE_MAX, NotTheFile, STATUS_MAX, VERSION};
 use super::sockets::Wanted;
 use crate::found::{Entry, Kind};
 use eclusa_sys::channel::{self, Received};
@@ -31,7 +31,7 @@ pub struct Client {
     stores: bool,
     heartbeat: Option<Duration>,
     crashes: u64,
-    file_failed: bool,
+    not_the_file: Option<NotTheFile>,
 }
 
 impl Client {
@@ -49,11 +49,11 @@ impl Client {
         rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
         channel::set_patience(channel.as_fd(), PATIENCE)?;
         let (asking, gone) = (Mutex::default(), AtomicBool::new(false));
-        let (stores, heartbeat, crashes, file_failed) = (false, None, 0, false);
-        let mut client = Self { channel, asking, gone, stores, heartbeat, crashes, file_failed };
+        let (stores, heartbeat, crashes, not_the_file) = (false, None, 0, None);
+        let mut client = Self { channel, asking, gone, stores, heartbeat, crashes, not_the_file };
         match client.ask(&Ask::Hello { version: VERSION })?.0 {
             Answer::Hello { version: VERSION, stored, heartbeat, crashes, last_good } => {
-                client.file_failed = last_good;
+                client.not_the_file = last_good;
                 client.crashes = crashes;
                 client.stores = stored;
                 client.heartbeat = heartbeat.map(Duration::from_millis);
@@ -75,10 +75,9 @@ impl Client {
         self.crashes
     }
 
-    /// Whether the engine before this one could not start with the file, and something else was in force
-    /// before.
-    pub(crate) fn file_failed(&self) -> bool {
-        self.file_failed
+    /// Why this engine is to begin with what was in force last, and not with the file.
+    pub(crate) fn not_the_file(&self) -> Option<NotTheFile> {
+        self.not_the_file
     }
 
     /// How often [`Self::heartbeat`] wants to be called; `None`: nobody watches.
@@ -170,16 +169,43 @@ impl Client {
     /// # Errors
     /// There was none.
     pub(crate) fn last_good(&self) -> io::Result<String> {
-        let file = self.ask_for_file(&Ask::LastGood)?;
+        self.ask_for_text(&Ask::LastGood)
+    }
+
+    /// The configuration that was in force before the last reload.
+    ///
+    /// # Errors
+    /// There was none.
+    pub(crate) fn before(&self) -> io::Result<String> {
+        self.ask_for_text(&Ask::Before)
+    }
+
+    fn ask_for_text(&self, question: &Ask) -> io::Result<String> {
+        let file = self.ask_for_file(question)?;
         let mut text = String::new();
         file.take(eclusa_config::FILE_MAX as u64).read_to_string(&mut text)?;
         Ok(text)
     }
 
-    /// The configuration whose text has this digest is in force.
+    /// The configuration whose text has this digest is in force for good.
     pub(crate) fn in_force(&self, digest: u64) {
+        self.tell_in_force(digest, How::File);
+    }
+
+    /// It is in force until somebody confirms it, with [`Self::in_force`]: an engine that crashes before
+    /// takes it along.
+    pub(crate) fn on_trial(&self, digest: u64) {
+        self.tell_in_force(digest, How::Trial);
+    }
+
+    /// It is in force again, as it was before; the file is not, until somebody reloads it.
+    pub(crate) fn gone_back(&self, digest: u64) {
+        self.tell_in_force(digest, How::Back);
+    }
+
+    fn tell_in_force(&self, digest: u64, how: How) {
         // A keeper that is gone starts no other engine.
-        let _ = self.ask(&Ask::InForce { digest });
+        let _ = self.ask(&Ask::InForce { digest, how });
     }
 
     /// Connections are taken. Ends a reload, too, done or refused.
@@ -282,7 +308,7 @@ mod tests {
             stores: false,
             heartbeat: None,
             crashes: 0,
-            file_failed: false,
+            not_the_file: None,
         };
         let say = |answer: &Answer| {
             let bytes = serde_json::to_vec(answer).unwrap();

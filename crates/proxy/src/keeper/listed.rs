@@ -5,6 +5,7 @@
 //! says which one that is; the text itself is what was read here, so that no engine can hand down one
 //! of its own to the next.
 
+use super::message::NotTheFile;
 use super::opens::{self, Opens, Refusal};
 use crate::found::{Entry, Kind};
 use eclusa_config::plan::{Plan, Program};
@@ -28,8 +29,17 @@ pub(super) struct Listed {
     stamp: Option<Stamp>,
     /// The file as it was read last, and was right.
     now: Rc<Names>,
-    /// As it was when an engine took it.
+    /// As it was when an engine took it for good.
     in_force: Option<Rc<Names>>,
+    /// What was in force for good before that: somebody may want it back.
+    before: Option<Rc<Names>>,
+    /// An engine is about to go back to that, and may have what it names.
+    going_back: bool,
+    /// What an engine runs with until somebody confirms it, where it is known here.
+    trial: Option<Rc<Names>>,
+    on_trial: bool,
+    /// An engine has gone back: the next one takes what is in force, and not the file.
+    gone_back: bool,
 }
 
 /// A text, and what it names.
@@ -87,7 +97,21 @@ impl Listed {
         let stamp = stamp(file);
         let (names, plan) = Names::read(program, file)?;
         let (file, now) = (file.to_owned(), Rc::new(names));
-        Ok((Self { program, file, stamp, now, in_force: None }, plan))
+        let (in_force, before, trial) = (None, None, None);
+        let (going_back, on_trial, gone_back) = (false, false, false);
+        let listed = Self {
+            program,
+            file,
+            stamp,
+            now,
+            in_force,
+            before,
+            going_back,
+            trial,
+            on_trial,
+            gone_back,
+        };
+        Ok((listed, plan))
     }
 
     /// Reads the file again if it has changed. A file that is wrong changes nothing: no engine runs
@@ -106,21 +130,74 @@ impl Listed {
         }
     }
 
-    /// An engine has taken the text of this digest; says whether that is known here, as what the file
-    /// says or as what was in force before.
+    /// An engine has taken the text of this digest for good; says whether that is known here, as what the
+    /// file says or as what was in force before.
     pub(super) fn confirm(&mut self, digest: u64) -> bool {
-        if self.in_force.as_ref().is_some_and(|names| names.digest == digest) {
-            return true;
+        let found = self.find(digest);
+        self.settle(false);
+        let Some(names) = found else { return false };
+        let other = |before: &Rc<Names>| before.digest != digest;
+        if let Some(before) = self.in_force.replace(names).filter(other) {
+            self.before = Some(before);
         }
-        if self.now.digest == digest {
-            self.in_force = Some(self.now.clone());
-            return true;
-        }
-        // An engine that runs with it has checked it.
-        let read = eclusa_config::text_of(self.program, &self.file).map(Names::of);
-        let Some(names) = read.ok().filter(|names| names.digest == digest) else { return false };
-        self.in_force = Some(Rc::new(names));
         true
+    }
+
+    /// An engine runs with the text of this digest until somebody confirms it; says whether that is known
+    /// here.
+    pub(super) fn on_trial(&mut self, digest: u64) -> bool {
+        self.trial = self.find(digest);
+        self.on_trial = true;
+        self.trial.is_some()
+    }
+
+    /// An engine has gone back to the text of this digest; says whether that is known here.
+    pub(super) fn gone_back(&mut self, digest: u64) -> bool {
+        let found = self.find(digest);
+        let known = found.is_some();
+        self.in_force = found.or_else(|| self.in_force.take());
+        self.settle(true);
+        // Once more would be the way forth again.
+        self.before = None;
+        known
+    }
+
+    /// Why an engine that starts now takes what is in force, and not the file. What was on trial with
+    /// the one before is so no more: it may have been what ended it.
+    pub(super) fn lapse(&mut self) -> Option<NotTheFile> {
+        let why = match (self.on_trial, self.gone_back) {
+            (true, _) => Some(NotTheFile::Unconfirmed),
+            (false, true) => Some(NotTheFile::GoneBack),
+            (false, false) => None,
+        };
+        self.settle(why.is_some());
+        why
+    }
+
+    /// Nothing is on trial any more.
+    fn settle(&mut self, gone_back: bool) {
+        (self.on_trial, self.gone_back, self.going_back) = (false, gone_back, false);
+        self.trial = None;
+    }
+
+    /// The text of this digest, where it is known or the file has it now.
+    fn find(&self, digest: u64) -> Option<Rc<Names>> {
+        let known = self.known().find(|names| names.digest == digest).cloned();
+        known.or_else(|| {
+            // An engine that runs with it has checked it.
+            let read = eclusa_config::text_of(self.program, &self.file).map(Names::of);
+            read.ok().filter(|names| names.digest == digest).map(Rc::new)
+        })
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Rc<Names>> {
+        self.named().chain(&self.before)
+    }
+
+    fn named(&self) -> impl Iterator<Item = &Rc<Names>> {
+        let before = self.before.as_ref().filter(|_| self.going_back);
+        let others = [self.in_force.as_ref(), self.trial.as_ref(), before];
+        std::iter::once(&self.now).chain(others.into_iter().flatten())
     }
 
     /// Whether the file says something else than what was in force last.
@@ -134,17 +211,22 @@ impl Listed {
         self.in_force.as_ref().map(|names| &*names.text)
     }
 
-    /// What the file names, and what is in force does.
-    fn both(&mut self) -> impl Iterator<Item = &Named> {
+    /// The text that was in force before the last reload, for an engine that is about to go back to it.
+    pub(super) fn before(&mut self) -> Option<&str> {
+        self.going_back = true;
+        self.before.as_ref().map(|names| &*names.text)
+    }
+
+    /// What the file names, and what is in force does or on trial; and what an engine goes back to.
+    fn all(&mut self) -> impl Iterator<Item = &Named> {
         self.refresh();
-        let all = [Some(&self.now), self.in_force.as_ref()].into_iter().flatten();
         let (program, file) = (self.program, &*self.file);
-        all.map(move |names| names.named(program, file))
+        self.named().map(move |names| names.named(program, file))
     }
 
     /// Whether the configuration listens on this address.
     pub(super) fn has_address(&mut self, address: SocketAddr) -> bool {
-        self.both().any(|named| named.addresses.contains(&address))
+        self.all().any(|named| named.addresses.contains(&address))
     }
 
     /// Opens a file that the configuration names, or that belongs to what it names.
@@ -152,7 +234,7 @@ impl Listed {
     /// # Errors
     /// [`Refusal`]
     pub(super) fn open(&mut self, path: &Path) -> Result<File, Refusal> {
-        let way = self.both().find_map(|named| named.opens.way(path));
+        let way = self.all().find_map(|named| named.opens.way(path));
         match way {
             Some(way) => opens::open(path, &way),
             None => Err(self.not_listed(path)),
@@ -164,7 +246,7 @@ impl Listed {
     /// # Errors
     /// [`Refusal`]
     pub(super) fn look(&mut self, path: &Path) -> Result<Kind, Refusal> {
-        if self.both().any(|named| named.opens.way(path).is_some()) {
+        if self.all().any(|named| named.opens.way(path).is_some()) {
             return opens::look(path);
         }
         Err(self.not_listed(path))
@@ -175,7 +257,7 @@ impl Listed {
     /// # Errors
     /// [`Refusal`]
     pub(super) fn list(&mut self, directory: &Path) -> Result<Vec<Entry>, Refusal> {
-        if self.both().any(|named| named.opens.has_certificates(directory)) {
+        if self.all().any(|named| named.opens.has_certificates(directory)) {
             return opens::list(directory);
         }
         Err(self.not_listed(directory))

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// The version of these messages.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 /// Bytes of a message at most: a path may have 4096, each written as up to six.
 pub(super) const MESSAGE_MAX: usize = 32 * 1024;
 /// Bytes of a status at most; systemd shows one line.
@@ -38,9 +38,11 @@ pub(super) enum Ask {
     List { directory: PathBuf },
     /// The text of the configuration with this digest is in force; the keeper reads it as well before
     /// somebody changes the file again. Answer: `Done`.
-    InForce { digest: u64 },
-    /// The text that was in force last, because the file is refused. Answer: `File`.
+    InForce { digest: u64, how: How },
+    /// The text that was in force last, because not the file is to be. Answer: `File`.
     LastGood,
+    /// The text that was in force before the last reload. Answer: `File`.
+    Before,
     /// Connections are taken; sockets that were not asked for are not wanted. No answer.
     Ready,
     /// A reload has begun; `Ready` ends it, done or refused. No answer.
@@ -51,6 +53,28 @@ pub(super) enum Ask {
     Status { text: String },
     /// The engine is alive. No answer.
     Heartbeat,
+}
+
+/// How a text is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum How {
+    /// For good, as what the file says.
+    File,
+    /// Until somebody confirms it; an engine that starts before goes on with what was in force for good.
+    Trial,
+    /// In place of the file, which is not to be taken before somebody reloads it.
+    Back,
+}
+
+/// Why an engine is to begin with what was in force last, and not with the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum NotTheFile {
+    /// The engine before could not start with it.
+    StartFailed,
+    /// It was on trial when the engine before ended.
+    Unconfirmed,
+    /// The engine before had gone back from it.
+    GoneBack,
 }
 
 /// What the keeper answers.
@@ -66,8 +90,8 @@ pub(super) enum Answer {
         heartbeat: Option<u64>,
         /// Engines that have crashed before this one.
         crashes: u64,
-        /// The one before could not start with the file: what was in force last is to be tried.
-        last_good: bool,
+        /// What was in force last is to be tried, and not the file.
+        last_good: Option<NotTheFile>,
     },
     /// It is done.
     Done,

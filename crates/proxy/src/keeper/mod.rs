@@ -29,6 +29,7 @@ mod tell;
 pub use client::Client;
 pub(crate) use instance::run_directory;
 pub use instance::{InstanceError, InstanceLock};
+pub(crate) use message::NotTheFile;
 pub use sockets::{Sockets, Wanted};
 
 use backoff::Backoff;

@@ -1,7 +1,8 @@
 //! What the engine asks for, and what it gets.
 
 use super::Keeper;
-use super::message::{Answer, Ask, VERSION};
+use super::listed::Listed;
+use super::message::{Answer, Ask, How, NotTheFile, VERSION};
 use super::opens::Refusal;
 use super::sockets::Wanted;
 use super::tell::Line;
@@ -39,8 +40,9 @@ impl Keeper {
             Ask::Open { path } => return self.open(&path),
             Ask::Look { path } => return self.look(&path),
             Ask::List { directory } => return self.list(&directory),
-            Ask::InForce { digest } => return self.in_force(digest),
-            Ask::LastGood => return self.last_good(),
+            Ask::InForce { digest, how } => return self.in_force(digest, how),
+            Ask::LastGood => return self.text("no configuration", |listed| listed.in_force()),
+            Ask::Before => return self.text("no other configuration", Listed::before),
             Ask::Ready => self.ready(),
             Ask::Reloading => self.systemd.reloading(),
             Ask::Stopping { within } => self.systemd.stopping(Some(Duration::from_millis(within))),
@@ -68,7 +70,11 @@ impl Keeper {
         let heartbeat = heartbeat.map(|every| u64::try_from(every.as_millis()).unwrap_or(u64::MAX));
         let stored = self.systemd.stores();
         let crashes = self.crashes;
-        let last_good = self.start_failed && self.listed.has_changed();
+        let failed = self.start_failed && self.listed.has_changed();
+        let last_good = match self.listed.lapse() {
+            None if failed => Some(NotTheFile::StartFailed),
+            why => why,
+        };
         let hello = Answer::Hello { version: VERSION, stored, heartbeat, crashes, last_good };
         self.answer(&hello, &[])
     }
@@ -137,8 +143,13 @@ impl Keeper {
         self.answer(&answer, &[])
     }
 
-    fn in_force(&mut self, digest: u64) -> io::Result<()> {
-        if !self.listed.confirm(digest) {
+    fn in_force(&mut self, digest: u64, how: How) -> io::Result<()> {
+        let known = match how {
+            How::File => self.listed.confirm(digest),
+            How::Trial => self.listed.on_trial(digest),
+            How::Back => self.listed.gone_back(digest),
+        };
+        if !known {
             let message = "the file has changed since the engine read it: should it be broken when the \
                            engine crashes, an earlier configuration goes on";
             self.tell(Line::new("warning", message));
@@ -146,14 +157,14 @@ impl Keeper {
         self.answer(&Answer::Done, &[])
     }
 
-    /// The file is refused, says the engine; what was in force before goes on.
-    fn last_good(&mut self) -> io::Result<()> {
-        let sealed = self.listed.in_force().map(|text| memory::sealed("config", text.as_bytes()));
+    /// A text that was read here, for an engine that is not to take the file.
+    fn text(&mut self, what: &str, of: fn(&mut Listed) -> Option<&str>) -> io::Result<()> {
+        let sealed = of(&mut self.listed).map(|text| memory::sealed("config", text.as_bytes()));
         match sealed {
             Some(Ok(file)) => self.answer(&Answer::File, &[file.as_fd()]),
             Some(Err(error)) => self.answer(&failed(&error), &[]),
             None => {
-                let message = "no configuration was in force so far".to_owned();
+                let message = format!("{what} was in force so far");
                 self.answer(&Answer::Refused { message }, &[])
             }
         }

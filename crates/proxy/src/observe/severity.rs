@@ -18,6 +18,17 @@ pub(crate) enum Severity {
 }
 
 impl Severity {
+    /// Its name there.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Notice => "notice",
+            Self::Info => "info",
+        }
+    }
+
     /// Its number.
     pub(crate) fn code(self) -> u8 {
         self as u8

@@ -4,10 +4,11 @@ use crate::admin::AdminState;
 use crate::layer7::Services;
 use crate::pool::{Endpoint, Pool};
 use eclusa_config::list::List;
-use eclusa_config::plan::Program;
+use eclusa_config::plan::{Listener, Plan, Program};
 use eclusa_policy::quorum::Quorum;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Reason, Report, Tier, Verdict};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(crate) struct View {
     /// Who serves listeners that ask for more than TCP.
     pub(crate) services: Arc<Services>,
     pub(crate) lists: Arc<Vec<Arc<List>>>,
+    /// What the configuration says of listeners.
+    pub(crate) faces: Arc<Faces>,
     /// Sessions by worker.
     pub(crate) sessions: Vec<u32>,
     /// Permits that are taken, and how many there are.
@@ -33,6 +36,40 @@ pub(crate) struct View {
     /// Lines of the log that wait, and may wait; those that were lost.
     pub(crate) log_queue: (usize, usize),
     pub(crate) log_dropped: u64,
+    /// Who follows the events at this moment, and how many were cut off.
+    pub(crate) followers: (usize, u64),
+}
+
+/// What the configuration says of listeners, for those who tell of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Faces {
+    /// The listeners, in their order.
+    pub(crate) listeners: Vec<Face>,
+    /// The pools that a listener with HTTP uses.
+    pub(crate) http_pools: BTreeSet<Arc<str>>,
+}
+
+/// A listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Face {
+    pub(crate) name: Arc<str>,
+    pub(crate) http: bool,
+    pub(crate) tls: bool,
+}
+
+impl Faces {
+    /// Of a plan.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let face = |listener: &Listener| Face {
+            name: listener.name.clone(),
+            http: listener.http.is_some(),
+            tls: listener.tls.is_some(),
+        };
+        let http = plan.listeners.iter().filter(|listener| listener.http.is_some());
+        let indexes = http.flat_map(|it| &it.routes).flat_map(|route| route.target.pools());
+        let names = indexes.filter_map(|index| Some(plan.pools.get(index)?.name.clone()));
+        Self { listeners: plan.listeners.iter().map(face).collect(), http_pools: names.collect() }
+    }
 }
 
 /// How a pool stands.

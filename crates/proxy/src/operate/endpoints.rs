@@ -8,15 +8,16 @@ use crate::admin::{
 use crate::pool::{Endpoint, Ordered, Pool};
 use eclusa_config::plan::{Plan, Program};
 use eclusa_policy::quorum::Quorum;
+use eclusa_policy::verdict::Tier;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// An endpoint that an order is about.
-struct Found {
+pub(super) struct Found {
     pool: Arc<Pool>,
     /// Its addresses; one, unless a name stands for several.
-    endpoints: Vec<Arc<Endpoint>>,
-    file: File,
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    pub(super) file: File,
 }
 
 impl Operator {
@@ -51,11 +52,13 @@ impl Operator {
         };
         let (ended, kept) = self.state.borrow_mut().reset(&reset.pool, &reset.endpoint);
         self.apply();
+        let before: Vec<_> = ended.iter().map(|order| order.order.to_string()).collect();
+        let before = if before.is_empty() { "as the file says".into() } else { before.join(", ") };
         let told = match ended.len() {
             0 => format!("{}/{}: nothing was ordered", reset.pool, reset.endpoint),
             _ => format!("{}/{}: as the file says", reset.pool, reset.endpoint),
         };
-        self.reply(&found, told, kept)
+        self.reply(&found, told, kept).changed(before, "as the file says")
     }
 
     fn order(
@@ -69,10 +72,12 @@ impl Operator {
         let told = format!("{pool}/{endpoint}: {order}");
         let told = until.map_or(told.clone(), |until| format!("{told} until {until}"));
         let (file, at, by) = (found.file.clone(), Moment::now(), by.user());
+        let before = self.state.borrow().now(&pool, &endpoint, order, &file);
+        let after = until.map_or(order.to_string(), |until| format!("{order} until {until}"));
         let order = Override { pool, endpoint, order, file, at, by, until, reason };
         let kept = self.state.borrow_mut().set(order);
         self.apply();
-        self.reply(found, told, kept)
+        self.reply(found, told, kept).changed(before, after)
     }
 
     fn reply(&self, found: &Found, told: String, kept: Kept) -> Reply {
@@ -90,12 +95,18 @@ impl Operator {
         }
     }
 
-    fn find(&self, pool: &str, endpoint: &str) -> Result<Found, Reply> {
+    /// A pool of this name.
+    pub(super) fn pool_of(&self, name: &str) -> Result<Arc<Pool>, Reply> {
         let pools = self.engine.status().pools;
-        let Some(found) = pools.iter().find(|known| known.name() == pool) else {
-            let nearest = eclusa_config::nearest(pool, pools.iter().map(|known| known.name()));
-            return Err(wrong(unknown("pool", pool, nearest)));
-        };
+        let found = pools.iter().find(|known| known.name() == name);
+        found.cloned().ok_or_else(|| {
+            let nearest = eclusa_config::nearest(name, pools.iter().map(|known| known.name()));
+            wrong(unknown("pool", name, nearest))
+        })
+    }
+
+    pub(super) fn find(&self, pool: &str, endpoint: &str) -> Result<Found, Reply> {
+        let found = self.pool_of(pool)?;
         let plan = found.plan();
         let written = plan.endpoints.iter().find(|written| *written.name == *endpoint);
         let Some(written) = written else {
@@ -112,7 +123,7 @@ impl Operator {
     }
 
     /// Whether the pool can do without the endpoint.
-    fn may_leave(&self, found: &Found) -> Result<(), String> {
+    pub(super) fn may_leave(&self, found: &Found) -> Result<(), String> {
         let all = found.pool.endpoints();
         let ready = |endpoint: &Endpoint| endpoint.admin() == AdminState::Ready;
         if self.program == Program::Apiserver {
@@ -124,18 +135,32 @@ impl Operator {
             }
             return Ok(());
         }
-        let stays = |other: &&Arc<Endpoint>| {
-            ready(other) && !found.endpoints.iter().any(|leaves| leaves.key() == other.key())
-        };
-        match all.iter().any(|other| stays(&other)) {
-            true => Ok(()),
-            false => Err(format!("pool {} would be left without an endpoint", found.pool.name())),
+        let leaves = |other: &Endpoint| found.endpoints.iter().any(|it| it.key() == other.key());
+        let is_well = |other: &Endpoint| other.report().tier <= Tier::Suspect;
+        let (mut stay, mut stays_well, mut leaves_well) = (false, false, false);
+        for other in all.iter().filter(|other| ready(other)) {
+            match leaves(other) {
+                true => leaves_well |= is_well(other),
+                false => (stay, stays_well) = (true, stays_well || is_well(other)),
+            }
+        }
+        let name = found.pool.name();
+        match (stay, stays_well || !leaves_well) {
+            (false, _) => Err(format!("pool {name} would be left without an endpoint")),
+            (true, false) => {
+                Err(format!("pool {name} would be left without an endpoint that is well"))
+            }
+            (true, true) => Ok(()),
         }
     }
 
     /// Ends what a file has overtaken, tells of it, and puts the rest in force.
     pub(super) fn reconcile(&self, plan: &Plan) -> Vec<String> {
-        let dropped = self.state.borrow_mut().reconcile(plan);
+        let on_trial = self.unconfirmed().is_some();
+        let dropped = match on_trial {
+            true => self.state.borrow_mut().reconcile_on_trial(plan),
+            false => self.state.borrow_mut().reconcile(plan),
+        };
         let dropped: Vec<_> = dropped.iter().map(ToString::to_string).collect();
         for order in &dropped {
             self.engine.tell("order_ended", order.clone());

@@ -5,26 +5,39 @@
 //! | file | what |
 //! |---|---|
 //! | `reload` | the file, read again |
+//! | `back` | what was in force before: on trial, confirmed, put back |
+//! | `save` | what was ordered, for the file |
 //! | `endpoints` | admin states and weights |
+//! | `membership` | endpoints that come and go by order |
 //! | `sessions` | finding and closing them |
 //! | `plan` | what a reload would do |
+//! | `haproxy` | what comes by HAProxy's socket |
 //! | `explain` | where traffic goes, and why |
 //! | `status` | how everything is |
+//! | `dashboard` | what its page shows beside, and where it is served |
 
+mod back;
+mod dashboard;
 mod endpoints;
 mod explain;
+mod haproxy;
+mod membership;
 mod plan;
 mod reload;
+mod save;
 mod sessions;
 mod status;
 
 use crate::admin::{
-    self, Data, LastReload, Moment, Operate, Outcome, Patience, Peer, RefusedMessage, RefusedTable,
-    Reply, Request, Serving, Socket, SocketError, State,
+    self, Amended, Data, Desk, LastReload, Moment, Operate, Outcome, Patience, Peer,
+    RefusedMessage, RefusedTable, Reply, Request, Serving, Socket, State,
 };
 use crate::engine::Engine;
 use crate::keeper::{Client, run_directory};
+use crate::observe::Recent;
+use back::Texts;
 use eclusa_config::plan::{Plan, Program};
+use eclusa_config::{Loaded, Mode};
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -33,6 +46,40 @@ use std::time::Duration;
 
 /// Orders that have had their time are looked for this often: the wall clock can be set.
 pub(crate) const EXPIRE: Duration = Duration::from_secs(1);
+
+/// What was ordered in an earlier run, and what it makes of the configuration.
+pub(crate) struct Orders {
+    state: State,
+    amended: Amended,
+    /// Lines for the log.
+    notices: Vec<String>,
+}
+
+impl Orders {
+    /// Reads them; `loaded` came from `config`.
+    pub(crate) fn open(loaded: &Loaded, config: Option<&Path>) -> Self {
+        let program = loaded.plan.program;
+        let (state, notices) = match config {
+            Some(_) => State::open(&admin::state_directory(), program, Moment::now()),
+            None => (State::in_memory(), Vec::new()),
+        };
+        let name = loaded.warnings.source().name();
+        let read = |text: &str| membership::read(program, name, text, Mode::Start);
+        let amended = state.amend(program, loaded.clone(), read);
+        Self { state, amended, notices }
+    }
+
+    /// What an engine is to run.
+    pub(crate) fn loaded(&self) -> &Loaded {
+        &self.amended.loaded
+    }
+}
+
+/// What is served; dropped = no more.
+pub(crate) struct Served {
+    _sockets: [Option<Serving>; 2],
+    _page: Option<dashboard::ServedPage>,
+}
 
 /// The operator's hand on an engine. Everything of it runs on one thread.
 pub(crate) struct Operator {
@@ -45,45 +92,55 @@ pub(crate) struct Operator {
     /// Whether an order may be in force with an endpoint.
     ordered: Cell<bool>,
     last_reload: RefCell<Option<LastReload>>,
+    /// The texts of the configuration in force, and of the one before.
+    texts: RefCell<Texts>,
 }
 
 impl Operator {
-    /// Takes an engine that runs `plan`; what was ordered in an earlier run is in force again.
+    /// Takes an engine that runs what was loaded, with what was ordered in an earlier run.
     pub(crate) fn new(
         engine: Arc<Engine>,
-        plan: &Plan,
+        loaded: &Loaded,
         config: Option<&Path>,
         keeper: Option<Arc<Client>>,
+        orders: Orders,
     ) -> Rc<Self> {
-        let (state, notices) = match config {
-            Some(_) => State::open(&admin::state_directory(), plan.program, Moment::now()),
-            None => (State::in_memory(), Vec::new()),
-        };
+        let text = config.map(|_| loaded.warnings.source().text().into());
+        let Orders { state, amended, notices } = orders;
         for notice in notices {
             engine.warn(notice);
         }
         let operator = Self {
             engine,
-            program: plan.program,
+            program: loaded.plan.program,
             config: config.map(Path::to_owned),
             keeper,
             state: RefCell::new(state),
             ordered: Cell::new(false),
             last_reload: RefCell::default(),
+            texts: RefCell::new(Texts::new(text)),
         };
-        operator.reconcile(plan);
+        operator.overtake(&amended.overtaken, false);
+        operator.reconcile(&amended.loaded.plan);
         Rc::new(operator)
     }
 
-    /// Serves the admin socket, where the plan wants one. That it cannot is no reason not to carry
-    /// traffic: the log says so.
-    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> Option<Serving> {
+    /// Serves the admin socket, HAProxy's and the dashboard, where the plan wants them. That one cannot be
+    /// served is no reason not to carry traffic: the log says so.
+    pub(crate) fn serve(self: &Rc<Self>, plan: &Plan) -> Served {
+        let engine = self.engine.clone();
+        let desk = Rc::new(Desk::new(Rc::clone(self), move |event| engine.event(event)));
+        let sockets = [self.serve_admin(plan, &desk), self.serve_haproxy(plan, &desk)];
+        Served { _sockets: sockets, _page: self.serve_page(plan, &desk) }
+    }
+
+    fn serve_admin(self: &Rc<Self>, plan: &Plan, desk: &Rc<Desk<Rc<Self>>>) -> Option<Serving> {
         let wanted = plan.admin.as_ref()?;
         let opened = run_directory(plan.run_directory.as_deref())
             .map_err(|error| error.to_string())
             .and_then(|directory| {
                 let opened = Socket::open(wanted, plan.program, &directory);
-                opened.map_err(|error: SocketError| error.to_string())
+                opened.map_err(|error| error.to_string())
             });
         let served = opened.and_then(|(socket, warning)| {
             if let Some(warning) = warning {
@@ -91,9 +148,7 @@ impl Operator {
             }
             let place = format!("admin socket {}", socket.place().display());
             self.engine.tell("admin_socket", place);
-            let engine = self.engine.clone();
-            let tell = move |event| engine.event(event);
-            let serving = admin::serve(socket, Rc::clone(self), tell, Patience::default());
+            let serving = admin::serve(socket, desk.clone(), Patience::default());
             serving.map_err(|error| error.to_string())
         });
         match served {
@@ -122,7 +177,9 @@ impl Operator {
 impl Operate for Rc<Operator> {
     async fn perform(&self, request: Request, by: &Peer) -> Reply {
         let reply = match request {
-            Request::Reload(reload) => self.reload(reload.force),
+            Request::Reload(reload) => self.reload(&reload, &by.user()),
+            Request::Confirm(_) => self.confirm(),
+            Request::Rollback(wanted) => self.rollback(&wanted, &by.user()),
             Request::Status(of) => self.status(of.pool.as_deref()),
             Request::SessionList(list) => self.list(&list).await,
             Request::SessionShow(show) => self.show(&show.session).await,
@@ -130,12 +187,20 @@ impl Operate for Rc<Operator> {
             Request::EndpointSet(set) => self.set(set, by),
             Request::EndpointWeight(weight) => self.weigh(weight, by),
             Request::EndpointReset(reset) => self.reset(&reset),
+            Request::EndpointAdd(add) => self.add(&add, by),
+            Request::EndpointRemove(remove) => self.remove(&remove, by),
             Request::Plan(of) => self.plan(&of),
             Request::Explain(asked) => self.explain(&asked),
             Request::Errors(_) => self.refused(),
+            Request::Events(of) => done(Data::Events(Box::new(of.of(self.engine.recent())))),
+            Request::Save(_) => self.save(),
         };
         self.tell_warning();
         reply
+    }
+
+    fn recent(&self) -> Option<Arc<Recent>> {
+        Some(self.engine.recent().clone())
     }
 }
 

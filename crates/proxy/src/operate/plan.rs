@@ -1,7 +1,7 @@
 //! What a reload would do, item by item, with the sessions that stand on each.
 
 use super::{Data, Operator, Outcome, Reply, done, wrong};
-use crate::admin::{Action, Item, PlanOf, PlanReport};
+use crate::admin::{Action, Amended, Dropped, Item, PlanOf, PlanReport};
 use crate::engine::{Preview, written_address};
 use crate::files;
 use crate::pool::Pool;
@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// What a file says, where it came from, and whether it is the program's own.
 struct Read {
     loaded: Loaded,
+    /// Orders about what is there that it overtakes.
+    overtaken: Vec<Dropped>,
     file: String,
     own: bool,
 }
@@ -22,7 +24,7 @@ struct Read {
 impl Operator {
     /// Tells what a reload would do, and does nothing.
     pub(super) fn plan(&self, of: &PlanOf) -> Reply {
-        let Read { loaded, file, own } = match self.read(of) {
+        let Read { loaded, overtaken, file, own } = match self.read(of) {
             Ok(read) => read,
             Err(reply) => return reply,
         };
@@ -35,7 +37,7 @@ impl Operator {
             changes: !preview.diff.is_empty(),
             items: self.items(&preview, &loaded.plan),
             after_restart: preview.diff.after_restart.iter().map(ToString::to_string).collect(),
-            dropped_overrides: ended.iter().map(ToString::to_string).collect(),
+            dropped_overrides: overtaken.iter().chain(&ended).map(ToString::to_string).collect(),
             warnings: loaded.warnings.lines(),
             refused: preview.refused,
             trouble: preview.trouble,
@@ -76,7 +78,10 @@ impl Operator {
             // What it names is not opened: the client might not be allowed to.
             let loaded = eclusa_config::parse(self.program, &file, text, Mode::Offline);
             let loaded = loaded.map_err(|broken| told(&broken))?;
-            return Ok(Read { loaded, file, own: false });
+            let read = |text: &str| eclusa_config::parse(self.program, &file, text, Mode::Offline);
+            let amended = self.state.borrow().amend(self.program, loaded, read);
+            let Amended { loaded, overtaken } = amended;
+            return Ok(Read { loaded, overtaken, file, own: false });
         }
         let Some(own) = own else {
             let message = "there is no file to read: the configuration was typed";
@@ -84,7 +89,8 @@ impl Operator {
         };
         let loaded = eclusa_config::load_with(self.program, own, Mode::Reload, files::open);
         let loaded = loaded.map_err(|broken| told(&broken))?;
-        Ok(Read { loaded, file: own.display().to_string(), own: true })
+        let Amended { loaded, overtaken } = self.amended(loaded, Mode::Reload);
+        Ok(Read { loaded, overtaken, file: own.display().to_string(), own: true })
     }
 
     /// What would become of everything, in the order of the file; what goes comes last.

@@ -48,7 +48,8 @@ impl Operator {
         };
         let closed = Closed { closed: found.matching, not_found };
         let nothing = closed.closed == 0 && !close.sessions.is_empty();
-        let mut reply = done(Data::Closed(Box::new(closed))).line(told);
+        let before = format!("{} sessions", closed.closed);
+        let mut reply = done(Data::Closed(Box::new(closed))).line(told).changed(before, "closed");
         if nothing {
             reply.outcome = Outcome::Failed;
         }

@@ -5,6 +5,7 @@ use crate::admin::{
     AdminStatus, CertificateStatus, EndpointStatus, ListenerStatus, PoolStatus, StatusReport,
     WorkerStatus,
 };
+use crate::observe::View;
 use crate::observe::metrics::STUCK;
 use crate::pool::{Endpoint, Pool};
 use eclusa_config::plan::Program;
@@ -21,7 +22,7 @@ impl Operator {
         {
             return wrong(format!("there is no pool {name}"));
         }
-        let heartbeats = self.engine.heartbeats();
+        let (heartbeats, view) = (self.engine.heartbeats(), self.engine.view());
         let worker = |(index, sessions): (usize, &u32)| WorkerStatus {
             alive: heartbeats.age(index).is_some_and(|age| age <= STUCK),
             sessions: u64::from(*sessions),
@@ -36,10 +37,12 @@ impl Operator {
             stopping: self.engine.metrics().is_stopping(),
             last_reload: self.last_reload.borrow().clone(),
             file_refused: self.engine.refused_file().map(|why| (*why).clone()),
+            gone_back: self.engine.gone_back().map(|why| (*why).clone()),
+            unconfirmed: self.unconfirmed(),
             workers: status.sessions.iter().enumerate().map(worker).collect(),
             listeners: self.listeners(),
             certificates: certificates(&pools),
-            pools: pools.iter().map(|pool| self.pool(pool)).collect(),
+            pools: pools.iter().map(|pool| self.pool(&view, pool)).collect(),
             overrides: self.state.borrow().report(),
         };
         done(Data::Status(Box::new(report)))
@@ -51,8 +54,8 @@ impl Operator {
         listeners.map(status).collect()
     }
 
-    fn pool(&self, pool: &Pool) -> PoolStatus {
-        let standing = self.engine.standing(pool);
+    fn pool(&self, view: &View, pool: &Pool) -> PoolStatus {
+        let standing = view.standing(pool);
         let availability = match (standing.is_available(), standing.panic) {
             (false, _) => "nobody",
             (true, true) => "panic",

@@ -1,8 +1,10 @@
 //! The table itself: sections here, their keys below.
 
 mod condition;
+mod dashboard;
 mod expect;
 mod general;
+mod haproxy;
 mod http;
 mod listener;
 mod log;
@@ -13,8 +15,10 @@ mod rule;
 mod tls;
 
 pub use condition::*;
+pub use dashboard::*;
 pub use expect::*;
 pub use general::*;
+pub use haproxy::*;
 pub use http::*;
 pub use listener::*;
 pub use log::*;
@@ -76,8 +80,10 @@ pub static APISERVER: Section = Section {
         &ALLOW_SHRINK,
         &CONFINE,
         &ADMIN,
+        &HAPROXY_SOCKET,
         &LOG,
         &OBSERVE,
+        &DASHBOARD,
         &PROBE,
         &DIAL,
         &REBALANCE,
@@ -99,8 +105,10 @@ pub static EDGE: Section = Section {
         &ALLOW_SHRINK,
         &CONFINE,
         &ADMIN,
+        &HAPROXY_SOCKET,
         &LOG,
         &OBSERVE,
+        &DASHBOARD,
         &CONDITIONS,
         &LISTENERS,
         &POOLS,
@@ -114,6 +122,19 @@ pub static ADMIN_SECTION: Section = Section {
     help: "The admin socket: whoever may write to it may reload, close sessions and take endpoints \
            out.",
     keys: &[&ADMIN_SOCKET, &ADMIN_MODE, &ADMIN_GROUP],
+};
+
+/// `[haproxy_socket]`
+pub static HAPROXY_SOCKET_SECTION: Section = Section {
+    help: "A socket that answers as HAProxy's does, for monitoring and tools that know that \
+           (`docs/haproxy-compat.md`). It is there only where this section is.",
+    keys: &[
+        &HAPROXY_SOCKET_PATH,
+        &HAPROXY_SOCKET_LEVEL,
+        &HAPROXY_SOCKET_MODE,
+        &HAPROXY_SOCKET_GROUP,
+        &HAPROXY_SOCKET_CLIENTS_MAX,
+    ],
 };
 
 /// `[log]`
@@ -141,7 +162,7 @@ pub static LOG_EVENTS_SECTION: Section = Section {
 /// `[observe]`
 pub static OBSERVE_SECTION: Section = Section {
     help: "What the program tells of itself over HTTP.",
-    keys: &[&OBSERVE_LISTEN, &OBSERVE_PEER],
+    keys: &[&OBSERVE_LISTEN, &OBSERVE_PEER, &OBSERVE_HAPROXY_STATS, &OBSERVE_HAPROXY_NAMES],
 };
 
 /// `[listener.NAME]`

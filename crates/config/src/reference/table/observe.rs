@@ -31,3 +31,21 @@ pub static OBSERVE_PEER: Key = Key {
            `/vip` says 503 only while this host reaches no endpoint and that one does. Takes effect \
            at a restart.",
 };
+
+/// HAProxy's table of figures.
+pub static OBSERVE_HAPROXY_STATS: Key = Key {
+    name: "haproxy_stats",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether `/stats;csv` and `/haproxy?stats;csv` answer what HAProxy's `show stat` does \
+           (`docs/haproxy-compat.md`). Takes effect at a restart.",
+};
+
+/// Names of HAProxy's exporter.
+pub static OBSERVE_HAPROXY_NAMES: Key = Key {
+    name: "haproxy_names",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether `/metrics` has the names of HAProxy's exporter beside its own, where there is a \
+           true counterpart (`docs/haproxy-compat.md`). Takes effect at a restart.",
+};

@@ -47,26 +47,60 @@ pub(super) fn call(
     target: &Target,
     request: &Request,
 ) -> Result<Answered, Trouble> {
+    let (stream, line, path) = begin(program, target, request)?;
+    let broken = |problem: String| Trouble::Broken(path.clone(), problem);
+    let answer = exchange(stream, &line).map_err(|error| broken(told(&error)))?;
+    understood(&answer).map_err(broken)
+}
+
+/// Asks for what goes on to be answered, and hands each answer to `each` until that has enough.
+pub(super) fn follow(
+    program: Program,
+    target: &Target,
+    request: &Request,
+    mut each: impl FnMut(Answered) -> bool,
+) -> Result<(), Trouble> {
+    let (mut stream, line, path) = begin(program, target, request)?;
+    let broken = |problem: String| Trouble::Broken(path.clone(), problem);
+    send(&mut stream, &line).map_err(|error| broken(told(&error)))?;
+    // Nothing may happen for days.
+    stream.set_read_timeout(None).map_err(|error| broken(told(&error)))?;
+    let mut stream = BufReader::new(stream);
+    loop {
+        let answer = read(&mut stream).map_err(|error| broken(told(&error)))?;
+        if !each(understood(&answer).map_err(broken)?) {
+            return Ok(());
+        }
+    }
+}
+
+fn begin(
+    program: Program,
+    target: &Target,
+    request: &Request,
+) -> Result<(UnixStream, Vec<u8>, PathBuf), Trouble> {
     request.check().map_err(Trouble::Request)?;
     let line = request.to_line(std::process::id().into()).map_err(Trouble::Request)?;
     let (stream, path) = connect(places(program, target)?)?;
-    let broken = |problem: String| Trouble::Broken(path.clone(), problem);
-    let answer = exchange(stream, &line).map_err(|error| broken(told(&error)))?;
+    Ok((stream, line, path))
+}
+
+fn understood(answer: &[u8]) -> Result<Answered, String> {
     // The version first: what else a newer program says may not be understood.
-    let value: serde_json::Value = serde_json::from_slice(&answer)
-        .map_err(|error| broken(format!("the answer is no JSON ({error})")))?;
+    let value: serde_json::Value = serde_json::from_slice(answer)
+        .map_err(|error| format!("the answer is no JSON ({error})"))?;
     match value.get("v").and_then(serde_json::Value::as_u64) {
         Some(VERSION) => {}
         other => {
             let spoken = other.map_or("another version".to_owned(), |v| format!("version {v}"));
-            return Err(broken(format!(
+            return Err(format!(
                 "it speaks {spoken} of the protocol, this client version {VERSION}: use the client \
                  of the version that runs, or restart the service"
-            )));
+            ));
         }
     }
     let answer: Answer = serde_json::from_value(value)
-        .map_err(|error| broken(format!("the answer is not understood ({error})")))?;
+        .map_err(|error| format!("the answer is not understood ({error})"))?;
     debug_assert_eq!(answer.v, VERSION);
     Ok(Answered { outcome: answer.outcome, messages: answer.messages, data: answer.data })
 }
@@ -137,6 +171,11 @@ fn connect(places: Vec<PathBuf>) -> Result<(UnixStream, PathBuf), Trouble> {
 }
 
 fn exchange(mut stream: UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
+    send(&mut stream, line)?;
+    read(&mut BufReader::new(stream))
+}
+
+fn send(stream: &mut UnixStream, line: &[u8]) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // Whoever is turned away is told so, and the socket closed before the request is read.
@@ -147,14 +186,17 @@ fn exchange(mut stream: UnixStream, line: &[u8]) -> io::Result<Vec<u8>> {
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
             ) =>
         {
-            return Err(error);
+            Err(error)
         }
-        _ => {}
+        _ => Ok(()),
     }
+}
+
+fn read(stream: &mut BufReader<UnixStream>) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     // A little more than a program sends.
     let most = REPLY_MAX as u64 + 1024;
-    let read = BufReader::new(stream).take(most).read_until(b'\n', &mut answer);
+    let read = stream.take(most).read_until(b'\n', &mut answer);
     if answer.last() == Some(&b'\n') {
         return Ok(answer);
     }

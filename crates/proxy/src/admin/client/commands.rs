@@ -1,10 +1,11 @@
 //! The command lines of these commands, and the requests that they stand for.
 
-use crate::admin::Explain;
 use crate::admin::request::{
-    AdminState, ClientNetwork, EndpointReset, EndpointSet, EndpointWeight, PlanOf, Reload, Request,
-    SessionClose, SessionList, SessionShow, Sort, StatusOf,
+    AdminState, ClientNetwork, Confirm, EndpointAdd, EndpointRemove, EndpointReset, EndpointSet,
+    EndpointWeight, Events, PlanOf, Reload, Request, Rollback, Save, SessionClose, SessionList,
+    SessionShow, Sort, StatusOf,
 };
+use crate::admin::{Explain, Moment};
 use clap::{Args, Subcommand};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -34,6 +35,65 @@ pub enum AdminCommand {
         /// true` in the file is the same for every reload.
         #[arg(long)]
         force: bool,
+        /// Go back by itself unless `confirm` is said within this time (60s, 10m; at most 1d)
+        ///
+        /// What was in force before is put back as it was, whatever has become of the file, of this
+        /// terminal, or of the process that carries the traffic: should that crash meanwhile, it is put
+        /// back at once. No other reload can begin until then. `rollback` goes back sooner. The file is
+        /// not touched: a restart of the service takes what it says.
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
+        confirm: Option<u64>,
+        /// Why, for the log.
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Keep what `reload --confirm` has put in force
+    #[command(after_long_help = EXIT_CODES)]
+    Confirm {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Why, for the log.
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Put in force again what was so before the last reload
+    ///
+    /// As it was read then, and checked as a reload is. The file is not touched: correct it, and reload;
+    /// a restart of the service takes what it says. One step back: what was in force before that is not
+    /// kept. While a confirmation is awaited it goes back at once.
+    #[command(after_long_help = EXIT_CODES)]
+    Rollback {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Pass the shrink guard by, as with `reload`
+        #[arg(long)]
+        force: bool,
+        /// Why, for the log.
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Show the last 1000 events: verdicts, reloads, orders, limits, all but sessions
+    ///
+    /// They are kept in memory by the process that carries the traffic (1 MiB at most), and begin anew
+    /// with it; the log has those before, and what the keeper tells.
+    #[command(after_long_help = EXIT_CODES)]
+    Events(EventsCommand),
+    /// Write what was ordered at run time into the configuration file
+    ///
+    /// As whoever calls it: who may not write the file cannot save. Weights can be written; what no file
+    /// can say (drain, maint), and what ends by itself, is told and stays as it is. Comments and layout,
+    /// mode and owner of the file are kept. It is refused where the file is not what is in force. Nothing
+    /// changes in the program that runs: `reload` then ends the orders that the file says.
+    #[command(after_long_help = EXIT_CODES)]
+    Save {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// Show what would change, and write nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show pools, endpoints, verdicts, sessions, certificates
     #[command(after_long_help = EXIT_CODES)]
@@ -97,6 +157,44 @@ Examples:
   explain --offline -c new.toml --from 203.0.113.7 --host shop.example.com --path /
 
 It is done (0) whatever becomes of what was asked.";
+
+/// Why.
+#[derive(Args, Debug)]
+pub struct Reason {
+    /// Why, for those who read the log
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+/// `events ...`
+#[derive(Args, Debug)]
+pub struct EventsCommand {
+    /// Which program.
+    #[command(flatten)]
+    target: Target,
+    /// And those that come, until interrupted; with --json one object in each line
+    #[arg(short, long)]
+    follow: bool,
+    /// Not those before: a time ago (10m, 2h) or a moment (2026-11-25T05:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Moment>,
+    /// Of this kind alone (verdict, reloaded, admin, ...); once for each
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<String>,
+    /// The last so many
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: u32,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    let ago = eclusa_config::duration(text).map_err(|_| {
+        "write a time such as 10m, or a moment such as 2026-11-25T05:00:00Z".to_owned()
+    })?;
+    Ok(Moment::now().before(ago))
+}
 
 /// `explain ...`
 #[derive(Args, Debug)]
@@ -238,7 +336,46 @@ pub enum EndpointCommand {
         #[command(flatten)]
         order: Why,
     },
-    /// Back to what the file says, weight and all
+    /// Endpoints that the file does not list, until it does
+    ///
+    /// As if they stood in its list: everything that is checked there is checked. They are on probation
+    /// until probes have found them well. Kept across reloads and restarts; `save` writes them into the
+    /// file. Masters are added to all ports.
+    #[command(after_long_help = EXIT_CODES)]
+    Add {
+        /// Which program.
+        #[command(flatten)]
+        target: Target,
+        /// The pool, by the name that `status` shows
+        #[arg(value_name = "POOL")]
+        pool: String,
+        /// Where they are, as in the file; they are called NAME, or as their address is written
+        #[arg(value_name = "ADDRESS[=NAME]", required = true)]
+        endpoints: Vec<String>,
+        /// The share of each relative to the others, 1 to 256
+        #[arg(long, value_name = "WEIGHT")]
+        weight: Option<u16>,
+        /// Why, for the log.
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// An endpoint less, until the file does not list it either
+    ///
+    /// It takes no new sessions, and is probed until the last of those that stand has ended by itself.
+    /// Kept across reloads and restarts; `save` takes it out of the file.
+    #[command(after_long_help = EXIT_CODES)]
+    Remove {
+        /// Which endpoint.
+        #[command(flatten)]
+        on: Returning,
+        /// Even if that breaks the quorum of the masters, or takes most of a pool
+        #[arg(long)]
+        force: bool,
+        /// Why, for the log.
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Back to what the file says, weight and all; what was added or removed stays so
     #[command(after_long_help = EXIT_CODES)]
     Reset(Returning),
 }
@@ -299,7 +436,19 @@ fn endpoint(text: &str) -> Result<(String, String), String> {
 impl AdminCommand {
     pub(in crate::admin) fn into_request(self) -> (Target, Request) {
         match self {
-            Self::Reload { target, force } => (target, Request::Reload(Reload { force })),
+            Self::Reload { target, force, confirm: confirm_seconds, why: Reason { reason } } => {
+                (target, Request::Reload(Reload { force, confirm_seconds, reason }))
+            }
+            Self::Confirm { target, why: Reason { reason } } => {
+                (target, Request::Confirm(Confirm { reason }))
+            }
+            Self::Rollback { target, force, why: Reason { reason } } => {
+                (target, Request::Rollback(Rollback { force, reason }))
+            }
+            Self::Events(EventsCommand { target, follow, since, kinds, limit }) => {
+                (target, Request::Events(Events { follow, since, kinds, limit }))
+            }
+            Self::Save { target, .. } => (target, Request::Save(Save {})),
             Self::Status { target, pool, .. } => (target, Request::Status(StatusOf { pool })),
             // What -c names is read when it is sent.
             Self::Plan { target } => (target, Request::Plan(PlanOf::default())),
@@ -352,6 +501,14 @@ impl EndpointCommand {
                 let Why { for_seconds, reason } = order;
                 let weight = EndpointWeight { pool, endpoint, weight, for_seconds, reason };
                 (on.target, Request::EndpointWeight(weight))
+            }
+            Self::Add { target, pool, endpoints, weight, why: Reason { reason } } => {
+                (target, Request::EndpointAdd(EndpointAdd { pool, endpoints, weight, reason }))
+            }
+            Self::Remove { on, force, why: Reason { reason } } => {
+                let (pool, endpoint) = on.endpoint;
+                let remove = EndpointRemove { pool, endpoint, reason, force };
+                (on.target, Request::EndpointRemove(remove))
             }
             Self::Reset(on) => {
                 let (pool, endpoint) = on.endpoint;

@@ -1,22 +1,26 @@
-//! The commands that speak to a running program: `reload`, `plan`, `explain`, `status`, `session`,
-//! `endpoint`.
+//! The commands that speak to a running program: `reload`, `confirm`, `rollback`, `plan`, `explain`,
+//! `status`, `session`, `endpoint`, `events`, `save`.
 
 mod call;
 mod commands;
 mod errors;
+mod events;
 mod explained;
 mod page;
 mod planned;
+mod save;
 mod sessions;
 mod show;
 
 pub use commands::{
-    AdminCommand, EXIT_CODES, EndpointCommand, ExplainCommand, Returning, SessionCommand, SortBy,
-    Taking, Target, Which, Why,
+    AdminCommand, EXIT_CODES, EndpointCommand, EventsCommand, ExplainCommand, Reason, Returning,
+    SessionCommand, SortBy, Taking, Target, Which, Why,
 };
 
 use super::request::{Errors, Request};
-use super::{Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport};
+use super::{
+    EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport,
+};
 use call::{Answered, call};
 use eclusa_config::plan::Program;
 use page::Page;
@@ -33,7 +37,15 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 pub fn run(program: Program, command: AdminCommand) -> ExitCode {
     let watch = matches!(command, AdminCommand::Status { watch: true, .. });
     let offline = matches!(&command, AdminCommand::Explain(command) if command.offline);
+    let dry_run = matches!(command, AdminCommand::Save { dry_run: true, .. });
     let (target, mut request) = command.into_request();
+    if matches!(request, Request::Save(_)) {
+        let colour = has_colour(std::io::stdout().is_terminal());
+        return tell(save::save(program, &target, &request, dry_run, colour));
+    }
+    if matches!(&request, Request::Events(events) if events.follow) {
+        return events::follow(program, &target, &request);
+    }
     if offline {
         let colour = has_colour(std::io::stdout().is_terminal());
         return tell(explained::offline(program, &target, &request, colour));
@@ -148,6 +160,7 @@ pub(super) fn text_of(
         Request::Plan(_) => planned::plan(&mut page, &of::<PlanReport>(data)?),
         Request::Explain(_) => explained::explanation(&mut page, &of::<Explanation>(data)?),
         Request::Errors(_) => errors::table(&mut page, &of::<RefusedTable>(data)?),
+        Request::Events(_) => events::table(&mut page, &of::<EventTable>(data)?),
         _ => return Ok(None),
     }
     Ok(Some(page.into_text()))

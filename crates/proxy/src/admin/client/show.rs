@@ -3,7 +3,8 @@
 use super::page::{Cell, Page, Style};
 use crate::admin::moment::in_words;
 use crate::admin::{
-    AdminState, CertificateStatus, EndpointStatus, Moment, OverrideStatus, PoolStatus, StatusReport,
+    AdminState, CertificateStatus, EndpointStatus, Moment, OverrideStatus, PoolStatus,
+    StatusReport, UnconfirmedStatus,
 };
 use std::time::Duration;
 
@@ -50,6 +51,16 @@ fn head(page: &mut Page, report: &StatusReport) {
             format!("NOT the file's, which is refused; the one before a crash goes on: {why}");
         rows.push(vec!["configuration".into(), Cell::new(text, Style::Bad)]);
     }
+    if let Some(cause) = &report.gone_back {
+        let text = format!(
+            "NOT the file's: gone back, as {cause}; correct the file and reload (a restart takes it \
+             as it is)"
+        );
+        rows.push(vec!["configuration".into(), Cell::new(text, Style::Bad)]);
+    }
+    if let Some(unconfirmed) = &report.unconfirmed {
+        rows.push(vec!["unconfirmed".into(), awaited(unconfirmed, report)]);
+    }
     if let Some(reload) = &report.last_reload {
         let ago = in_words(report.at.since(reload.at));
         let style = if reload.succeeded { Style::Plain } else { Style::Bad };
@@ -65,6 +76,20 @@ fn head(page: &mut Page, report: &StatusReport) {
         rows.push(vec!["listener".into(), text.into()]);
     }
     page.table(&rows);
+}
+
+fn awaited(unconfirmed: &UnconfirmedStatus, report: &StatusReport) -> Cell {
+    let UnconfirmedStatus { until, by, trouble } = unconfirmed;
+    if let Some(why) = trouble {
+        let text = format!("its time is over, and it CANNOT go back: {why}; it tries again");
+        return Cell::new(text, Style::Bad);
+    }
+    let (left, name) = (in_words(until.since(report.at)), &report.program);
+    let text = format!(
+        "goes back by itself in {left} ({until}), reloaded by {by}: {name} confirm keeps it, {name} \
+         rollback goes back now"
+    );
+    Cell::new(text, Style::Doubtful)
 }
 
 fn workers(report: &StatusReport) -> Cell {

@@ -4,12 +4,17 @@
 //! For what changed in the file since it was ordered otherwise, the file wins.
 
 mod file;
+mod membership;
 #[cfg(test)]
 mod tests;
 
-use super::request::{AdminState, EndpointSet, EndpointWeight, Request};
-use super::{Moment, OverrideStatus};
+use super::request::{
+    AdminState, EndpointAdd, EndpointRemove, EndpointSet, EndpointWeight, Request,
+};
+use super::{Moment, OverrideStatus, SaveOrder};
 use eclusa_config::plan::{self, Plan, Program};
+pub(crate) use membership::{Amended, first_line};
+
 use file::{Place, Read};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +39,10 @@ pub(crate) enum Order {
     Admin(AdminState),
     /// Its weight, 1 to 256.
     Weight(u16),
+    /// That it is there, with this weight, although the file does not list it.
+    Added(u16),
+    /// That it is not there, although the file lists it.
+    Removed,
 }
 
 impl Order {
@@ -42,6 +51,7 @@ impl Order {
         match self {
             Self::Admin(_) => Field::Admin,
             Self::Weight(_) => Field::Weight,
+            Self::Added(_) | Self::Removed => Field::Membership,
         }
     }
 
@@ -50,6 +60,8 @@ impl Order {
         match self {
             Self::Admin(_) => Self::Admin(AdminState::Ready),
             Self::Weight(_) => Self::Weight(file.weight),
+            Self::Added(_) => Self::Removed,
+            Self::Removed => Self::Added(file.weight),
         }
     }
 }
@@ -59,12 +71,17 @@ impl fmt::Display for Order {
         match self {
             Self::Admin(state) => f.write_str(state.name()),
             Self::Weight(weight) => write!(f, "weight {weight}"),
+            Self::Added(1) => f.write_str("added"),
+            Self::Added(weight) => write!(f, "added, weight {weight}"),
+            Self::Removed => f.write_str("removed"),
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Field {
+    /// First: what is not there has no weight.
+    Membership,
     Admin,
     Weight,
 }
@@ -132,6 +149,14 @@ impl Override {
                 for_seconds,
                 reason,
             }),
+            Order::Added(weight) => {
+                let endpoints = vec![format!("{}={endpoint}", self.file.address)];
+                let weight = Some(weight);
+                Request::EndpointAdd(EndpointAdd { pool, endpoints, weight, reason })
+            }
+            Order::Removed => {
+                Request::EndpointRemove(EndpointRemove { pool, endpoint, reason, force: false })
+            }
         };
         request.check()
     }
@@ -188,6 +213,9 @@ pub(crate) struct State {
     /// `None`: nothing is kept.
     place: Option<Place>,
     orders: BTreeMap<Key, Override>,
+    /// What a reload on trial has ended: kept, so that it is back where that goes back, in an engine after
+    /// a crash as well.
+    suspended: Vec<Override>,
     /// What the last attempt to keep them failed with.
     problem: Option<String>,
     /// A line for the log about it.
@@ -197,7 +225,13 @@ pub(crate) struct State {
 impl State {
     /// Orders that nobody keeps: of a trial without a configuration file.
     pub(crate) fn in_memory() -> Self {
-        Self { place: None, orders: BTreeMap::new(), problem: None, warning: None }
+        Self {
+            place: None,
+            orders: BTreeMap::new(),
+            suspended: Vec::new(),
+            problem: None,
+            warning: None,
+        }
     }
 
     /// What an earlier run left in the state directory. A file that cannot be used (rubbish, another
@@ -215,7 +249,8 @@ impl State {
             }
         };
         let orders = found.into_iter().map(|order| (order.key(), order)).collect();
-        let mut state = Self { place: Some(place), orders, problem: None, warning: None };
+        let (place, suspended) = (Some(place), Vec::new());
+        let mut state = Self { place, orders, suspended, problem: None, warning: None };
         let ended = state.expire(now);
         notices.extend(ended.iter().map(|order| format!("{order}: its time is over")));
         (state, notices)
@@ -223,6 +258,9 @@ impl State {
 
     /// Takes in an order. One that says what the file says ends the one before it.
     pub(crate) fn set(&mut self, order: Override) -> Kept {
+        // What a trial has ended does not come back against it.
+        let key = order.key();
+        self.suspended.retain(|other| other.key() != key);
         if order.order == order.order.of_file(&order.file) {
             self.orders.remove(&order.key());
         } else {
@@ -231,9 +269,16 @@ impl State {
         self.keep()
     }
 
-    /// Ends everything that was ordered of an endpoint.
+    /// Ends everything that was ordered of an endpoint, but that it is there.
     pub(crate) fn reset(&mut self, pool: &str, endpoint: &str) -> (Vec<Override>, Kept) {
-        let ended = self.take(|order| order.pool == pool && order.endpoint == endpoint);
+        let ended = self.take(|order| {
+            let is_its = order.pool == pool && order.endpoint == endpoint;
+            is_its && order.order.field() != Field::Membership
+        });
+        self.suspended.retain(|order| {
+            let is_its = order.pool == pool && order.endpoint == endpoint;
+            !is_its || order.order.field() == Field::Membership
+        });
         let kept = self.keep();
         (ended, kept)
     }
@@ -261,6 +306,35 @@ impl State {
     /// Ends what the file has overtaken: the endpoint is gone or elsewhere, or the field has another
     /// value than when it was ordered.
     pub(crate) fn reconcile(&mut self, plan: &Plan) -> Vec<Dropped> {
+        self.end_overtaken(plan, false)
+    }
+
+    /// The same, of a plan that is on trial: [`Self::resume`] brings back what ends.
+    pub(crate) fn reconcile_on_trial(&mut self, plan: &Plan) -> Vec<Dropped> {
+        self.end_overtaken(plan, true)
+    }
+
+    /// What was on trial stays, and what it has ended is over.
+    pub(crate) fn settle(&mut self) {
+        if !std::mem::take(&mut self.suspended).is_empty() {
+            let _ = self.keep();
+        }
+    }
+
+    /// What was on trial is gone: what it has ended is in force again, unless somebody ordered otherwise
+    /// meanwhile, or its time is over.
+    pub(crate) fn resume(&mut self, now: Moment) {
+        if self.suspended.is_empty() {
+            return;
+        }
+        for order in std::mem::take(&mut self.suspended) {
+            self.orders.entry(order.key()).or_insert(order);
+        }
+        let _ = self.expire(now);
+        let _ = self.keep();
+    }
+
+    fn end_overtaken(&mut self, plan: &Plan, on_trial: bool) -> Vec<Dropped> {
         if self.is_empty() {
             return Vec::new();
         }
@@ -272,10 +346,18 @@ impl State {
             why.extend(reason);
             is_overtaken
         });
-        if !ended.is_empty() {
-            let _ = self.keep();
-        }
+        self.ended(&ended, on_trial);
         ended.into_iter().zip(why).map(|(order, why)| Dropped { order, why }).collect()
+    }
+
+    fn ended(&mut self, ended: &[Override], on_trial: bool) {
+        if ended.is_empty() {
+            return;
+        }
+        if on_trial {
+            self.suspended.extend_from_slice(ended);
+        }
+        let _ = self.keep();
     }
 
     /// The orders that [`State::reconcile`] would end.
@@ -293,7 +375,7 @@ impl State {
         let order = self.get(pool, endpoint, Field::Admin)?;
         match order.order {
             Order::Admin(state) => Some((state, order)),
-            Order::Weight(_) => None,
+            _ => None,
         }
     }
 
@@ -302,7 +384,16 @@ impl State {
         let order = self.get(pool, endpoint, Field::Weight)?;
         match order.order {
             Order::Weight(weight) => Some((weight, order)),
-            Order::Admin(_) => None,
+            _ => None,
+        }
+    }
+
+    /// What is so now of what an order is about, in words.
+    pub(crate) fn now(&self, pool: &str, endpoint: &str, order: Order, file: &File) -> String {
+        match self.get(pool, endpoint, order.field()) {
+            None => order.of_file(file).to_string(),
+            Some(Override { order, until: None, .. }) => order.to_string(),
+            Some(Override { order, until: Some(until), .. }) => format!("{order} until {until}"),
         }
     }
 
@@ -313,7 +404,11 @@ impl State {
             pool: order.pool.clone(),
             endpoint: order.endpoint.clone(),
             order: order.order.to_string(),
-            file: order.order.of_file(&order.file).to_string(),
+            file: match order.order {
+                Order::Added(_) => "not listed".to_owned(),
+                Order::Removed => "listed".to_owned(),
+                other => other.of_file(&order.file).to_string(),
+            },
             at: order.at,
             by: order.by.clone(),
             until: order.until,
@@ -321,6 +416,23 @@ impl State {
             kept,
         };
         self.orders.values().map(report).collect()
+    }
+
+    /// Everything, for who writes it into the file.
+    pub(crate) fn to_save(&self) -> Vec<SaveOrder> {
+        let save = |order: &Override| SaveOrder {
+            pool: order.pool.clone(),
+            endpoint: order.endpoint.clone(),
+            weight: match order.order {
+                Order::Weight(weight) | Order::Added(weight) => Some(weight),
+                Order::Admin(_) | Order::Removed => None,
+            },
+            address: matches!(order.order, Order::Added(_)).then(|| order.file.address.clone()),
+            remove: order.order == Order::Removed,
+            order: order.order.to_string(),
+            ends: order.until.is_some(),
+        };
+        self.orders.values().map(save).collect()
     }
 
     /// A line for the log, once for each time that keeping begins to fail.
@@ -349,7 +461,8 @@ impl State {
             let message = "kept until the program ends: it runs without a configuration file";
             return Kept::UntilRestart(message.to_owned());
         };
-        match place.write(self.orders.values()) {
+        // Of two about the same the later one counts, for who reads them.
+        match place.write(self.suspended.iter().chain(self.orders.values())) {
             Ok(()) => {
                 self.problem = None;
                 Kept::Kept
@@ -378,6 +491,10 @@ fn written(plan: &Plan) -> BTreeMap<(&str, &str), File> {
 }
 
 fn overtaken(order: &Override, file: Option<&File>) -> Option<String> {
+    // The plan has been made with it.
+    if order.order.field() == Field::Membership {
+        return None;
+    }
     let Some(file) = file else { return Some("the file has no such endpoint".to_owned()) };
     if file.address != order.file.address {
         return Some(format!("for the file has it at {} now", file.address));

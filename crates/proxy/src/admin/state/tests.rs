@@ -346,3 +346,87 @@ fn on_a_tiny_disk() {
     assert!(state.orders.is_empty());
     assert!(notices[0].contains("it cannot be put aside"), "{notices:?}");
 }
+
+/// What a reload on trial ends comes back with what was before, in the next engine as well.
+#[test]
+fn what_is_on_trial_ends_no_order_for_good() {
+    let scratch = scratch();
+    let mut state = open(&scratch);
+    let weight = order("10.0.0.12", Order::Weight(20));
+    for order in [drain("10.0.0.11"), weight.clone()] {
+        assert_eq!(state.set(order), Kept::Kept);
+    }
+    let (all, one) = (plan("\"10.0.0.11\", \"10.0.0.12\""), plan("\"10.0.0.13\""));
+    assert_eq!(state.reconcile_on_trial(&one).len(), 2);
+    assert!(state.is_empty());
+    // Somebody orders otherwise meanwhile.
+    let other = order("10.0.0.12", Order::Weight(7));
+    assert_eq!(state.set(other.clone()), Kept::Kept);
+    let mut next = open(&scratch);
+    assert_eq!((next.orders.len(), next.reconcile(&all).len()), (2, 0), "in force again");
+    assert_eq!(next.weight("apiserver", "10.0.0.12").unwrap().0, 7);
+    state.resume(NOW);
+    assert_eq!(state.orders, next.orders);
+    assert_eq!(state.reconcile(&all), []);
+    // Ordered otherwise meanwhile: that holds.
+    assert_eq!(state.reconcile_on_trial(&one).len(), 2);
+    let _ = state.reset("apiserver", "10.0.0.12");
+    assert_eq!(state.set(order("10.0.0.11", Order::Admin(AdminState::Ready))), Kept::Kept);
+    state.resume(NOW);
+    assert!(state.is_empty());
+    for order in [drain("10.0.0.11"), weight] {
+        assert_eq!(state.set(order), Kept::Kept);
+    }
+    // Confirmed: they are over.
+    assert_eq!(state.reconcile_on_trial(&one).len(), 2);
+    state.settle();
+    state.resume(NOW);
+    assert!(state.is_empty());
+    assert!(open(&scratch).is_empty());
+}
+
+/// What was added and removed, and what a file makes of it.
+#[test]
+fn what_is_there_by_order_ends_when_the_file_says_the_same() {
+    let scratch = scratch();
+    let mut state = open(&scratch);
+    let removed = order("10.0.0.11", Order::Removed);
+    let file = File { address: "10.0.0.14".to_owned(), weight: 1 };
+    let added = Override { file, ..order("four", Order::Added(2)) };
+    let before = state.snapshot();
+    state.stage(vec![added.clone(), removed.clone()]);
+    state.restore(before);
+    assert!(state.is_empty(), "as if nothing had been said");
+    state.stage(vec![added.clone(), removed.clone()]);
+    assert_eq!(state.commit(), Kept::Kept);
+    let mut state = open(&scratch);
+    let amended = |state: &State, masters: &str| {
+        let text = format!("masters = [{masters}]\n");
+        let read = |text: &str| parse(PROGRAM, "plan", text, Mode::Offline);
+        let amended = state.amend(PROGRAM, read(&text).unwrap(), read);
+        let plan = amended.loaded.plan;
+        let names = plan.pools[0].endpoints.iter().map(|it| (it.name.to_string(), it.weight));
+        (names.collect::<Vec<_>>(), amended.overtaken)
+    };
+    let one = |name: &str, weight| (name.to_owned(), weight);
+    let (names, overtaken) = amended(&state, "\"10.0.0.11\", \"10.0.0.12\"");
+    assert_eq!((names, overtaken), (vec![one("10.0.0.12", 1), one("four", 2)], Vec::new()));
+    // Listed by now under another name, and the other no more: both are over.
+    let (names, overtaken) = amended(&state, "\"10.0.0.12\", \"10.0.0.14\"");
+    assert_eq!(names, [one("10.0.0.12", 1), one("10.0.0.14", 1)]);
+    let why: Vec<_> = overtaken.iter().map(|dropped| dropped.why.as_str()).collect();
+    assert!(why.iter().any(|why| why.contains("no such endpoint")), "{why:?}");
+    assert!(why.iter().any(|why| why.contains("the same address")), "{why:?}");
+    state.overtake(&overtaken, true);
+    assert!(state.is_empty());
+    state.resume(NOW);
+    assert_eq!(state.orders.len(), 2, "on trial only");
+    state.overtake(&overtaken, false);
+    assert!(open(&scratch).is_empty());
+    // The opposite of an order ends it.
+    state.stage(vec![added.clone(), removed.clone()]);
+    let file = File { address: "10.0.0.11".to_owned(), weight: 1 };
+    let back = Override { file, ..order("10.0.0.11", Order::Added(1)) };
+    state.stage(vec![order("four", Order::Removed), back]);
+    assert!(state.is_empty());
+}

@@ -96,10 +96,43 @@ fn commands_become_requests_and_outcomes_exit_codes() {
         ),
         (&["session", "show", "7-9"], "session show 7-9", 1, "", "no session 7-9: it has ended\n"),
     ] {
-        let got = at(&running, arguments);
-        assert_eq!(got, (out.to_owned(), err.to_owned(), code), "{arguments:?}");
-        let seen = running.seen.lock().unwrap();
-        assert_eq!(seen.requests.last().unwrap().0.words(), words);
+        becomes(&running, arguments, words, (code, out, err));
+    }
+}
+
+/// A command is asked as this request, and ends so.
+fn becomes(running: &Running, arguments: &[&str], words: &str, end: (u8, &str, &str)) {
+    let (code, out, err) = end;
+    let got = at(running, arguments);
+    assert_eq!(got, (out.to_owned(), err.to_owned(), code), "{arguments:?}");
+    let seen = running.seen.lock().unwrap();
+    assert_eq!(seen.requests.last().unwrap().0.words(), words);
+}
+
+#[test]
+fn so_do_those_that_change_the_configuration() {
+    let running = Running::new(Patience::default());
+    let done = "apiserver/m1: as you say\n";
+    for (arguments, words, out) in [
+        (
+            &["reload", "--force", "--confirm", "2m", "--reason", "new route"][..],
+            "reload --force --confirm 2m: new route",
+            "pool a: gone\n",
+        ),
+        (&["confirm"], "confirm", done),
+        (&["rollback", "--force", "--reason", "no way"], "rollback --force: no way", done),
+        (
+            &["endpoint", "add", "web", "10.0.0.9:80", "a.test:80=nine", "--weight", "3"],
+            "endpoint add web 10.0.0.9:80 a.test:80=nine --weight 3",
+            done,
+        ),
+        (
+            &["endpoint", "remove", "web/nine", "--force", "--reason", "old"],
+            "endpoint remove web/nine --force: old",
+            done,
+        ),
+    ] {
+        becomes(&running, arguments, words, (0, out, ""));
     }
 }
 
@@ -137,6 +170,11 @@ fn wrong_commands_are_told_before_anybody_is_asked() {
         &["endpoint", "drain", "a/m1", "--for", "10ms"],
         &["endpoint", "weight", "a/m1"],
         &["session", "close"],
+        &["reload", "--confirm"],
+        &["endpoint", "add", "a"],
+        &["endpoint", "remove", "a"],
+        &["reload", "--confirm", "0s"],
+        &["events", "--since", "yesterday"],
         &["session", "close", "1", "--pool", "a"],
         &["session", "list", "--client", "kubernetes"],
         &["session", "list", "--sort", "colour"],
@@ -243,7 +281,7 @@ fn the_help_of_every_command_tells_its_exit_codes() {
         }
         waiting.extend(below);
     }
-    assert_eq!(leaves, 12);
+    assert_eq!(leaves, 18);
 }
 
 #[test]

@@ -15,12 +15,39 @@ fn right(line: &str) -> Request {
 
 /// One of each, with everything in it.
 fn each() -> Vec<Request> {
+    [of_traffic(), of_configuration()].concat()
+}
+
+fn of_configuration() -> Vec<Request> {
+    let (pool, endpoint) = ("apiserver".to_owned(), "10.0.0.12".to_owned());
+    let reason = Some("new kernel: „6.12“".to_owned());
+    vec![
+        Request::Reload(Reload { force: true, confirm_seconds: Some(60), reason: reason.clone() }),
+        Request::Confirm(Confirm { reason: reason.clone() }),
+        Request::Rollback(Rollback { force: true, reason: reason.clone() }),
+        Request::EndpointAdd(EndpointAdd {
+            pool: pool.clone(),
+            endpoints: vec!["10.0.0.14".to_owned(), "m.test:6443=five".to_owned()],
+            weight: Some(2),
+            reason: None,
+        }),
+        Request::EndpointRemove(EndpointRemove { pool, endpoint, reason: None, force: true }),
+        Request::Events(Events {
+            follow: true,
+            since: Some(Moment::from_unix(1_795_582_800)),
+            kinds: vec!["verdict".to_owned(), "admin".to_owned()],
+            limit: 7,
+        }),
+        Request::Save(Save {}),
+    ]
+}
+
+fn of_traffic() -> Vec<Request> {
     let (pool, endpoint) = ("apiserver".to_owned(), "10.0.0.12".to_owned());
     let (some_pool, some_endpoint) = (Some(pool.clone()), Some(endpoint.clone()));
     let client = Some("10.0.0.0/22".parse().unwrap());
     let (for_seconds, reason) = (Some(7_200), Some("new kernel: „6.12“".to_owned()));
     vec![
-        Request::Reload(Reload { force: true }),
         Request::Status(StatusOf { pool: some_pool.clone() }),
         Request::SessionList(SessionList {
             pool: some_pool.clone(),
@@ -83,14 +110,15 @@ fn every_request_survives_its_line() {
         assert_eq!(parsed.id, 7);
         assert_eq!(parsed.request.unwrap(), request);
         let question = ["status", "session list", "session show", "plan", "explain", "errors"];
-        let asks = question.iter().any(|words| request.words().starts_with(words));
+        let question = question.into_iter().chain(["events", "save"]);
+        let asks = question.into_iter().any(|words| request.words().starts_with(words));
         assert_eq!(request.changes(), !asks, "{}", request.words());
     }
 }
 
 #[test]
 fn what_is_left_out_has_a_default() {
-    assert_eq!(right("{\"v\":1,\"command\":\"reload\"}"), Request::Reload(Reload { force: false }));
+    assert_eq!(right("{\"v\":1,\"command\":\"reload\"}"), Request::Reload(Reload::default()));
     let list = SessionList { limit: 100, ..SessionList::default() };
     assert_eq!(right(" {\"command\":\"session list\",\"v\":1}\r"), Request::SessionList(list));
     let set = "{\"v\":1,\"command\":\"endpoint set\",\"pool\":\"a\",\"endpoint\":\"b\",\"admin\":\"drain\"}";

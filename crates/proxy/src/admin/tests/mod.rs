@@ -2,12 +2,13 @@
 //! [`Operate`] is the test's own.
 
 mod commands;
+mod followers;
 mod hostile;
 mod lines;
 mod pages;
 mod socket;
 
-use super::request::{ClientNetwork, Errors, Reload, SessionShow, StatusOf};
+use super::request::{ClientNetwork, Confirm, Errors, Events, Save, SessionShow, StatusOf};
 use super::*;
 use crate::engine::reactor;
 use crate::observe::Event;
@@ -47,6 +48,7 @@ struct Fixed {
     size: usize,
     /// Changing requests under way.
     under_way: Rc<Cell<u32>>,
+    recent: Arc<Recent>,
 }
 
 impl Operate for Fixed {
@@ -65,7 +67,7 @@ impl Operate for Fixed {
             self.under_way.set(self.under_way.get() - 1);
         }
         match request {
-            Request::Reload(Reload { force: false }) => Reply::not_done(
+            Request::Reload(Reload { force: false, .. }) => Reply::not_done(
                 Outcome::Refused,
                 "the file has 1 of 3 endpoints: --force if that is meant",
             ),
@@ -88,8 +90,13 @@ impl Operate for Fixed {
             Request::EndpointSet(set) if set.pool != "apiserver" => {
                 Reply::not_done(Outcome::Wrong, format!("no pool `{}`", set.pool))
             }
-            _ => Reply::done(Data::None).line("apiserver/m1: as you say"),
+            Request::Events(of) => Reply::done(Data::Events(Box::new(of.of(&self.recent)))),
+            _ => Reply::done(Data::None).line("apiserver/m1: as you say").changed("so", "other"),
         }
+    }
+
+    fn recent(&self) -> Option<Arc<Recent>> {
+        Some(self.recent.clone())
     }
 }
 
@@ -97,6 +104,7 @@ impl Operate for Fixed {
 struct Running {
     scratch: Scratch,
     seen: Arc<Mutex<Seen>>,
+    recent: Arc<Recent>,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -116,21 +124,24 @@ impl Running {
         let (end, ended) = oneshot::channel::<()>();
         let (ready, begun) = mpsc::channel();
         let shared = seen.clone();
+        let recent: Arc<Recent> = Arc::default();
+        let kept = recent.clone();
         let thread = std::thread::spawn(move || {
             reactor().unwrap().block_on(async move {
                 let (under_way, report) = (Rc::default(), pages::report());
-                let operate = Fixed { seen: shared.clone(), report, size, under_way };
+                let operate = Fixed { seen: shared.clone(), report, size, under_way, recent: kept };
                 let tell = move |event: Event| {
                     let event = serde_json::to_value(event).unwrap();
                     shared.lock().unwrap().events.push(event);
                 };
-                let _serving = serve(socket, operate, tell, patience).unwrap();
+                let desk = Rc::new(Desk::new(operate, tell));
+                let _serving = serve(socket, desk, patience).unwrap();
                 ready.send(()).unwrap();
                 let _ = ended.await;
             });
         });
         begun.recv().unwrap();
-        Self { scratch, seen, end: Some(end), thread: Some(thread) }
+        Self { scratch, seen, recent, end: Some(end), thread: Some(thread) }
     }
 
     fn path(&self) -> PathBuf {

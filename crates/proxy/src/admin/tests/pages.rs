@@ -45,6 +45,8 @@ pub(super) fn report() -> StatusReport {
         stopping: false,
         last_reload: None,
         file_refused: None,
+        gone_back: None,
+        unconfirmed: None,
         workers: vec![
             WorkerStatus { alive: true, sessions: 140 },
             WorkerStatus { alive: true, sessions: 134 },
@@ -200,6 +202,39 @@ fn colour_adds_nothing_but_colour() {
 #[test]
 fn colour_is_for_terminals_alone() {
     assert!(!has_colour(false));
+}
+
+/// On the way back, and there.
+#[test]
+fn status_on_trial() {
+    let status = Request::Status(StatusOf::default());
+    let (until, by) = (Moment::from_unix(AT + 43), "root".to_owned());
+    let mut report = report();
+    report.unconfirmed = Some(UnconfirmedStatus { until, by, trouble: None });
+    let head = |text: String| text.split("\n\n").next().unwrap().to_owned() + "\n";
+    let mut text = head(page(&status, &report, false));
+    let trouble = Some("edge.toml:3: the file ca.pem cannot be read".to_owned());
+    report.unconfirmed = report.unconfirmed.map(|it| UnconfirmedStatus { trouble, ..it });
+    text += &head(page(&status, &report, false));
+    report.unconfirmed = None;
+    report.gone_back = Some("nobody confirmed within 1m what root reloaded".to_owned());
+    text += &head(page(&status, &report, false));
+    compare("trial.txt", &text);
+}
+
+#[test]
+fn events() {
+    let recent = Recent::default();
+    recent.keep(&Event::new("verdict", "pool a: m1 is dead: refused").about("verdict", "dead"));
+    recent.keep(&Event::new("panic", "pool a: \u{1b}[2J").about("panic", true));
+    recent.keep(&Event::new("reloaded", "reloaded: 2 changes"));
+    let mut table = Events::default().of(&recent);
+    for (told, second) in table.events.iter_mut().zip(0..) {
+        told.0.insert("at".to_owned(), format!("2026-11-25T05:00:0{second}.000Z").into());
+    }
+    let events = Request::Events(Events::default());
+    let text = page(&events, table, false) + &page(&events, EventTable::default(), false);
+    compare("events.txt", &text);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The file of the socket.
 
 use super::*;
+use crate::admin::socket::{Problem, SocketError};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
@@ -73,7 +74,7 @@ fn a_dead_instances_is_replaced_and_a_living_ones_is_not() {
     assert_eq!(files(&scratch), ["apiserver.sock"]);
     UnixStream::connect(&path).unwrap();
     let error = open(&Admin::default(), &scratch).unwrap_err();
-    assert!(matches!(error, SocketError::Living { .. }));
+    assert!(matches!(error.problem, Problem::Living { .. }));
     let told = error.to_string();
     assert!(told.contains("a running program answers there"), "{told}");
     assert!(told.contains(&format!("pid {}", std::process::id())), "{told}");
@@ -91,7 +92,7 @@ fn a_living_one_with_a_full_queue_lives() {
     full.listen(0).unwrap();
     let _waiting = UnixStream::connect(&path).unwrap();
     let error = open(&Admin::default(), &scratch).unwrap_err();
-    assert!(matches!(error, SocketError::Living { holder: None, .. }), "{error}");
+    assert!(matches!(error.problem, Problem::Living { holder: None, .. }), "{error}");
     assert!(path.exists());
 }
 
@@ -101,7 +102,7 @@ fn what_is_not_ours_is_left_alone() {
     let path = scratch.path().join("apiserver.sock");
     fs::write(&path, "precious").unwrap();
     let error = open(&Admin::default(), &scratch).unwrap_err();
-    assert!(matches!(error, SocketError::NoSocket(_)), "{error}");
+    assert!(matches!(error.problem, Problem::NoSocket(_)), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     fs::remove_file(&path).unwrap();
     // A link to a file that somebody else has.
@@ -120,7 +121,7 @@ fn what_is_not_ours_is_left_alone() {
     fs::remove_file(&first).unwrap();
     let _datagrams = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
     let error = open(&Admin::default(), &scratch).unwrap_err();
-    assert!(matches!(error, SocketError::Io(..)), "{error}");
+    assert!(matches!(error.problem, Problem::Io(..)), "{error}");
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_path_that_cannot_be_is_told() {
     let long = format!("{}/{}", scratch.path().display(), "x".repeat(110));
     for path in [long, "/nonexistent/a.sock".to_owned(), "/dev/null/a.sock".to_owned()] {
         let error = open(&admin(path.clone()), &scratch).unwrap_err();
-        assert!(matches!(error, SocketError::Io(..)), "{error}");
+        assert!(matches!(error.problem, Problem::Io(..)), "{error}");
         assert!(error.to_string().contains(&path), "{error}");
     }
 }
@@ -191,8 +192,10 @@ fn in_confinement() {
     let path = socket.place().to_owned();
     reactor().unwrap().block_on(async move {
         let (seen, report) = (Arc::default(), pages::report());
-        let operate = Fixed { seen, report, size: 1, under_way: Rc::default() };
-        let serving = serve(socket, operate, |_| {}, Patience::default()).unwrap();
+        let (under_way, recent) = (Rc::default(), Arc::default());
+        let operate = Fixed { seen, report, size: 1, under_way, recent };
+        let desk = Rc::new(Desk::new(operate, |_| {}));
+        let serving = serve(socket, desk, Patience::default()).unwrap();
         let asked = tokio::task::spawn_blocking(move || Client::new(&path).is_served());
         assert!(asked.await.unwrap());
         drop(serving);

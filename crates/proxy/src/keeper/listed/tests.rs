@@ -277,3 +277,51 @@ fn a_key_beside_a_certificate_is_opened_and_nothing_else_is() {
     let refusal = refused(&mut listed, &tree.at("live/shop.test/privkey.pem"));
     assert!(refusal.contains("is not below"), "{refusal}");
 }
+
+/// Whatever becomes of the file meanwhile: what is not confirmed does not outlive its engine, and what
+/// somebody went back from does not come by itself.
+#[test]
+fn a_trial_ends_with_its_engine_and_what_was_gone_back_from_stays_away() {
+    let tree = Tree::new("trial");
+    let file = tree.at("edge.toml");
+    for name in ["one", "two", "three"] {
+        fs::write(tree.at(name), name).unwrap();
+    }
+    let mut listed = tree.listed(&tree.at("one"));
+    let digest = |text: &str| eclusa_config::digest(text);
+    let first = fs::read_to_string(&file).unwrap();
+    assert!(listed.confirm(digest(&first)));
+    assert_eq!(listed.lapse(), None);
+    // On trial, and the file is changed once more: the engine may have what either names.
+    tree.write(&file, &tree.at("two"));
+    let second = fs::read_to_string(&file).unwrap();
+    assert!(listed.on_trial(digest(&second)));
+    tree.write(&file, &tree.at("three"));
+    for name in ["one", "two", "three"] {
+        assert_eq!(text(listed.open(&tree.at(name))), name);
+    }
+    assert_eq!(listed.in_force(), Some(&*first));
+    assert_eq!(listed.lapse(), Some(NotTheFile::Unconfirmed));
+    assert_eq!(listed.lapse(), Some(NotTheFile::GoneBack), "the one after that as well");
+    assert_eq!(listed.in_force(), Some(&*first));
+    assert!(listed.open(&tree.at("two")).is_err(), "it is neither in force nor in the file");
+    // Confirmed.
+    fs::write(&file, &second).unwrap();
+    assert!(listed.on_trial(digest(&second)) && listed.confirm(digest(&second)));
+    assert_eq!((listed.lapse(), listed.in_force()), (None, Some(&*second)));
+    // Back again: what it names is opened only for an engine that goes there.
+    assert!(listed.open(&tree.at("one")).is_err());
+    assert_eq!(listed.before(), Some(&*first));
+    assert_eq!(text(listed.open(&tree.at("one"))), "one");
+    assert!(listed.gone_back(digest(&first)));
+    assert_eq!(listed.in_force(), Some(&*first));
+    assert_eq!(listed.before(), None);
+    assert_eq!(listed.lapse(), Some(NotTheFile::GoneBack));
+    // Somebody reloads: the file is what counts again.
+    assert!(listed.confirm(digest(&second)));
+    assert_eq!(listed.lapse(), None);
+    // Read by an engine, and gone before it was read here: it ends with its engine all the same.
+    assert!(!listed.on_trial(digest("whatever an engine says")));
+    assert_eq!(listed.lapse(), Some(NotTheFile::Unconfirmed));
+    assert_eq!(listed.in_force(), Some(&*second));
+}

@@ -1,6 +1,7 @@
 //! What each path says.
 
 use super::Site;
+use crate::haproxy::{self, Wanted};
 use crate::observe::metrics::{STUCK, render};
 use crate::observe::view::Reach;
 use crate::pool::Pool;
@@ -9,16 +10,23 @@ use hyper::StatusCode;
 /// What is there to be asked.
 const INDEX: &str = "/metrics\n/livez\n/readyz\n/reach\n/vip\n/pool/NAME\n";
 
-/// Status and text for a path.
-pub(super) fn answer(site: &Site, path: &str) -> (StatusCode, String) {
+/// Status and text for a path and what stands behind its `?`.
+pub(super) fn answer(site: &Site, path: &str, query: Option<&str>) -> (StatusCode, String) {
     match path {
         "/" => (StatusCode::OK, INDEX.to_owned()),
         "/metrics" => {
             let metrics = &site.shared.metrics;
             // As `/vip` would say at this moment, not at the last look.
             metrics.set_vip(site.vip.answer().is_ok());
-            (StatusCode::OK, render(metrics, &site.shared.view()))
+            let view = site.shared.view();
+            let mut page = render(metrics, &view);
+            if site.haproxy.1 {
+                page.push_str(&haproxy::exported(metrics, &view));
+            }
+            (StatusCode::OK, page)
         }
+        "/stats;csv" if site.haproxy.0 => stats(site),
+        "/haproxy" if site.haproxy.0 && query == Some("stats;csv") => stats(site),
         "/livez" => health(live(site)),
         "/readyz" => health(ready(site)),
         "/reach" => match site.shared.view().reach() {
@@ -32,6 +40,12 @@ pub(super) fn answer(site: &Site, path: &str) -> (StatusCode, String) {
             None => (StatusCode::NOT_FOUND, INDEX.to_owned()),
         },
     }
+}
+
+/// HAProxy's table.
+fn stats(site: &Site) -> (StatusCode, String) {
+    let table = haproxy::stat(&site.shared.metrics, &site.shared.view(), &Wanted::default());
+    (StatusCode::OK, table.unwrap_or_default())
 }
 
 fn health(answer: Result<String, String>) -> (StatusCode, String) {

@@ -6,6 +6,7 @@ mod vip;
 
 use crate::engine::{Order, Shared};
 use answer::answer;
+use eclusa_config::plan::Observe;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -62,14 +63,17 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<StdListener> {
 struct Site {
     shared: Arc<Shared>,
     vip: Vip,
+    /// Whether HAProxy's table is answered, and the names of its exporter.
+    haproxy: (bool, bool),
 }
 
-/// Answers on these sockets until the engine ends. `peer`: where the other host answers.
-pub(crate) fn start(shared: &Arc<Shared>, sockets: Vec<StdListener>, peer: Option<Arc<str>>) {
+/// Answers on these sockets, those of `observe`, until the engine ends.
+pub(crate) fn start(shared: &Arc<Shared>, sockets: Vec<StdListener>, observe: Observe) {
     if sockets.is_empty() {
         return;
     }
-    let site = Rc::new(Site { shared: shared.clone(), vip: Vip::new(peer) });
+    let haproxy = (observe.haproxy_stats, observe.haproxy_names);
+    let site = Rc::new(Site { shared: shared.clone(), vip: Vip::new(observe.peer), haproxy });
     spawn_local(vip::watch(site.clone()));
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     for socket in sockets {
@@ -115,7 +119,7 @@ async fn connection(site: Rc<Site>, stream: TcpStream, _permit: OwnedSemaphorePe
 fn respond(site: &Site, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let allowed = matches!(*request.method(), Method::GET | Method::HEAD);
     let (status, text) = if allowed {
-        answer(site, request.uri().path())
+        answer(site, request.uri().path(), request.uri().query())
     } else {
         (StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n".to_owned())
     };

@@ -19,10 +19,11 @@ mod sink;
 mod target;
 mod writer;
 
+pub(crate) use format::write_accept_date;
 pub(super) use format::{Key, Object, key, quoted};
 pub(crate) use live::Live;
 
-use super::{Event, Exchange, Record, Severity};
+use super::{Event, Exchange, Recent, Record, Severity};
 use eclusa_config::plan::{ALL_SESSIONS, Log};
 use eclusa_sys::local_time::LocalTime;
 use format::{Layout, Who};
@@ -59,6 +60,8 @@ struct Shared {
     /// Of a million sessions that ended well, how many are told.
     sample: u32,
     live: live::Source,
+    /// The last events, whatever the targets are.
+    recent: Arc<Recent>,
 }
 
 /// The writers' threads; joined by [`Writer::close`].
@@ -87,6 +90,7 @@ impl Logger {
             sessions: log.sessions(),
             sample: log.sample,
             live: live::Source::new(),
+            recent: Arc::default(),
         });
         let mut writer = Writer { shared: shared.clone(), threads: Vec::new() };
         for (index, opened) in opened.into_iter().enumerate() {
@@ -130,7 +134,13 @@ impl Logger {
     }
 
     pub(crate) fn event(&self, event: Event) {
+        self.shared.recent.keep(&event);
         self.shared.line(Line::Event(&event), None);
+    }
+
+    /// The last events.
+    pub(crate) fn recent(&self) -> &Arc<Recent> {
+        &self.shared.recent
     }
 
     /// Tells of a session that is over; of those that ended well, a sample is enough.

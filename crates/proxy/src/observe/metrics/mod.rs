@@ -7,11 +7,14 @@
 //! | `exchanges` | what they count of TLS and HTTP |
 //! | `probing` | what the probes' thread counts |
 //! | `heartbeat` | which workers run |
+//! | `dashboard` | who looks at the dashboard, and who may not |
 //! | `recorder` | reloads, restarts: what the control side counts by the macros of `metrics` |
 //! | `process` | what the system knows of the process |
+//! | `totals` | what workers count as plain numbers, for who tells it in other words |
 //! | `page` | all of it as Prometheus reads it |
 
 mod cells;
+mod dashboard;
 mod exchanges;
 mod heartbeat;
 mod histogram;
@@ -20,14 +23,18 @@ mod probing;
 mod process;
 mod recorder;
 pub mod table;
+mod totals;
 
 pub(crate) use cells::{ListenerCells, PoolCells};
+pub(crate) use dashboard::Unwelcome;
 pub use exchanges::{Handshake, Limited, Login};
 pub use heartbeat::Heartbeats;
 pub(crate) use heartbeat::STUCK;
-pub(crate) use page::render;
+pub(crate) use page::{Page, render};
+pub(crate) use totals::{HttpTotals, PoolTotals};
 
 use super::{End, Record, View};
+use crate::admin::Cut;
 use cells::WorkerCell;
 use histogram::Counter;
 use metrics::{counter, gauge, with_local_recorder};
@@ -91,8 +98,16 @@ impl Metrics {
             for outcome in ["done", "refused"] {
                 counter!("eclusa_reloads_total", "outcome" => outcome).absolute(0);
             }
+            for why in ["unconfirmed", "ordered"] {
+                counter!("eclusa_rollbacks_total", "why" => why).absolute(0);
+            }
             counter!("eclusa_engine_restarts_total").absolute(0);
             counter!("eclusa_workers_replaced_total").absolute(0);
+            gauge!("eclusa_haproxy_socket_clients").set(0.0);
+            gauge!("eclusa_haproxy_socket_clients_max").set(0.0);
+            for reason in Cut::WORDS {
+                counter!("eclusa_haproxy_socket_cut_total", "reason" => reason).absolute(0);
+            }
             gauge!("eclusa_config_generation").set(1.0);
         });
         self.taken();
@@ -104,6 +119,8 @@ impl Metrics {
         with_local_recorder(&self.control, || {
             gauge!("eclusa_last_reload_successful").set(1.0);
             gauge!("eclusa_config_last_good").set(0.0);
+            gauge!("eclusa_config_gone_back").set(0.0);
+            gauge!("eclusa_config_unconfirmed").set(0.0);
             gauge!("eclusa_last_reload_success_timestamp_seconds").set(seconds(SystemTime::now()));
         });
     }
@@ -115,6 +132,13 @@ impl Metrics {
             gauge!("eclusa_config_generation").increment(1.0);
         });
         self.taken();
+    }
+
+    /// Another configuration is in force, by order and not by the file.
+    pub(crate) fn amended(&self) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_config_generation").increment(1.0);
+        });
     }
 
     /// A reload was refused: everything is as it was.
@@ -139,6 +163,28 @@ impl Metrics {
         });
     }
 
+    /// Whether what is in force still has to be confirmed.
+    pub(crate) fn set_unconfirmed(&self, unconfirmed: bool) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_config_unconfirmed").set(if unconfirmed { 1.0 } else { 0.0 });
+        });
+    }
+
+    /// What was in force before was put back, because somebody `ordered` it or nobody confirmed the
+    /// other; `holds`: that is not what the file says.
+    pub(crate) fn gone_back(&self, ordered: bool, holds: bool) {
+        with_local_recorder(&self.control, || {
+            let why = if ordered { "ordered" } else { "unconfirmed" };
+            counter!("eclusa_rollbacks_total", "why" => why).increment(1);
+            gauge!("eclusa_config_gone_back").set(if holds { 1.0 } else { 0.0 });
+        });
+    }
+
+    /// An engine before this one had gone back.
+    pub(crate) fn set_gone_back(&self) {
+        with_local_recorder(&self.control, || gauge!("eclusa_config_gone_back").set(1.0));
+    }
+
     /// The keeper had to start so many engines anew before this one.
     pub fn engine_restarts(&self, count: u64) {
         with_local_recorder(&self.control, || {
@@ -150,6 +196,27 @@ impl Metrics {
     pub fn worker_replaced(&self) {
         with_local_recorder(&self.control, || {
             counter!("eclusa_workers_replaced_total").increment(1);
+        });
+    }
+
+    /// So many clients may be at the socket that answers as HAProxy's does.
+    pub(crate) fn set_haproxy_clients_max(&self, clients: u32) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_haproxy_socket_clients_max").set(f64::from(clients));
+        });
+    }
+
+    /// A client came to that socket (1), or has gone (-1).
+    pub(crate) fn haproxy_client(&self, change: f64) {
+        with_local_recorder(&self.control, || {
+            gauge!("eclusa_haproxy_socket_clients").increment(change);
+        });
+    }
+
+    /// A client of that socket was cut.
+    pub(crate) fn haproxy_client_cut(&self, why: Cut) {
+        with_local_recorder(&self.control, || {
+            counter!("eclusa_haproxy_socket_cut_total", "reason" => why.word()).increment(1);
         });
     }
 

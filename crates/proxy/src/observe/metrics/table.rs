@@ -112,6 +112,20 @@ table! {
         "Which configuration of this engine is in force, from 1.";
     LAST_GOOD: Gauge Things "eclusa_config_last_good" []
         "1 while not the file is in force but what was so before an engine crashed: the file is broken.";
+    UNCONFIRMED: Gauge Things "eclusa_config_unconfirmed" []
+        "1 while what is in force goes back by itself unless somebody confirms it (`reload --confirm`).";
+    GONE_BACK: Gauge Things "eclusa_config_gone_back" []
+        "1 while not the file is in force but what was so before it: nobody confirmed it, or somebody ordered it back (`rollback`).";
+    ROLLBACKS: Counter Things "eclusa_rollbacks_total" ["why"]
+        "How often what was in force before was put back: `unconfirmed` or `ordered`.";
+}
+"The dashboard" {
+    DASHBOARD_OPEN: Gauge Things "eclusa_dashboard_open" ["what"]
+        "Pages that are kept up to date (`viewers`) and connections (`connections`) at this moment.";
+    DASHBOARD_OPEN_MAX: Gauge Things "eclusa_dashboard_open_max" ["what"]
+        "Those that may be. A further page is told so and tries again; connections wait in the kernel's queue.";
+    DASHBOARD_REFUSED: Counter Things "eclusa_dashboard_refused_total" ["reason"]
+        "Requests refused and connections cut, by reason: `host`, `cross_site`, `token`, `viewers`, `slow`.";
 }
 "Workers" {
     HEARTBEAT_AGE: Gauge Seconds "eclusa_worker_heartbeat_age_seconds" ["worker"]
@@ -136,6 +150,12 @@ table! {
         "How often a worker had to wait for a session to end before it could accept another, or refused a request of HTTP/2 (three quarters of the limit were in use).";
     SHORTAGES: Counter Things "eclusa_host_shortages_total" []
         "How often this host lacked something for a session: descriptors, ports, memory, a route.";
+    HAPROXY_CLIENTS: Gauge Things "eclusa_haproxy_socket_clients" []
+        "Clients at the socket that answers as HAProxy's does.";
+    HAPROXY_CLIENTS_MAX: Gauge Things "eclusa_haproxy_socket_clients_max" []
+        "Clients that there may be, 0 without such a socket; beyond, they wait in the kernel's queue.";
+    HAPROXY_CUT: Counter Things "eclusa_haproxy_socket_cut_total" ["reason"]
+        "Clients of it that were cut: `idle` (nothing asked for a minute), `line` (too long, or not complete within 10 s), `slow` (did not read the answer).";
     PIPES_MAX: Gauge Things "eclusa_pipes_max" []
         "Pipes that all workers together may have; without one, bulk is copied.";
     QUEUE: Gauge Things "eclusa_queue_length" ["queue"]
@@ -144,6 +164,10 @@ table! {
         "What may wait there; what finds no place is dropped.";
     LOG_DROPPED: Counter Things "eclusa_log_lines_dropped_total" []
         "Lines of the log that were lost because their target did not keep up.";
+    FOLLOWERS: Gauge Things "eclusa_events_followers" []
+        "Clients that follow the events over the admin socket (`events --follow`), 4 at most.";
+    FOLLOWERS_CUT: Counter Things "eclusa_events_followers_cut_total" []
+        "Clients that followed the events and were cut off because they did not read.";
 }
 "Listeners" {
     ACCEPTED: Counter Things "eclusa_listener_sessions_total" ["listener"]
@@ -313,6 +337,7 @@ without it nobody asks. Nothing there changes anything.
 | `/pool/NAME` | 200 while the pool can take a session; else 503. One line tells how it stands. 404: no such pool. |
 | `/reach` | 200 while a probe shows that this host reaches an endpoint; else 503. It asks nobody else. |
 | `/vip` | 503 while this host has reached no endpoint for 5 s and its `observe.peer`, asked for `/reach`, says that it does reach one; else 200. |
+| `/stats;csv` | Where `observe.haproxy_stats` asks for it: HAProxy's table of figures (`haproxy-compat.md`). |
 
 `/vip` is for what moves an address between two hosts, such as keepalived: an address moves only \
 where that helps. While no endpoint answers either of the hosts, and while the peer cannot be asked, \

@@ -23,6 +23,7 @@ mod words;
 
 pub(super) use head::{Head, Who};
 pub(in crate::observe) use object::{Key, Object, key, quoted};
+pub(crate) use tcplog::write_accept_date;
 
 use super::live::Moment;
 use super::{Event, Exchange, Line, Record, Severity};

@@ -62,7 +62,7 @@ fn timers(record: &Record) -> (i64, i64) {
 }
 
 /// `[06/Feb/2009:12:12:51.443] `
-pub(super) fn write_accept_date(out: &mut Vec<u8>, at: SystemTime) -> std::io::Result<()> {
+pub(crate) fn write_accept_date(out: &mut Vec<u8>, at: SystemTime) -> std::io::Result<()> {
     let LocalTime { year, month, day, hour, minute, second, millisecond } = LocalTime::of(at);
     let month = MONTHS[usize::from(month) % MONTHS.len()];
     write!(out, "[{day:02}/{month}/{year}:{hour:02}:{minute:02}:{second:02}.{millisecond:03}] ")

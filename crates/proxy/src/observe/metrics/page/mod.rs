@@ -29,11 +29,17 @@ pub(crate) fn render(metrics: &Metrics, view: &View) -> String {
 }
 
 /// The page so far.
-struct Page(String);
+#[derive(Default)]
+pub(crate) struct Page(String);
 
 impl Page {
+    /// What was written.
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
     /// Begins a family.
-    fn family(&mut self, metric: &Metric) {
+    pub(crate) fn family(&mut self, metric: &Metric) {
         let Metric { name, kind, help, .. } = metric;
         let help = help.replace('\\', r"\\");
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {}\n", kind.word());
@@ -46,7 +52,7 @@ impl Page {
     }
 
     /// A sample; `labels`: the values, in the order of the table.
-    fn sample(&mut self, metric: &Metric, labels: &[&str], value: impl Display) {
+    pub(crate) fn sample(&mut self, metric: &Metric, labels: &[&str], value: impl Display) {
         debug_assert!(metric.kind != Kind::Histogram, "{}", metric.name);
         self.0.push_str(metric.name);
         self.labels(metric, labels, None);

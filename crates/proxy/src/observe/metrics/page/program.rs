@@ -10,13 +10,16 @@ use crate::relay::PIPES;
 use std::sync::atomic::Ordering;
 
 /// What this part tells of the control side.
-static CONTROL: [&Metric; 6] = [
+static CONTROL: [&Metric; 9] = [
     &table::ENGINE_RESTARTS,
     &table::RELOADS,
     &table::RELOAD_SUCCESSFUL,
     &table::RELOAD_TIME,
     &table::GENERATION,
     &table::LAST_GOOD,
+    &table::UNCONFIRMED,
+    &table::GONE_BACK,
+    &table::ROLLBACKS,
 ];
 
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
@@ -24,6 +27,9 @@ pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
     process(page, metrics);
     page.single(&table::STOPPING, u8::from(metrics.is_stopping()));
     for metric in CONTROL {
+        control(page, metrics, metric);
+    }
+    for metric in [&table::DASHBOARD_OPEN, &table::DASHBOARD_OPEN_MAX, &table::DASHBOARD_REFUSED] {
         control(page, metrics, metric);
     }
     workers(page, metrics, view);
@@ -89,6 +95,9 @@ fn limits(page: &mut Page, metrics: &Metrics, view: &View) {
     let cells = || metrics.workers.iter();
     page.single(&table::LIMIT_WAITS, cells().map(|cell| cell.limit_waits.get()).sum::<u64>());
     page.single(&table::SHORTAGES, cells().map(|cell| cell.shortages.get()).sum::<u64>());
+    for metric in [&table::HAPROXY_CLIENTS, &table::HAPROXY_CLIENTS_MAX, &table::HAPROXY_CUT] {
+        control(page, metrics, metric);
+    }
     page.single(&table::PIPES_MAX, PIPES);
     let queues = [("log", view.log_queue), ("signals", view.signals)];
     page.family(&table::QUEUE);
@@ -100,4 +109,7 @@ fn limits(page: &mut Page, metrics: &Metrics, view: &View) {
         page.sample(&table::QUEUE_MAX, &[name], max);
     }
     page.single(&table::LOG_DROPPED, view.log_dropped);
+    let (followers, cut) = view.followers;
+    page.single(&table::FOLLOWERS, followers);
+    page.single(&table::FOLLOWERS_CUT, cut);
 }
