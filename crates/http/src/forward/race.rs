@@ -227,10 +227,9 @@ impl Forward<'_, '_> {
     fn blame(&self, lost: &Unconnected) {
         if let (Tried::Fell(fell), Some(endpoint), false) =
             (&lost.tried, &lost.endpoint, lost.reused)
+            && let Some(evidence) = fell.evidence.clone()
         {
-            if let Some(evidence) = fell.evidence.clone() {
-                self.conduct().failed(endpoint, evidence);
-            }
+            self.conduct().failed(endpoint, evidence);
         }
     }
 

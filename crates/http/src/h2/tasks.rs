@@ -54,6 +54,7 @@ pub(super) fn begin(job: Job) {
     spawn_local(work(job));
 }
 
+#[allow(clippy::large_futures, reason = "the task is boxed as such, and kept")]
 async fn work(first: Job) {
     let desk = Rc::new(Desk { job: Cell::new(Some(first)), waker: Cell::default() });
     // No timer is set anew for each exchange.

@@ -66,6 +66,9 @@ fn process(page: &mut Page, metrics: &Metrics) {
     }
 }
 
+/// A figure of one worker.
+type OfWorker = fn(&WorkerCell) -> u64;
+
 fn workers(page: &mut Page, metrics: &Metrics, view: &View) {
     page.family(&table::HEARTBEAT_AGE);
     for (worker, age) in metrics.heartbeats.ages().enumerate() {
@@ -75,7 +78,7 @@ fn workers(page: &mut Page, metrics: &Metrics, view: &View) {
     for (worker, sessions) in view.sessions.iter().enumerate() {
         page.sample(&table::WORKER_SESSIONS, &[&worker.to_string()], sessions);
     }
-    let cells: [(_, fn(&WorkerCell) -> u64); 3] = [
+    let cells: [(_, OfWorker); 3] = [
         (&table::WORKER_PIPES, |cells| cells.pipes.get()),
         (&table::CROWD, |cells| cells.crowd.get()),
         (&table::CROWD_WAITS, |cells| cells.crowd_waits.get()),
