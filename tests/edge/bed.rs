@@ -196,13 +196,12 @@ impl Bed {
 
     /// Has this configuration taken.
     pub(crate) fn reload_as(&self, config: &str) {
-        wait_until(PATIENCE, "the admin socket", || {
-            self.edge.events().iter().any(|event| event["event"] == "admin_socket")
-        });
+        let socket = self.edge.run_directory().join("edge.sock");
+        wait_until(PATIENCE, "the admin socket", || socket.exists());
         std::fs::write(self.edge.config().unwrap(), config).unwrap();
         let mut command = Command::new(binary("eclusa-edge").unwrap());
         command.args(["reload", "--force", "--socket"]);
-        let output = command.arg(self.edge.run_directory().join("edge.sock")).output().unwrap();
+        let output = command.arg(socket).output().unwrap();
         let words = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words}; {}", self.edge.last_words());
     }
