@@ -348,9 +348,9 @@ async fn over(connection: &Connection, lanes: &Lanes) {
 async fn leave(stream: &mut Stream, end: &End) {
     match end.who() {
         Who::Operator => stream.reset_on_close(),
-        // Why it ends is written: to close while there is something to read resets the connection, and
-        // that may overtake it.
-        _ if !stream.is_quiet() => part(stream, PARTING, PARTING_BYTES).await,
+        // Why it ends is written: to close while there is something to read, or before that comes which is on
+        // its way, resets the connection, and that may overtake it.
+        _ if !end.is_clean() || !stream.is_quiet() => part(stream, PARTING, PARTING_BYTES).await,
         _ => {}
     }
 }

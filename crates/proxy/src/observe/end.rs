@@ -186,6 +186,12 @@ impl End {
         self.who
     }
 
+    /// Whether it was in good order.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.manner == Manner::Clean
+    }
+
     /// Whether somebody kept silent for too long.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
