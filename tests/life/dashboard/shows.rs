@@ -29,9 +29,7 @@ const POOLS: usize = 20;
 const IN_A_POOL: usize = 50;
 /// How long a page with a thousand endpoints is watched while everything changes.
 const WATCHED: Duration = Duration::from_secs(20);
-/// A page that is held up for no longer answers well (Interaction to Next Paint, Web Vitals).
-const WELL_MS: f64 = 200.0;
-/// A frame that comes later is seen.
+/// A page that is held up for longer, and a frame that comes later, is felt.
 const FELT_MS: f64 = 100.0;
 
 /// A page, and what axe-core has said of it so far.
@@ -285,11 +283,10 @@ fn a_thousand_endpoints_in_a_browser() {
     bed.browser.picture("thousand-open");
     let longest = |all: &[f64]| all.iter().copied().fold(0.0, f64::max);
     let late = frames.iter().filter(|frame| **frame > FELT_MS).count();
-    let passed = longest(&tasks) < WELL_MS && late * 100 <= frames.len();
+    let passed = longest(&tasks) < FELT_MS && late * 100 <= frames.len();
     Item::new("2.7 a page with 1,000 endpoints, all shown, sessions coming and going, all falling and rising")
         .bound(format!(
-            "no task of the page of {WELL_MS:.0} ms or more, at most 1 frame of 100 later than \
-             {FELT_MS:.0} ms"
+            "no task of the page of {FELT_MS:.0} ms or more, at most 1 frame of 100 later than that"
         ))
         .n(frames.len())
         .worst(format!("task {:.0} ms, frame {:.0} ms", longest(&tasks), longest(&frames)))
