@@ -238,6 +238,12 @@ fn answer(
             asked_events(stream, shared)?;
             return Ok(false);
         }
+        "/end-later" => {
+            let turn = *shared.turns.lock().unwrap() + 1;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            shared.wait_for_turn(turn);
+            stream.write_all(b"0\r\nX-Last: yes\r\n\r\n")?;
+        }
         "/turn" => {
             shared.give_turn();
             stream.write_all(whole(path).as_bytes())?;

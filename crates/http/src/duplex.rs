@@ -82,8 +82,7 @@ impl Way {
     ) -> Poll<Result<(), (bool, io::Error)>> {
         with_scratch(|scratch| {
             let wanted = if self.is_bulk { scratch.len() } else { PIECE.min(scratch.len()) };
-            let takes = ready!(to.poll_takes_of(context, wanted));
-            let room = scratch.get_mut(..takes).unwrap_or_default();
+            let room = scratch.get_mut(..to.takes_of(wanted)).unwrap_or_default();
             let read = ready!(from.poll_read(context, room)).map_err(|error| (true, error))?;
             (self.ended, self.is_bulk) = (read == 0, read == room.len());
             let mut bytes = scratch.get(..read).unwrap_or_default();

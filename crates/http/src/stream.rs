@@ -139,18 +139,10 @@ impl Stream {
 
     /// How much of `wanted` is to be read for this connection to take. What it does not take is kept, and
     /// thousands of slow readers must not cost a whole read each.
-    pub(crate) fn poll_takes_of(
-        &mut self,
-        context: &mut Context<'_>,
-        wanted: usize,
-    ) -> Poll<usize> {
+    pub(crate) fn takes_of(&mut self, wanted: usize) -> usize {
         if let Self::Http2(stream) = self {
-            return stream.poll_takes(context).map(|takes| takes.min(wanted));
+            return stream.takes().min(wanted);
         }
-        Poll::Ready(self.takes_of(wanted))
-    }
-
-    fn takes_of(&self, wanted: usize) -> usize {
         if wanted <= PIECE {
             return wanted;
         }

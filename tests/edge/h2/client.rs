@@ -3,7 +3,7 @@
 use e2e::plain::try_connect;
 use e2e::product::PATIENCE;
 use eclusa_testkit::netns::Host;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Error, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Method, Request};
 use hyper::body::Bytes;
@@ -52,10 +52,15 @@ pub(crate) fn request(method: Method, path: &str) -> Request<()> {
 impl Client {
     /// A connection of `host`.
     pub(crate) async fn open(host: &Host, to: SocketAddr) -> Self {
+        Self::open_as(host, to, &Builder::new()).await
+    }
+
+    /// The same, with settings of its own.
+    pub(crate) async fn open_as(host: &Host, to: SocketAddr, settings: &Builder) -> Self {
         let stream = try_connect(host, to, PATIENCE).unwrap();
         stream.set_nonblocking(true).unwrap();
         let stream = TcpStream::from_std(stream).unwrap();
-        let (send, connection) = h2::client::handshake(stream).await.unwrap();
+        let (send, connection) = settings.handshake(stream).await.unwrap();
         let ended = tokio::spawn(connection);
         Self { send: send.ready().await.unwrap(), ended }
     }

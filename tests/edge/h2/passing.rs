@@ -1,8 +1,9 @@
 //! What passes: requests and answers, bodies and trailers, from HTTP/2 to HTTP/1.
 
-use super::client::{Client, read, request, run, send_all};
+use super::client::{Client, read, read_body, request, run, send_all};
 use crate::bed::{Bed, PLAIN};
 use eclusa_testkit::netns::skipped;
+use h2::client::Builder;
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
@@ -109,4 +110,22 @@ fn crumbs_of_a_cookie_go_on_as_one_and_interim_answers_come() {
     });
     let seen = String::from_utf8(bed.recorder.seen().concat()).unwrap();
     assert!(seen.contains("\r\ncookie: a=1; b=2; c=3\r\n"), "{seen}");
+}
+
+#[test]
+fn an_end_needs_no_window() {
+    if skipped("an_end_needs_no_window") {
+        return;
+    }
+    let bed = Bed::without_nginx("");
+    run(async {
+        let mut settings = Builder::new();
+        settings.initial_window_size(0);
+        let mut client = Client::open_as(&bed.client, PLAIN, &settings).await;
+        let (response, _) = client.begin(request(Method::GET, "/end-later"), true).await.unwrap();
+        let mut body = response.await.unwrap().into_body();
+        bed.recorder.go_on();
+        let (bytes, trailers) = read_body(&mut body).await.unwrap();
+        assert_eq!((bytes.len(), &trailers["x-last"]), (0, &HeaderValue::from_static("yes")));
+    });
 }

@@ -39,8 +39,6 @@ pub(crate) struct Pump {
     most: u64,
     /// The last read found as much as it had room for: there is more.
     is_bulk: bool,
-    /// The other side takes nothing that could be read for it.
-    is_full: bool,
     /// What is ready to be written, and how much of it is written.
     ready: Vec<u8>,
     written: usize,
@@ -82,7 +80,6 @@ impl Pump {
             way,
             most: most.unwrap_or(u64::MAX),
             is_bulk: false,
-            is_full: false,
             ready: first,
             written: 0,
             splice: None,
@@ -140,11 +137,7 @@ impl Pump {
     /// Who keeps it waiting.
     pub(crate) fn waits_for(&self) -> Side {
         let holds = self.splice.as_ref().is_some_and(Splice::holds);
-        if holds
-            || self.is_full
-            || self.ready.len() > self.written
-            || matches!(self.source, Source::Ended)
-        {
+        if holds || self.ready.len() > self.written || matches!(self.source, Source::Ended) {
             Side::To
         } else {
             Side::From
@@ -355,10 +348,7 @@ impl Pump {
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
         with_scratch(|scratch| {
-            // Until it takes something, nobody waits for the other side.
-            self.is_full = true;
-            let room = ready!(to.poll_takes_of(context, self.room(scratch.len())));
-            self.is_full = false;
+            let room = to.takes_of(self.room(scratch.len()));
             let room = scratch.get_mut(..room).unwrap_or_default();
             let read = match ready!(from.poll_read(context, room)) {
                 Ok(read) => read,

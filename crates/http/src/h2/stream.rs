@@ -21,8 +21,9 @@ use std::task::{Context, Poll, ready};
 /// So much goes into h2 at once: a frame.
 const PIECE: usize = 16 << 10;
 
-/// So much is read for one that has not taken any yet.
+/// So much is read for one that has not taken any yet, and for one that could take none.
 const LEAST: usize = 4 << 10;
+const TASTE: usize = 256;
 
 /// One stream.
 pub(crate) struct Http2 {
@@ -354,23 +355,18 @@ impl Http2 {
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// How much is to be read for this stream at once. Nothing while its windows have never been seen open,
-    /// as thousands of such streams would keep it. A byte of room tells: asked for more without having it,
-    /// h2 would take that from others.
-    pub(crate) fn poll_takes(&mut self, context: &mut Context<'_>) -> Poll<usize> {
+    /// How much is to be read for this stream at once. One whose windows have never been seen open is left next
+    /// to nothing to keep: there may be thousands. It is read all the same, for its end needs no window. A
+    /// byte of room tells: asked for more without having it, h2 would take that from others.
+    pub(crate) fn takes(&mut self) -> usize {
         if self.flows {
-            return Poll::Ready(PIECE);
+            return PIECE;
         }
-        if let State::Body(body) = &mut self.send.get_mut().state
-            && body.capacity() == 0
-        {
+        let State::Body(body) = &mut self.send.get_mut().state else { return LEAST };
+        if body.capacity() == 0 {
             body.reserve_capacity(1);
-            if body.capacity() == 0 {
-                // What has become of the stream a write will tell.
-                let _ = ready!(body.poll_capacity(context));
-            }
         }
-        Poll::Ready(LEAST)
+        if body.capacity() == 0 { TASTE } else { LEAST }
     }
 
     /// Gives h2 what waited for more to come.
