@@ -1,7 +1,7 @@
 //! The story of one client connection: TLS, then exchange after exchange, or bytes.
 
 use crate::carry;
-use crate::exchange::Next;
+use crate::exchange::{self, Next};
 use crate::h1::poll_more;
 use crate::h2;
 use crate::limit::Place;
@@ -10,7 +10,7 @@ use crate::rest::{Rest, Rested};
 use crate::reuse::{Kept, Key};
 use crate::shared::Shared;
 use crate::site::{Http, Site};
-use crate::stage::{self, Part};
+use crate::stage::{self, Stage, Stages};
 use crate::stream::Stream;
 use crate::tls::accept::{Handshake, accept};
 use crate::tls::failure::{self, Why};
@@ -46,6 +46,30 @@ pub(crate) struct Shaken {
     pub(crate) server_name: Option<Arc<str>>,
     pub(crate) certificate: Option<ClientCertificate>,
     pub(crate) cipher: Arc<str>,
+}
+
+/// An exchange of HTTP/1 that is to run.
+struct Scene {
+    session: Rc<Session>,
+    client: Stream,
+    /// What the client has said already of the request.
+    rest: Vec<u8>,
+    number: u64,
+}
+
+/// What comes after it; the client, and what that has said of the next one.
+type Played = (Next, Stream, Vec<u8>);
+
+thread_local! {
+    static STAGES: Stages<Scene, Played> = const { RefCell::new(Vec::new()) };
+}
+
+fn build_stage() -> Stage<Scene, Played> {
+    Stage::build(async |scene: Scene| {
+        let Scene { session, mut client, mut rest, number } = scene;
+        let next = exchange::run(&session, &mut client, &mut rest, number).await;
+        (next, client, rest)
+    })
 }
 
 /// How a connection ended.
@@ -251,9 +275,10 @@ async fn serve_stream(
             }
         }
         let Some(stream) = client.take() else { break };
-        let part = Part { client: stream, rest: std::mem::take(rest) };
-        let (next, part) = stage::run(session, part, number).await;
-        (*client, *rest) = (Some(part.client), part.rest);
+        let said = std::mem::take(rest);
+        let scene = Scene { session: Rc::clone(session), client: stream, rest: said, number };
+        let (next, stream, said) = stage::run(&STAGES, build_stage, scene).await;
+        (*client, *rest) = (Some(stream), said);
         match next {
             Next::Again if rest.is_empty() => in_a_row = 0,
             Next::Again => {

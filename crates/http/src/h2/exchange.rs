@@ -2,7 +2,7 @@
 //! here is what stands around it.
 
 use super::deadline::Malformed;
-use super::lanes::Lane;
+use super::lanes::{Lane, Taken};
 use super::stream::Http2;
 use super::{deadline, fields};
 use crate::answer::Answer;
@@ -12,20 +12,69 @@ use crate::exchange::{Done, PARTING, Run, Then, begin};
 use crate::patience::Alarm;
 use crate::site::Site;
 use crate::spare;
+use crate::stage::{Stage, Stages};
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{End, Part, QueueTime, Refusal, Snapshot, Step, Told, Who, now};
+use eclusa_proxy::layer7::{
+    End, Part, QueueTime, Refusal, Snapshot, Step, StreamPermit, Told, Who, now, poll_room, turn,
+};
 use eclusa_wire::http1::{Head, Reason as Refused};
 use h2::Reason;
 use http::Request;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::rc::Rc;
+use std::task::{Poll, ready};
 use std::time::Instant;
 use tokio::time::timeout;
 
+/// One exchange that is to run, and what goes with it.
+pub(super) struct Scene {
+    pub(super) session: Rc<Session>,
+    pub(super) request: Request<()>,
+    pub(super) stream: Http2,
+    pub(super) taken: Taken,
+    pub(super) permit: Option<StreamPermit>,
+    /// Which one of its connection it is.
+    pub(super) number: u64,
+}
+
+thread_local! {
+    pub(super) static STAGES: Stages<Scene, ()> = const { RefCell::new(Vec::new()) };
+}
+
+/// Where exchanges of HTTP/2 run. A stage has a timer, so that none is set anew for each.
+#[allow(clippy::large_futures, reason = "a stage is boxed as such, and kept")]
+pub(super) fn build_stage() -> Stage<Scene, ()> {
+    let alarm = Alarm::default();
+    Stage::build(async move |scene| play(scene, &alarm).await)
+}
+
+async fn play(scene: Scene, alarm: &Alarm) {
+    let Scene { session, request, stream, taken, permit, number } = scene;
+    let network = session.connection.client().ip().into();
+    {
+        let running = run(&session, request, (stream, taken.lane()), number, alarm);
+        let mut running = pin!(running);
+        let one = taken.lane();
+        poll_fn(|context| {
+            turn(network, || {
+                if one.is_crowded() {
+                    ready!(poll_room(context));
+                }
+                running.as_mut().poll(context)
+            })
+        })
+        .await;
+    }
+    // Before the connection is told that this stream is over.
+    drop((session, permit));
+    drop(taken);
+}
+
 /// Runs the exchange of one stream to its end.
 #[allow(clippy::large_futures, reason = "a stream is a task of its own, and boxed as such")]
-pub(super) async fn run(
+async fn run(
     session: &Session,
     request: Request<()>,
     (stream, lane): (Http2, Lane),

@@ -10,7 +10,6 @@
 //! | `fields` | heads as h2 has them, and as the exchange has them |
 //! | `serve` | a client's connection |
 //! | `exchange` | one exchange on it |
-//! | `tasks` | what runs exchanges, one after the other |
 //! | `upstream` | connections to endpoints |
 //! | `answer` | answers of our own |
 //! | `grpc` | the same to clients of gRPC |
@@ -29,7 +28,6 @@ mod heartbeat;
 mod lanes;
 mod serve;
 mod stream;
-mod tasks;
 mod upstream;
 mod websocket;
 

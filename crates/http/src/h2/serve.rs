@@ -2,14 +2,15 @@
 //! same thread; one task drives the connection. It runs behind the streams that were ready before it, so
 //! that what they have to say goes out together.
 
+use super::exchange::{self, STAGES, Scene};
 use super::gathered::Gathered;
 use super::guard::{Guard, Watch};
 use super::lanes::Lanes;
 use super::stream::Http2;
-use super::tasks::{self, Job};
 use crate::connection::{Over, Session, end_by, finish};
 use crate::patience::part;
 use crate::site::Http;
+use crate::stage;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan;
@@ -23,6 +24,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::spawn_local;
 
 /// How an HTTP/2 connection begins without TLS (RFC 9113, section 3.4). No request of HTTP/1 has that
 /// method.
@@ -233,7 +235,11 @@ impl Driver<'_> {
         let request = Request::from_parts(head, ());
         let stream = Http2::new(taken.lane(), respond, body);
         let (session, number) = (Rc::clone(self.session), self.number);
-        tasks::begin(Job { session, request, stream, taken, permit, number });
+        spawn_local(stage::run(
+            &STAGES,
+            exchange::build_stage,
+            Scene { session, request, stream, taken, permit, number },
+        ));
     }
 
     /// Notes whether the connection rests.
