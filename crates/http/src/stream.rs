@@ -139,7 +139,7 @@ impl Stream {
 
     /// How much of `wanted` is to be read for this connection to take. What it does not take is kept, and
     /// thousands of slow readers must not cost a whole read each.
-    pub(crate) fn takes_of(&mut self, wanted: usize) -> usize {
+    pub(crate) fn takes_of(&self, wanted: usize) -> usize {
         if let Self::Http2(stream) = self {
             return stream.takes().min(wanted);
         }
@@ -150,6 +150,11 @@ impl Stream {
         // much again for itself.
         let Some(socket) = self.socket() else { return wanted };
         (room(socket) / 2).clamp(LEAST, wanted)
+    }
+
+    /// Whether it takes anything at all of what is read for it, as far as can be told.
+    pub(crate) fn takes_more(&self) -> bool {
+        !matches!(self, Self::Http2(stream) if stream.is_shut())
     }
 
     /// Reads once into `buffer`; 0 at the end.

@@ -222,7 +222,10 @@ impl Pump {
         let more = match (&*from, self.is_spliced(from, to)) {
             // It lies in the pipe while the others have their turn.
             (Stream::Plain(from), true) => self.poll_fill(context, from),
-            _ if self.is_straight() => self.read(context, (from, inbox), to),
+            // Where nothing goes out, what is there is enough to keep.
+            _ if self.is_straight() && (self.ready.is_empty() || to.takes_more()) => {
+                self.read(context, (from, inbox), to)
+            }
             _ => return,
         };
         if let Poll::Ready(Err(fault)) = more {

@@ -3,7 +3,6 @@
 
 use super::deadline::Malformed;
 use super::lanes::{Lane, Taken};
-use super::stream::Http2;
 use super::{deadline, fields};
 use crate::answer::Answer;
 use crate::carry;
@@ -28,11 +27,12 @@ use std::task::{Poll, ready};
 use std::time::Instant;
 use tokio::time::timeout;
 
-/// One exchange that is to run, and what goes with it.
+/// One exchange that is to run, and what goes with it. What is large is boxed: each future that hands it on
+/// would have room for it of its own.
 pub(super) struct Scene {
     pub(super) session: Rc<Session>,
-    pub(super) request: Request<()>,
-    pub(super) stream: Http2,
+    pub(super) request: Box<Request<()>>,
+    pub(super) client: Stream,
     pub(super) taken: Taken,
     pub(super) permit: Option<StreamPermit>,
     /// Which one of its connection it is.
@@ -51,10 +51,10 @@ pub(super) fn build_stage() -> Stage<Scene, ()> {
 }
 
 async fn play(scene: Scene, alarm: &Alarm) {
-    let Scene { session, request, stream, taken, permit, number } = scene;
+    let Scene { session, request, client, taken, permit, number } = scene;
     let network = session.connection.client().ip().into();
     {
-        let running = run(&session, request, (stream, taken.lane()), number, alarm);
+        let running = run(&session, request, (client, taken.lane()), number, alarm);
         let mut running = pin!(running);
         let one = taken.lane();
         poll_fn(|context| {
@@ -76,8 +76,8 @@ async fn play(scene: Scene, alarm: &Alarm) {
 #[allow(clippy::large_futures, reason = "a stream is a task of its own, and boxed as such")]
 async fn run(
     session: &Session,
-    request: Request<()>,
-    (stream, lane): (Http2, Lane),
+    request: Box<Request<()>>,
+    (mut client, lane): (Stream, Lane),
     number: u64,
     alarm: &Alarm,
 ) {
@@ -85,8 +85,7 @@ async fn run(
     let connection = &session.connection;
     let snapshot = connection.snapshot();
     let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());
-    let ends = stream.is_ended();
-    let mut client = Stream::Http2(Box::new(stream));
+    let ends = client.is_ended();
     let Some((site, http)) = site.and_then(|site| Some((site, site.http.as_ref()?))) else {
         // A reload has made something else of the listener: nothing was done, and the client may ask anew.
         return reset(&mut client, Reason::REFUSED_STREAM);

@@ -232,14 +232,11 @@ impl Driver<'_> {
         self.number += 1;
         let taken = self.lanes.take();
         let (head, body) = request.into_parts();
-        let request = Request::from_parts(head, ());
-        let stream = Http2::new(taken.lane(), respond, body);
+        let request = Box::new(Request::from_parts(head, ()));
+        let client = Stream::Http2(Box::new(Http2::new(taken.lane(), respond, body)));
         let (session, number) = (Rc::clone(self.session), self.number);
-        spawn_local(stage::run(
-            &STAGES,
-            exchange::build_stage,
-            Scene { session, request, stream, taken, permit, number },
-        ));
+        let scene = Scene { session, request, client, taken, permit, number };
+        spawn_local(stage::run(&STAGES, exchange::build_stage, scene));
     }
 
     /// Notes whether the connection rests.

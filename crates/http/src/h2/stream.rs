@@ -356,17 +356,24 @@ impl Http2 {
     }
 
     /// How much is to be read for this stream at once. One whose windows have never been seen open is left next
-    /// to nothing to keep: there may be thousands. It is read all the same, for its end needs no window. A
-    /// byte of room tells: asked for more without having it, h2 would take that from others.
-    pub(crate) fn takes(&mut self) -> usize {
-        if self.flows {
-            return PIECE;
+    /// to nothing to keep: there may be thousands. It is read all the same, for its end needs no window.
+    pub(crate) fn takes(&self) -> usize {
+        match self.flows {
+            true => PIECE,
+            false if self.is_shut() => TASTE,
+            false => LEAST,
         }
-        let State::Body(body) = &mut self.send.get_mut().state else { return LEAST };
-        if body.capacity() == 0 {
-            body.reserve_capacity(1);
+    }
+
+    /// Whether its windows have never been seen open. A byte of room tells: asked for more without having it, h2
+    /// would take that from others.
+    pub(crate) fn is_shut(&self) -> bool {
+        let State::Body(body) = &mut self.send.borrow_mut().state else { return false };
+        if self.flows || body.capacity() > 0 {
+            return false;
         }
-        if body.capacity() == 0 { TASTE } else { LEAST }
+        body.reserve_capacity(1);
+        body.capacity() == 0
     }
 
     /// Gives h2 what waited for more to come.
