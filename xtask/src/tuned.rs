@@ -75,9 +75,7 @@ pub fn build(profile: Option<&Path>) -> Outcome<Tuned> {
     };
     // What has changed since the profile was made is built without one, and that is no trouble.
     let flags = format!("-Cprofile-use={}", profile.display());
-    let mut command = build_with(&folder.join("laid-out"), &flags)?;
-    // As one piece: here nobody waits for it.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    let command = build_with(&folder.join("laid-out"), &flags)?;
     let programs = compile(command, &folder.join("laid-out"), &DAEMONS)?;
     Ok(Tuned { programs, profile })
 }
@@ -102,17 +100,22 @@ fn watch(folder: &Path) -> Outcome<PathBuf> {
     loads.env("LLVM_PROFILE_FILE", counts.0.join("%c%p.profraw"));
     told(&mut loads, BUILD + LOADS)?;
     let mut command = Command::new(merge);
-    command.args(["merge", "--sparse", "--output"]).arg(&profile).arg(&counts.0);
+    // Not `--sparse`: what never ran is to be known as such.
+    command.args(["merge", "--output"]).arg(&profile).arg(&counts.0);
     told(&mut command, LOADS)?;
     Ok(profile)
 }
 
 /// What compiles for this machine with these flags of rustc's. With a target of its own nothing that runs while
 /// it compiles has the flags.
+///
+/// As one piece, since here nobody waits for it. What is watched must be built so, too: cargo puts these settings
+/// into the names of all functions, and by other names the compiler finds nothing in a profile, without a word.
 fn build_with(folder: &Path, flags: &str) -> Outcome<Command> {
     let mut command = step::cargo();
     command.args(["build", "--release", "--locked", "--target", &target()?]);
     command.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", flags);
+    command.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     Ok(command)
 }
 
