@@ -19,7 +19,7 @@ pub(super) const GOOD: &str = "10.0.1.101:81";
 /// Bytes of the large answer.
 const LARGE: usize = 8 << 20;
 
-/// What stays through all rows.
+/// The network of one row, and its endpoints.
 pub(super) struct Bed {
     _endpoints: [Peer; 2],
     pub(super) certificate: PathBuf,

@@ -69,7 +69,6 @@ fn floods_are_not_felt_by_others() {
     let among = |list: &Option<String>, name: &str| {
         list.as_ref().map(|list| list.split(',').any(|one| one == name))
     };
-    let bed = Bed::new();
     let mut short = Vec::new();
     for (number, attack) in (1..).zip(Attack::all()) {
         let name = attack.name();
@@ -80,7 +79,9 @@ fn floods_are_not_felt_by_others() {
             if !among(&whose, kind.name()).unwrap_or(full() || kind == Kind::Ours) {
                 continue;
             }
-            // Fresh for each row: its peak is of this row alone.
+            // All of it fresh: a peak is of this row alone, and tens of thousands of sockets in TIME_WAIT of the
+            // row before make the kernel search milliseconds for a free port.
+            let bed = Bed::new();
             let Some(mut candidate) = bed.start(kind) else { continue };
             let outcome = bed.attack(&candidate, *attack, size(LASTS.0, LASTS.1));
             if !record(number, *attack, kind, &outcome) {
