@@ -16,6 +16,7 @@ mod errors;
 mod faults;
 mod figures;
 mod floods;
+mod gone;
 mod grpc;
 mod h2;
 mod handshakes;

@@ -90,8 +90,8 @@ pub(crate) async fn run(
     let began = now();
     let mut head = spare::head();
     let head = &mut *head;
-    head.buffer().append(rest);
-    *rest = Vec::new();
+    std::mem::swap(head.buffer(), rest);
+    spare::give_back(std::mem::take(rest));
     let connection = &session.connection;
     let snapshot = connection.snapshot();
     let site = snapshot.service().and_then(|service| service.as_any().downcast_ref::<Site>());

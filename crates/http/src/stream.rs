@@ -2,7 +2,9 @@
 
 use crate::h2::Http2;
 use crate::tls::{accept, originate};
-use eclusa_proxy::layer7::{reset_on_close, room, untaken};
+use eclusa_proxy::layer7::{
+    poll_receive, poll_send, poll_send_pieces, reset_on_close, room, untaken,
+};
 use eclusa_wire::http1::{Limits, Reason, Trailers};
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -52,18 +54,20 @@ impl Stream {
         if socket.poll_read_ready(context).is_pending() {
             return Presence::Here;
         }
-        let any = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
-        let ready = pin!(socket.ready(any));
-        match ready.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error() => Presence::Gone,
-            Poll::Ready(Ok(ready)) if ready.is_read_closed() => Presence::Ended,
+        match closed(socket) {
+            Some(presence) => presence,
             // Ready it may have been for bytes that were read since: nobody would be woken by that.
-            _ => match socket.poll_peek(context, &mut ReadBuf::new(&mut [0; 1])) {
+            None => match socket.poll_peek(context, &mut ReadBuf::new(&mut [0; 1])) {
                 Poll::Ready(Ok(0)) => Presence::Ended,
                 Poll::Ready(Err(_)) => Presence::Gone,
                 Poll::Ready(Ok(_)) | Poll::Pending => Presence::Here,
             },
         }
+    }
+
+    /// Whether the peer has reset its connection, as far as the reactor has heard.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.socket().and_then(closed) == Some(Presence::Gone)
     }
 
     /// Whether nothing waits to be read: a connection that is closed before it is resets its peer.
@@ -165,7 +169,9 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
         let read = match self {
-            Self::Plain(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+            Self::Plain(stream) => {
+                return poll_receive(context, stream, buffer.initialize_unfilled());
+            }
             Self::Client(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_read(context, &mut buffer),
             Self::Http2(stream) => return stream.poll_read(context, buffer.initialize_unfilled()),
@@ -180,7 +186,7 @@ impl Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Plain(stream) => poll_send(context, stream, bytes),
             Self::Client(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write(context, bytes),
             Self::Http2(stream) => stream.poll_write(context, bytes),
@@ -199,7 +205,7 @@ impl Stream {
         }
         let both = [IoSlice::new(first), IoSlice::new(second)];
         match self {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, &both),
+            Self::Plain(stream) => poll_send_pieces(context, stream, &both),
             Self::Client(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_write_vectored(context, &both),
             Self::Http2(stream) => stream.poll_write(context, first),
@@ -224,6 +230,19 @@ impl Stream {
             Self::Endpoint(stream) => Pin::new(&mut **stream).poll_shutdown(context),
             Self::Http2(stream) => Poll::Ready(stream.finish(&Trailers::default())),
         }
+    }
+}
+
+/// What the reactor has heard of the end of a connection.
+fn closed(socket: &TcpStream) -> Option<Presence> {
+    let any = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
+    let ready = pin!(socket.ready(any));
+    match ready.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error() => {
+            Some(Presence::Gone)
+        }
+        Poll::Ready(Ok(ready)) if ready.is_read_closed() => Some(Presence::Ended),
+        _ => None,
     }
 }
 

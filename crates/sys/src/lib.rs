@@ -14,3 +14,4 @@ pub mod reactor;
 pub mod socket;
 pub mod systemd;
 pub mod tcp_info;
+pub mod transfer;

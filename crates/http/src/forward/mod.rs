@@ -205,6 +205,10 @@ impl<'r, 'a> Forward<'r, 'a> {
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
         others_first().await;
+        // For a client that has gone meanwhile nobody is asked.
+        if self.run.client.is_gone() {
+            return Err(ask::left().into());
+        }
         if hedges {
             return self.race(head, kept, lease).await;
         }

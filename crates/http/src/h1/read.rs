@@ -1,6 +1,7 @@
 //! Reads heads.
 
 use crate::scratch::with_scratch;
+use crate::spare;
 use crate::stream::Stream;
 use eclusa_wire::http1::{Head, Parsed, Parser, Reason};
 use std::io;
@@ -76,6 +77,9 @@ pub(crate) fn poll_more(
     with_scratch(|scratch| {
         let room = scratch.get_mut(..ROOM).unwrap_or_default();
         let read = ready!(stream.poll_read(context, room))?;
+        if inbox.capacity() == 0 {
+            *inbox = spare::buffer();
+        }
         inbox.extend_from_slice(scratch.get(..read).unwrap_or_default());
         Poll::Ready(Ok(read))
     })

@@ -172,9 +172,6 @@ impl Dialler<'_> {
             let until = self.slow_at.map_or(until, |slow| slow.min(until));
             match self.next_event(until).await {
                 Event::Connected(Attempt { stream, lease, .. }) => {
-                    for loser in self.running.iter().flatten() {
-                        reset_on_close(loser.stream.as_fd());
-                    }
                     return Ok(Dialled { stream, lease, tries: self.tries });
                 }
                 Event::Failed(lease, error) => {
@@ -434,6 +431,17 @@ impl Dialler<'_> {
         let first = self.running.iter().flatten().next();
         let endpoint = first.map(|attempt| attempt.lease.endpoint().clone());
         DialFailure { tries: self.tries, endpoint, kind: FailureKind::TimedOut }
+    }
+}
+
+/// Who has lost, or whose client has left, may stand already, unseen. Closing it in good order would leave our
+/// port in TIME_WAIT for a minute; where clients that break off have used most of them up, the kernel searches
+/// milliseconds for one that is free.
+impl Drop for Dialler<'_> {
+    fn drop(&mut self) {
+        for attempt in self.running.iter().flatten() {
+            reset_on_close(attempt.stream.as_fd());
+        }
     }
 }
 

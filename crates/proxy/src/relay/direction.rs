@@ -3,10 +3,9 @@
 use super::buffers::{Buffers, COPY, Parked};
 use super::conduit::{Conduit, Filled, read_in_doubt};
 use super::peer::Peer;
+use eclusa_sys::transfer::{poll_receive, poll_send};
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Splices in a row that moved less than [`SMALL`] before a direction goes back to copying.
@@ -144,7 +143,7 @@ impl Direction {
     fn write_rest(&mut self, context: &mut Context<'_>, to: &mut TcpStream) -> Result<bool, Flow> {
         let Some(rest) = &mut self.rest else { return Ok(true) };
         while rest.written < rest.bytes.len() {
-            match write(context, to, &rest.bytes[rest.written..]) {
+            match poll_send(context, to, &rest.bytes[rest.written..]) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(written)) => {
                     self.delivered += written as u64;
@@ -166,7 +165,7 @@ impl Direction {
         buffers: &Buffers,
     ) -> Result<bool, Flow> {
         buffers.with_copy(|buffer| {
-            let read = match read(context, from, buffer) {
+            let read = match poll_receive(context, from, buffer) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Err(error)) => return Err(Flow::ReadFailed(error)),
                 Poll::Ready(Ok(read)) => read,
@@ -188,7 +187,7 @@ impl Direction {
             return Ok(false);
         }
         while !data.is_empty() {
-            match write(context, to, data) {
+            match poll_send(context, to, data) {
                 Poll::Pending => {
                     self.rest = Rest::of(data.to_vec(), None);
                     return Ok(false);
@@ -313,21 +312,4 @@ impl Direction {
             Err(_) => Poll::Ready(false),
         }
     }
-}
-
-// tokio's own `poll_read` and `poll_write` know that a short read or write has emptied or filled the
-// socket and save the system call that would only say so; `try_read` does not.
-
-fn read(
-    context: &mut Context<'_>,
-    from: &mut TcpStream,
-    buffer: &mut [u8],
-) -> Poll<io::Result<usize>> {
-    let mut buffer = ReadBuf::new(buffer);
-    let result = Pin::new(from).poll_read(context, &mut buffer);
-    result.map_ok(|()| buffer.filled().len())
-}
-
-fn write(context: &mut Context<'_>, to: &mut TcpStream, data: &[u8]) -> Poll<io::Result<usize>> {
-    Pin::new(to).poll_write(context, data)
 }
