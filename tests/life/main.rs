@@ -6,6 +6,7 @@
 mod compat;
 mod cost;
 mod dashboard;
+mod doctor;
 mod haproxys_log;
 mod keeper;
 mod large;

@@ -18,7 +18,7 @@ pub const LIFE: Topic = Topic {
                 targets: &["life"],
                 only: &[],
                 // Of the topic `operate`.
-                skip: &["compat::", "dashboard::"],
+                skip: &["compat::", "dashboard::", "doctor::"],
                 seconds: 3600,
             },
         },

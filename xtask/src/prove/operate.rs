@@ -1,6 +1,6 @@
 //! The topic `operate`: what an operator installs, sees, asks and does.
 //!
-//! Packages, what knows HAProxy and the dashboard are proved so far; the other rows of its issue join with
+//! Packages, what knows HAProxy, the dashboard and `doctor` are proved so far; the other rows of its issue join with
 //! what they are about.
 
 use super::work::Work;
@@ -10,7 +10,7 @@ use super::{Step, Topic};
 pub const OPERATE: Topic = Topic {
     name: "operate",
     about: "Operators install, see, ask, plan and act without fear. So far this page has packages, \
-            compatibility and the dashboard; the rows about commands and `explain` are not there yet.",
+            compatibility, the dashboard and `doctor`; the rows about commands and `explain` are not there yet.",
     grids: &[],
     steps: &[
         Step {
@@ -38,6 +38,17 @@ pub const OPERATE: Topic = Topic {
                 only: &["dashboard::"],
                 skip: &[],
                 seconds: 900,
+            },
+        },
+        Step {
+            name: "doctor",
+            title: "`doctor` against hosts and endpoints that are not in order; a bundle without secrets",
+            work: Work::Tests {
+                package: "e2e",
+                targets: &["life"],
+                only: &["doctor::"],
+                skip: &[],
+                seconds: 600,
             },
         },
     ],

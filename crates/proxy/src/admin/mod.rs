@@ -42,7 +42,7 @@ pub(crate) use events::EventTable;
 pub(crate) use explain::{
     CandidateReport, Explain, Explanation, PoolReport, TriedReport, WhyReport,
 };
-pub(crate) use moment::Moment;
+pub(crate) use moment::{Moment, in_words};
 pub(crate) use peer::Peer;
 pub(crate) use planned::{Action, Item, PlanReport};
 pub(crate) use refused::{RefusedMessage, RefusedTable};

@@ -56,7 +56,7 @@ pub(super) async fn set_up(
 }
 
 /// A PROXY header that says: the balancer itself speaks.
-fn local_header(send_proxy: SendProxy) -> Vec<u8> {
+pub(crate) fn local_header(send_proxy: SendProxy) -> Vec<u8> {
     if send_proxy.version == 1 {
         return b"PROXY UNKNOWN\r\n".to_vec();
     }

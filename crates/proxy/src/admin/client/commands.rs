@@ -149,6 +149,13 @@ pub struct Target {
     pub(super) json: bool,
 }
 
+impl Target {
+    /// The program whose file or socket this is; by default where it usually is.
+    pub(crate) fn new(config: Option<PathBuf>, socket: Option<PathBuf>) -> Self {
+        Self { config, socket, json: false }
+    }
+}
+
 /// For the end of its help.
 const EXPLAINED: &str = "\
 Examples:

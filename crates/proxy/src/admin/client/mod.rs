@@ -17,14 +17,16 @@ pub use commands::{
     SessionCommand, SortBy, Taking, Target, Which, Why,
 };
 
-use super::request::{Errors, Request};
+pub(crate) use page::{Cell, Page, Style};
+
+use super::request::{Errors, Events, Request, SessionList, Sort, StatusOf};
 use super::{
     EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport,
 };
 use call::{Answered, call};
 use eclusa_config::plan::Program;
-use page::Page;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -67,6 +69,36 @@ pub fn errors(program: Program, target: &Target) -> ExitCode {
     once(program, target, &Request::Errors(Errors {}))
 }
 
+/// How the running program is; or why nobody can say, in one line.
+pub(crate) fn status(program: Program, target: &Target) -> Result<Box<StatusReport>, String> {
+    let data = asked(program, target, &Request::Status(StatusOf::default()))?;
+    serde_json::from_value(data).map_err(|error| format!("its status is not understood: {error}"))
+}
+
+/// Its last events, as JSON.
+pub(crate) fn events_of(program: Program, target: &Target) -> Result<Value, String> {
+    asked(program, target, &Request::Events(Events::default()))
+}
+
+/// Its sessions, those that carried most first, as JSON.
+pub(crate) fn sessions_of(program: Program, target: &Target, limit: u32) -> Result<Value, String> {
+    let list = SessionList { limit, sort: Sort::Bytes, ..SessionList::default() };
+    asked(program, target, &Request::SessionList(list))
+}
+
+/// The data of an answer; or why there is none, in one line.
+fn asked(program: Program, target: &Target, request: &Request) -> Result<Value, String> {
+    let in_one_line = |text: &str| {
+        let lines = text.lines().map(str::trim).collect::<Vec<_>>();
+        lines.join("; ").replace(":; ", ": ")
+    };
+    match call(program, target, request) {
+        Err(trouble) => Err(in_one_line(&trouble.message(program))),
+        Ok(Answered { outcome: Outcome::Done, data, .. }) => Ok(data),
+        Ok(Answered { messages, .. }) => Err(messages.join("; ")),
+    }
+}
+
 fn once(program: Program, target: &Target, request: &Request) -> ExitCode {
     let colour = has_colour(std::io::stdout().is_terminal());
     tell(answer_of(program, target, request, colour))
@@ -100,7 +132,7 @@ fn watching(program: Program, target: &Target, request: &Request) -> ExitCode {
 }
 
 /// Colour is for terminals whose owner has not asked to be spared (no-color.org).
-pub(super) fn has_colour(terminal: bool) -> bool {
+pub(crate) fn has_colour(terminal: bool) -> bool {
     let plain = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     terminal && !plain && std::env::var_os("NO_COLOR").is_none()
 }
