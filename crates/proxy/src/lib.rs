@@ -12,6 +12,7 @@ mod confine;
 mod control;
 mod dashboard;
 pub mod doctor;
+mod drill;
 pub mod drop_in;
 pub mod engine;
 mod explain;

@@ -17,8 +17,7 @@ pub const LIFE: Topic = Topic {
                 package: "e2e",
                 targets: &["life"],
                 only: &[],
-                // Of the topic `operate`.
-                skip: &["compat::", "dashboard::", "doctor::"],
+                skip: super::operate::TESTS,
                 seconds: 3600,
             },
         },

@@ -33,6 +33,9 @@ pub(super) async fn set_up(
     endpoint: &Endpoint,
     first: Rc<FirstByte>,
 ) -> io::Result<Connection> {
+    if let Some(drill) = endpoint.drill() {
+        drill.meet().await?;
+    }
     let plan = watch.pool().plan();
     let source = source_for(&plan.source, endpoint.address(), 0);
     let socket = connect(endpoint.address(), source)?;

@@ -1,8 +1,9 @@
 //! The commands that speak to a running program: `reload`, `confirm`, `rollback`, `plan`, `explain`,
-//! `status`, `session`, `endpoint`, `events`, `save`.
+//! `status`, `session`, `endpoint`, `drill`, `events`, `save`.
 
 mod call;
 mod commands;
+mod drill;
 mod errors;
 mod events;
 mod explained;
@@ -16,12 +17,14 @@ pub use commands::{
     AdminCommand, EXIT_CODES, EndpointCommand, EventsCommand, ExplainCommand, Reason, Returning,
     SessionCommand, SortBy, Taking, Target, Which, Why,
 };
+pub use drill::{DrillCommand, Drilling};
 
 pub(crate) use page::{Cell, Page, Style};
 
 use super::request::{Errors, Events, Request, SessionList, Sort, StatusOf};
 use super::{
-    EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport,
+    DrillReport, EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable,
+    StatusReport,
 };
 use call::{Answered, call};
 use eclusa_config::plan::Program;
@@ -47,6 +50,9 @@ pub fn run(program: Program, command: AdminCommand) -> ExitCode {
     }
     if matches!(&request, Request::Events(events) if events.follow) {
         return events::follow(program, &target, &request);
+    }
+    if matches!(request, Request::DrillStart(_)) {
+        return drill::run(program, &target, &request);
     }
     if offline {
         let colour = has_colour(std::io::stdout().is_terminal());
@@ -189,6 +195,7 @@ pub(super) fn text_of(
         Request::Status(_) => show::status(&mut page, &of::<StatusReport>(data)?),
         Request::SessionList(_) => sessions::list(&mut page, &of::<SessionTable>(data)?),
         Request::SessionShow(_) => sessions::one(&mut page, &of::<Session>(data)?),
+        Request::DrillShow(_) => drill::report(&mut page, &of::<DrillReport>(data)?),
         Request::Plan(_) => planned::plan(&mut page, &of::<PlanReport>(data)?),
         Request::Explain(_) => explained::explanation(&mut page, &of::<Explanation>(data)?),
         Request::Errors(_) => errors::table(&mut page, &of::<RefusedTable>(data)?),

@@ -124,6 +124,7 @@ fn service(program: Program) -> Service {
         pools: Vec::new(),
         certificates: Vec::new(),
         overrides: Vec::new(),
+        drill: None,
     };
     Service {
         status: Ok(Box::new(status)),
