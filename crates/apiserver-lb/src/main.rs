@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_config::{CommandOption, Mode};
+use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::bundle::{self, SupportBundle};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
@@ -39,6 +40,12 @@ enum Command {
     /// Write one file for who helps from afar, without secrets
     #[command(after_long_help = bundle::HELP)]
     SupportBundle(SupportBundle),
+    /// Write a configuration from haproxy.cfg, and tell of every line what became of it
+    ///
+    /// The files are read as HAProxy reads them. What leads to the masters is carried over; the rest is
+    /// told to be for eclusa-edge. Nothing on this host is changed.
+    #[command(after_long_help = haproxy::AFTER_HELP)]
+    Import(Import),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
         Command::Check(wanted) => command::check(PROGRAM, &wanted, None),
         Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, None),
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, None),
+        Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

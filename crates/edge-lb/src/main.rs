@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
+use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_http::Http;
 use eclusa_proxy::admin::client::{self, AdminCommand, EXIT_CODES, Target};
 use eclusa_proxy::bundle::{self, SupportBundle};
@@ -45,6 +46,11 @@ enum Command {
     /// Write one file for who helps from afar, without secrets
     #[command(after_long_help = bundle::HELP)]
     SupportBundle(SupportBundle),
+    /// Write a configuration from haproxy.cfg, and tell of every line what became of it
+    ///
+    /// The files are read as HAProxy reads them. Nothing on this host is changed.
+    #[command(after_long_help = haproxy::AFTER_HELP)]
+    Import(Import),
     /// Print a drop-in for the unit that keeps the service from all other addresses
     ///
     /// `IPAddressDeny=` and `IPAddressAllow=` of systemd.resource-control(5), for what the file says:
@@ -119,6 +125,7 @@ fn main() -> ExitCode {
         Command::Check(wanted) => command::check(PROGRAM, &wanted, Some(layer())),
         Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, Some(layer())),
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, Some(layer())),
+        Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Errors(target) => client::errors(PROGRAM, &target),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
