@@ -80,7 +80,7 @@ impl Work {
             Self::Checks { package, targets, checks } => checks::run(package, targets, checks),
             Self::Bench { load, item, peer, most } => {
                 let json = folder.join(format!("{name}.bench"));
-                bench(&["run", load], &json, |report| {
+                bench(&["run", load, "--closed"], &json, |report| {
                     measured::comparison(report, item, load, *peer, *most)
                 })
             }
