@@ -4,7 +4,8 @@ use super::work::Work;
 use super::{Step, Topic};
 
 /// What the names of the tests of target `life` contain that are of this topic and not of `life`.
-pub const TESTS: &[&str] = &["agreement::", "compat::", "dashboard::", "day::", "doctor::", "drill::"];
+pub const TESTS: &[&str] =
+    &["agreement::", "compat::", "dashboard::", "day::", "doctor::", "drill::"];
 
 /// Operating.
 pub const OPERATE: Topic = Topic {
