@@ -27,6 +27,9 @@ use eclusa_config::plan::Program;
 use report::Ledger;
 use std::collections::BTreeMap;
 
+/// So many lines that are not carried over are named in the configuration itself.
+const LEFT_OUT_SHOWN: usize = 100;
+
 /// The host that haproxy.cfg is from.
 pub trait Host {
     /// The text of a file that it names; `None`: it cannot be read here.
@@ -80,7 +83,39 @@ pub fn import(program: Program, files: &[File], options: &Options, host: &dyn Ho
     };
     let names = files.iter().map(|file| file.name.clone()).collect();
     let report = ledger.report(program.name(), names, &sources.lines);
+    let toml = head(&report) + &toml;
     let checked = eclusa_config::parse(program, "the import", &toml, Mode::Offline);
     let mistakes = checked.err().map(|mistakes| mistakes.to_string());
     Imported { toml, report, mistakes, ports: config.ports() }
+}
+
+/// What the configuration begins with. It says what is not in it: the report may be far when it is read.
+fn head(report: &Report) -> String {
+    let mut text = String::from(
+        "# Imported from haproxy.cfg. What it does not say is left to the defaults (docs/configuration.md).\n",
+    );
+    let left_out: Vec<_> = report.lines.iter().filter(|it| it.kind == Kind::Unsupported).collect();
+    if !left_out.is_empty() {
+        text += "#\n# NOT carried over; what each did, what happens now and what to do is in the report:\n";
+    }
+    for told in left_out.iter().take(LEFT_OUT_SHOWN) {
+        let file = report.files.get(told.file).map_or("haproxy.cfg", String::as_str);
+        let line = format!("#   {file}:{}: {}", told.number, without_secrets(&told.text));
+        text.extend(line.chars().map(|char| if char.is_control() { ' ' } else { char }));
+        text.push('\n');
+    }
+    if let Some(more @ 1..) = left_out.len().checked_sub(LEFT_OUT_SHOWN) {
+        text += &format!("#   and {more} more lines\n");
+    }
+    text.push('\n');
+    text
+}
+
+/// A line that may be read by whoever may read the configuration.
+fn without_secrets(line: &str) -> String {
+    if !["password", "auth"].iter().any(|secret| line.contains(secret)) {
+        return line.to_owned();
+    }
+    let begin: Vec<_> = line.split_whitespace().take(2).collect();
+    begin.join(" ") + " ..."
 }

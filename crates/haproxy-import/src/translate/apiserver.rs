@@ -107,7 +107,6 @@ pub(crate) fn apiserver(work: Work<'_>, ledger: &mut Ledger) -> String {
     let top = general::top(work, ledger);
     let mut comments = Comments::new(work.sources);
     let mut page = Page::default();
-    page.raw("# Imported from haproxy.cfg. What it does not say is left to the defaults (docs/configuration.md).\n\n");
     page.comments(&comments.of(&work.config.global.heads));
     page.comments(&comments.of(&work.config.global.lines));
     page.comments(&comments.of(&defaults_of(work)));
