@@ -1,6 +1,8 @@
 //! The programs that are measured: where they are, and which versions.
 
 use crate::failure::{Context, Failure, Outcome};
+use crate::stage::Stage;
+use rustix::process::Signal;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,6 +62,18 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// The signal that makes it read its configuration again; `None`: it takes no signal for that.
+    #[must_use]
+    pub fn reload(self) -> Option<Signal> {
+        match self {
+            Self::Eclusa | Self::Nginx => Some(Signal::HUP),
+            Self::Haproxy => Some(Signal::USR2),
+            Self::Envoy => None,
+        }
+    }
+}
+
 /// A program that is there.
 #[derive(Clone, Debug)]
 pub struct Binary {
@@ -106,10 +120,15 @@ impl Binary {
 
     /// The arguments that run it in the foreground with this configuration file.
     #[must_use]
-    pub fn arguments(&self, configuration: &Path, directory: &Path) -> Vec<String> {
+    pub fn arguments(&self, configuration: &Path, directory: &Path, stage: &Stage) -> Vec<String> {
         let configuration = configuration.display().to_string();
+        let workers = stage.workers.to_string();
         let arguments = match self.kind {
+            // What counts instructions follows one process.
+            Kind::Eclusa if stage.counted => vec!["run", "--no-keeper", "-c", &configuration],
             Kind::Eclusa => vec!["run", "-c", &configuration],
+            // A master, which only a reload needs.
+            Kind::Haproxy if stage.reloads => vec!["-W", "-db", "-f", &configuration],
             Kind::Haproxy => vec!["-db", "-f", &configuration],
             Kind::Nginx => {
                 let prefix = directory.display().to_string();
@@ -117,11 +136,10 @@ impl Binary {
                     .map(str::to_owned)
                     .to_vec();
             }
-            // The candidate has one core.
             Kind::Envoy => {
                 vec![
                     "--concurrency",
-                    "1",
+                    &workers,
                     "--disable-hot-restart",
                     "-l",
                     "warning",

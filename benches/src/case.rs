@@ -2,95 +2,11 @@
 //! candidates' configuration templates.
 
 use crate::failure::{Context, Failure, Outcome};
-use clap::ValueEnum;
+pub use crate::work::{Form, Http, Key, Of, Steps, Unit, Work};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// What the generator does with its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Work {
-    /// The endpoint sends without end, the generator receives.
-    BulkDown,
-    /// The generator sends without end, the endpoint receives.
-    BulkUp,
-    /// 64 bytes there, 64 bytes back, again and again: a closed loop per connection.
-    PingPong,
-    /// Connect, 64 bytes there, 64 bytes back, close; a closed loop in each of N lanes.
-    ConnectClose,
-    /// Some bytes both ways, then silence with the connection open.
-    Idle,
-    /// HTTP requests and their answers: a closed loop per connection, as [`Http`] says.
-    Http,
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Unit {
-    /// 10^9 bytes that arrived at the receiving end.
-    #[serde(rename = "GB")]
-    Gigabyte,
-    /// A request with its answer.
-    #[serde(rename = "round trip")]
-    RoundTrip,
-    /// A connection from connect to close.
-    #[serde(rename = "connection")]
-    Connection,
-    /// An HTTP request with its answer.
-    #[serde(rename = "request")]
-    Request,
-}
-
-/// The messages of [`Work::Http`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Http {
-    /// Header fields of a request, and of its answer.
-    pub fields: usize,
-    /// Bytes of the answer's body.
-    pub body: usize,
-    /// Whether each request has a connection of its own, which the candidate is asked to close.
-    #[serde(default)]
-    pub fresh: bool,
-    /// Whether the generator speaks TLS with the candidate.
-    #[serde(default)]
-    pub tls: bool,
-    /// Streams of a connection at once, by HTTP/2; 0: HTTP/1.1.
-    #[serde(default)]
-    pub streams: usize,
-}
-
-impl Http {
-    /// As the traffic processes take it on their command line.
-    ///
-    /// # Panics
-    /// Never: numbers and truth values always have a form.
-    #[must_use]
-    pub fn to_word(self) -> String {
-        #[allow(clippy::expect_used, reason = "numbers and truth values always have a form")]
-        serde_json::to_string(&self).expect("plain values")
-    }
-
-    /// What [`Self::to_word`] wrote.
-    ///
-    /// # Errors
-    /// It is something else.
-    pub fn from_word(word: &str) -> Result<Self, String> {
-        serde_json::from_str(word).map_err(|error| error.to_string())
-    }
-}
-
-impl Unit {
-    /// How many of what the traffic processes count (bytes, or operations) make one unit.
-    #[must_use]
-    pub fn size(self) -> f64 {
-        match self {
-            Self::Gigabyte => 1e9,
-            Self::RoundTrip | Self::Connection | Self::Request => 1.0,
-        }
-    }
-}
+use std::time::Duration;
 
 /// Where generator, candidate and endpoint stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -100,12 +16,20 @@ pub enum Topology {
     Chain,
 }
 
-/// One load of a case.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+/// One load of a case, in one form.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// Connections (streams, lanes) at once.
     pub connections: usize,
+    /// What candidates have beside it.
+    pub form: Form,
+}
+
+/// A load as written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Load {
+    connections: usize,
 }
 
 /// `case.toml` as written.
@@ -116,12 +40,24 @@ struct Document {
     topology: Topology,
     work: Work,
     unit: Unit,
-    /// A folder of `templates/`, for candidates whose file the case does not bring itself.
-    templates: Option<String>,
+    /// Folders of `templates/`, for candidates whose file the case does not bring itself; of two
+    /// files for the same the first counts.
+    templates: Vec<String>,
+    /// Each load is measured in each; the first is meant where a name says none.
+    forms: Vec<Form>,
+    /// Which of the setups that templates name in their first line are measured beside the plain ones.
+    #[serde(default)]
+    setups: Vec<String>,
+    /// Candidates that are left out.
+    #[serde(default)]
+    without: Vec<String>,
     /// Of the HTTP work.
     http: Option<Http>,
+    steps: Option<Steps>,
+    /// Seconds from one reload of the candidate to the next.
+    reload_every: Option<f64>,
     #[serde(rename = "variant")]
-    variants: Vec<Variant>,
+    variants: Vec<Load>,
 }
 
 /// A case as it is run.
@@ -139,7 +75,15 @@ pub struct Case {
     pub unit: Unit,
     /// The messages of the HTTP work.
     pub http: Option<Http>,
-    /// The loads, in the order written.
+    /// What there are several counts of.
+    pub steps: Option<Steps>,
+    /// From one reload of the candidate to the next; `None`: there is none.
+    pub reload_every: Option<Duration>,
+    /// Which of the setups that templates name in their first line are measured beside the plain ones.
+    pub setups: Vec<String>,
+    /// Candidates that are left out.
+    pub without: Vec<String>,
+    /// The loads in their forms, in the order written.
     pub variants: Vec<Variant>,
     /// The candidates' configuration templates: the case's own, then the shared ones that it does
     /// not replace; sorted by file name.
@@ -157,7 +101,7 @@ impl Case {
         let text = fs::read_to_string(&file).context(|| format!("cannot read {}", shown(&file)))?;
         let document = parse(&text).context(|| shown(&file))?;
         let mut templates = templates_in(&folder)?;
-        if let Some(shared) = &document.templates {
+        for shared in &document.templates {
             for path in templates_in(&root.join("templates").join(shared))? {
                 if !templates.iter().any(|own| own.file_name() == path.file_name()) {
                     templates.push(path);
@@ -165,9 +109,20 @@ impl Case {
             }
         }
         templates.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
-        let Document { description, topology, work, unit, http, variants, .. } = document;
-        let name = name.to_owned();
-        Ok(Self { name, description, topology, work, unit, http, variants, templates })
+        Ok(Self {
+            name: name.to_owned(),
+            variants: document.loads(),
+            reload_every: document.reload_every.map(Duration::from_secs_f64),
+            description: document.description,
+            topology: document.topology,
+            work: document.work,
+            unit: document.unit,
+            http: document.http,
+            steps: document.steps,
+            setups: document.setups,
+            without: document.without,
+            templates,
+        })
     }
 
     /// Reads all cases under `root/cases`, by name.
@@ -184,21 +139,71 @@ impl Case {
         names.iter().map(|name| Self::read(root, name)).collect()
     }
 
-    /// The name of one of its loads, as the command line takes it.
+    /// Whether the endpoint has more to do where there is no candidate: it then speaks TLS or HTTP/2
+    /// itself.
+    #[must_use]
+    pub fn is_null_test_dearer(&self) -> bool {
+        self.http.is_some_and(|http| {
+            let behind = http.behind();
+            (http.tls, http.streams) != (behind.tls, behind.streams)
+        })
+    }
+
+    /// The name of one of its loads, as the command line takes it: the form that the case names
+    /// first is meant where none is said.
     #[must_use]
     pub fn variant_name(&self, variant: &Variant) -> String {
-        format!("{}/{}", self.name, variant.connections)
+        let name = format!("{}/{}", self.name, variant.connections);
+        match self.variants.first() {
+            Some(first) if first.form != variant.form => format!("{name}/{}", variant.form.name()),
+            _ => name,
+        }
     }
 }
 
-/// Chooses cases by what stands on the command line: `name` for all loads, `name/16` for one. With
-/// nothing there: all but the idle case, which has its own command.
+impl Document {
+    fn loads(&self) -> Vec<Variant> {
+        let of = |load: &Load| {
+            let connections = load.connections;
+            self.forms.iter().map(move |&form| Variant { connections, form })
+        };
+        self.variants.iter().flat_map(of).collect()
+    }
+
+    /// What is wrong with it, if anything.
+    fn mistake(&self) -> Option<&'static str> {
+        if self.variants.is_empty() || self.variants.iter().any(|load| load.connections == 0) {
+            return Some("a case needs a [[variant]], each with at least one connection");
+        }
+        if self.forms.is_empty() {
+            return Some("a case needs `forms`: \"bare\", \"dressed\" or both");
+        }
+        match self.work {
+            Work::Http if self.http.is_none() => {
+                return Some("the work `http` needs a table [http]");
+            }
+            Work::Http | Work::Idle => {}
+            _ if self.http.is_some() => return Some("this work has no table [http]"),
+            _ => {}
+        }
+        if self.steps.as_ref().is_some_and(|s| s.counts.is_empty() || s.counts.contains(&0)) {
+            return Some("`counts` of steps are at least one, and none is 0");
+        }
+        if self.reload_every.is_some_and(|seconds| !(0.05..=60.0).contains(&seconds)) {
+            return Some("`reload_every` lies between 0.05 and 60 seconds");
+        }
+        self.http.and_then(Http::mistake)
+    }
+}
+
+/// Chooses cases by what stands on the command line: `name` for all loads in all forms, `name/16` or
+/// `name/16/bare` for one. With nothing there: all.
 ///
 /// # Errors
 /// A name that fits nothing; the message says which there are.
 pub fn choose(cases: &[Case], wanted: &[String]) -> Outcome<Vec<(Case, Variant)>> {
     let mut all = Vec::new();
-    for case in cases.iter().filter(|case| case.work != Work::Idle) {
+    for case in cases {
         all.extend(case.variants.iter().map(|variant| (case.clone(), variant.clone())));
     }
     if wanted.is_empty() {
@@ -221,16 +226,10 @@ pub fn choose(cases: &[Case], wanted: &[String]) -> Outcome<Vec<(Case, Variant)>
 
 fn parse(text: &str) -> Outcome<Document> {
     let document: Document = toml::from_str(text).context(|| "not a case".into())?;
-    if document.variants.is_empty() || document.variants.iter().any(|v| v.connections == 0) {
-        return Err(Failure::new("a case needs a [[variant]], each with at least one connection"));
+    match document.mistake() {
+        Some(mistake) => Err(Failure::new(mistake)),
+        None => Ok(document),
     }
-    if (document.work == Work::Http) != document.http.is_some() {
-        return Err(Failure::new("the work `http`, and no other, needs a table [http]"));
-    }
-    if document.http.is_some_and(|http| http.fresh && http.streams > 0) {
-        return Err(Failure::new("`streams` share a connection: they cannot be `fresh`"));
-    }
-    Ok(document)
 }
 
 fn templates_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
@@ -257,19 +256,28 @@ mod tests {
         topology = "chain"
         work = "bulk-down"
         unit = "GB"
+        templates = ["tcp"]
+        forms = ["bare", "dressed"]
         [[variant]]
         connections = 16
     "#;
 
-    fn case(name: &str, work: Work, loads: &[usize]) -> Case {
+    fn case(name: &str, loads: &[usize], forms: &[Form]) -> Case {
+        let of = |&connections: &usize| {
+            forms.iter().map(move |&form| Variant { connections, form }).collect::<Vec<_>>()
+        };
         Case {
             name: name.to_owned(),
             description: String::new(),
             topology: Topology::Chain,
-            work,
+            work: Work::PingPong,
             unit: Unit::RoundTrip,
             http: None,
-            variants: loads.iter().map(|&connections| Variant { connections }).collect(),
+            steps: None,
+            reload_every: None,
+            setups: Vec::new(),
+            without: Vec::new(),
+            variants: loads.iter().flat_map(of).collect(),
             templates: Vec::new(),
         }
     }
@@ -277,9 +285,9 @@ mod tests {
     #[test]
     fn a_case_is_read() {
         let document = parse(CASE).expect("a good case");
-        assert_eq!(document.work, Work::BulkDown);
-        assert_eq!(document.unit, Unit::Gigabyte);
-        assert_eq!(document.variants, [Variant { connections: 16 }]);
+        assert_eq!((document.work, document.unit), (Work::BulkDown, Unit::Gigabyte));
+        let forms: Vec<_> = document.loads().iter().map(|v| (v.connections, v.form)).collect();
+        assert_eq!(forms, [(16, Form::Bare), (16, Form::Dressed)]);
     }
 
     #[test]
@@ -289,41 +297,50 @@ mod tests {
         assert!(parse(&CASE.replace("16", "0")).is_err());
         assert!(parse(&CASE.replace("[[variant]]", "[[variant]]\nspeed = 1")).is_err());
         assert!(parse(&CASE.replace("bulk-down", "http")).is_err());
+        assert!(parse(&CASE.replace("\"bare\", \"dressed\"", "")).is_err());
         assert!(parse(&format!("{CASE}[http]\nfields = 4\nbody = 9")).is_err());
+        assert!(parse(&format!("{CASE}[steps]\nof = \"workers\"\ncounts = [1, 0]")).is_err());
+        assert!(parse(&CASE.replace("unit", "reload_every = 0\nunit")).is_err());
     }
 
     #[test]
     fn messages_of_http_pass_the_command_line() {
         let text = CASE.replace("bulk-down", "http") + "[http]\nfields = 4\nbody = 9\ntls = true";
         let http = parse(&text).expect("a good case").http.expect("its messages");
-        assert_eq!(http, Http { fields: 4, body: 9, fresh: false, tls: true, streams: 0 });
+        assert_eq!(http, Http { body: 9, tls: true, ..Http::SMALL });
         assert_eq!(Http::from_word(&http.to_word()), Ok(http));
     }
 
     #[test]
-    fn cases_are_chosen_by_name_and_load() {
-        let cases = [
-            case("a", Work::PingPong, &[1, 100]),
-            case("b", Work::BulkUp, &[1]),
-            case("idle", Work::Idle, &[5]),
-        ];
+    fn cases_are_chosen_by_name_load_and_form() {
+        let cases =
+            [case("a", &[1, 100], &[Form::Dressed, Form::Bare]), case("b", &[1], &[Form::Bare])];
         let names = |wanted: &[&str]| {
             let wanted: Vec<_> = wanted.iter().map(|&w| w.to_owned()).collect();
             let chosen = choose(&cases, &wanted).map_err(|e| e.to_string())?;
             Ok::<_, String>(chosen.iter().map(|(c, v)| c.variant_name(v)).collect::<Vec<_>>())
         };
-        assert_eq!(names(&[]), Ok(vec!["a/1".into(), "a/100".into(), "b/1".into()]));
+        assert_eq!(names(&[]).map(|all| all.len()), Ok(5));
         assert_eq!(names(&["b", "a/100"]), Ok(vec!["b/1".into(), "a/100".into()]));
-        assert_eq!(names(&["c"]), Err("no case c; there are: a/1, a/100, b/1".into()));
+        assert_eq!(names(&["a/1/bare"]), Ok(vec!["a/1/bare".into()]));
+        assert_eq!(
+            names(&["c"]),
+            Err("no case c; there are: a/1, a/1/bare, a/100, a/100/bare, b/1".into())
+        );
     }
 
     #[test]
     fn the_cases_of_the_tree_are_good() {
         let cases = Case::read_all(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("good cases");
-        assert!(cases.len() >= 5);
+        assert!(cases.len() >= 25);
         for case in &cases {
-            assert!(case.templates.len() >= 4, "{} lacks templates", case.name);
+            assert!(case.templates.len() >= 3, "{} lacks templates", case.name);
             assert!(!case.description.is_empty());
+            let setups = crate::setup::Setup::of_case(case).expect("good templates");
+            for wanted in &case.setups {
+                let is_there = setups.iter().any(|s| s.flavour.as_ref() == Some(wanted));
+                assert!(is_there, "{}: no template has a setup {wanted}", case.name);
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What idle sessions keep in memory.
 
-use crate::case::{Case, Work};
+use crate::case::{Case, Variant};
 use crate::failure::{Failure, Outcome};
 use crate::machine::Fact;
-use crate::measure::{Bench, Scene, Stage, mark};
+use crate::measure::mark;
 use crate::meter::{Memory, Sockets, family, slab};
+use crate::scene::{Bench, Scene};
 use crate::setup::Setup;
+use crate::stage::Stage;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -19,12 +21,15 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// The longest that all sessions may take without one of them getting on.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Descriptors that a candidate has beside those of its sessions.
+const SPARE: u64 = 1500;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Idle {
     /// Sessions.
     pub sessions: usize,
-    /// MiB each way of each.
+    /// MiB each way of each, where it does not speak HTTP.
     pub mebibytes: usize,
 }
 
@@ -60,22 +65,35 @@ pub struct IdleRow {
     pub failure: Option<String>,
 }
 
-/// A whole run.
+/// One case.
+#[derive(Debug, Serialize)]
+pub struct IdleTable {
+    /// The load's name.
+    pub name: String,
+    /// What is measured and why.
+    pub description: String,
+    /// Sessions of each setup.
+    pub sessions: usize,
+    /// Sessions active at a time.
+    pub at_once: usize,
+    /// One per setup.
+    pub rows: Vec<IdleRow>,
+}
+
+/// A run of `bench idle`.
 #[derive(Debug, Serialize)]
 pub struct IdleReport {
     /// About the machine and the run.
     pub facts: Vec<Fact>,
     /// Sessions of each setup.
     pub sessions: usize,
-    /// Sessions active at a time.
-    pub at_once: usize,
     /// MiB each way of each session.
     pub mebibytes: usize,
     /// One per setup.
     pub rows: Vec<IdleRow>,
 }
 
-impl IdleReport {
+impl IdleTable {
     /// Whether nothing failed.
     #[must_use]
     pub fn good(&self) -> bool {
@@ -83,12 +101,18 @@ impl IdleReport {
     }
 }
 
-/// Checks that the descriptors suffice: the candidate needs two for each session.
+/// How many sessions the descriptors suffice for: the candidate needs two for each.
+#[must_use]
+pub fn most(descriptors: u64) -> usize {
+    usize::try_from(descriptors.saturating_sub(SPARE) / 2).unwrap_or(usize::MAX)
+}
+
+/// Checks that the descriptors suffice.
 ///
 /// # Errors
 /// They do not; the message says how many sessions would do.
 pub fn check(idle: Idle, descriptors: u64) -> Outcome<()> {
-    let most = usize::try_from(descriptors.saturating_sub(1500) / 2).unwrap_or(usize::MAX);
+    let most = most(descriptors);
     if idle.sessions <= most {
         return Ok(());
     }
@@ -96,19 +120,27 @@ pub fn check(idle: Idle, descriptors: u64) -> Outcome<()> {
         "{} sessions need {} descriptors in the candidate and the limit is {descriptors}; \
          {most} would do",
         idle.sessions,
-        idle.sessions * 2 + 1500
+        idle.sessions as u64 * 2 + SPARE
     )))
 }
 
-/// Runs all setups, one after the other.
+/// Runs all setups that have a candidate, one after the other.
 ///
 /// # Errors
 /// A signal came. What fails otherwise is written down in its row.
-pub fn run(bench: &Bench, case: &Case, setups: &[Setup], idle: Idle) -> Outcome<Vec<IdleRow>> {
+pub fn run(
+    bench: &Bench,
+    (case, variant): (&Case, &Variant),
+    setups: &[Setup],
+    idle: Idle,
+) -> Outcome<IdleTable> {
+    let name = case.variant_name(variant);
     let mut rows = Vec::new();
-    for setup in setups {
-        eprintln!("{} {}", case.name, setup.name);
-        let (found, failure) = match one(bench, setup, case.work, idle) {
+    for setup in setups.iter().filter(|setup| setup.template.is_some()) {
+        eprintln!("{name} {}", setup.name);
+        let mut stage = Stage::of(case, variant, setup, idle.sessions + 500);
+        stage.bytes = idle.mebibytes << 20;
+        let (found, failure) = match one(bench, setup, stage, idle.sessions) {
             Ok(found) => (Some(found), None),
             Err(failure) => {
                 bench.interrupt.check()?;
@@ -117,13 +149,12 @@ pub fn run(bench: &Bench, case: &Case, setups: &[Setup], idle: Idle) -> Outcome<
         };
         rows.push(IdleRow { setup: setup.name.clone(), found, failure });
     }
-    Ok(rows)
+    let (description, sessions) = (case.description.clone(), idle.sessions);
+    Ok(IdleTable { name, description, sessions, at_once: AT_ONCE, rows })
 }
 
-fn one(bench: &Bench, setup: &Setup, work: Work, idle: Idle) -> Outcome<Found> {
-    let bytes = idle.mebibytes << 20;
-    let mut scene =
-        Scene::set(bench, setup, Stage { work, http: None, bytes, sessions: idle.sessions + 500 })?;
+fn one(bench: &Bench, setup: &Setup, stage: Stage, sessions: usize) -> Outcome<Found> {
+    let mut scene = Scene::set(bench, setup, stage, &[])?;
     let interrupt = &bench.interrupt;
     let Some(candidate) = &scene.candidate else {
         return Err(Failure::new("there is no candidate whose memory could be read"));
@@ -131,10 +162,10 @@ fn one(bench: &Bench, setup: &Setup, work: Work, idle: Idle) -> Outcome<Found> {
     let id = candidate.id();
     let before = Memory::of(&family(id))?;
     let slab_before = slab()?;
-    let arguments = [("--connections", idle.sessions), ("--bytes", bytes), ("--at-once", AT_ONCE)];
-    let mut load = scene.load(work, &arguments)?;
+    let mut load = scene
+        .load(&[("--connections", sessions.to_string()), ("--at-once", AT_ONCE.to_string())])?;
     let (mut done, mut errors) = (0, 0);
-    while done < idle.sessions as u64 && errors == 0 {
+    while done < sessions as u64 && errors == 0 {
         let progress = interrupt.wait_for("progress of the sessions", PATIENCE, || {
             interrupt.wait(Duration::from_millis(100))?;
             let report = mark(&mut load, interrupt)?;
@@ -148,14 +179,14 @@ fn one(bench: &Bench, setup: &Setup, work: Work, idle: Idle) -> Outcome<Found> {
     }
     interrupt.wait(SILENCE)?;
     let report = mark(&mut load, interrupt)?;
-    if report.open < idle.sessions as u64 {
+    if report.open < sessions as u64 {
         let left = report.open;
         return Err(Failure::new(format!("only {left} of {done} sessions stayed open")));
     }
     errors += report.errors + mark(&mut scene.endpoint, interrupt)?.errors;
     let after = Memory::of(&family(id))?;
     #[allow(clippy::cast_precision_loss)]
-    let each = |after: u64, before: u64| (after as f64 - before as f64) / idle.sessions as f64;
+    let each = |after: u64, before: u64| (after as f64 - before as f64) / sessions as f64;
     Ok(Found {
         before,
         idle: after,

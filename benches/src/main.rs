@@ -1,27 +1,20 @@
-//! `bench`: ours beside HAProxy, nginx and a direct connection.
+//! `bench`: ours beside HAProxy, nginx, Envoy and a direct connection.
 
-use bench::binaries::{Binary, Kind};
 use bench::case::{Case, Work, choose};
-use bench::certificate;
-use bench::failure::{Context, Failure, Outcome};
-use bench::idle::{self, AT_ONCE, Idle, IdleReport};
-use bench::interrupt::Interrupt;
-use bench::machine::{self, Fact};
+use bench::failure::{Failure, Outcome};
+use bench::guard::{self, Baseline};
+use bench::idle::{self, Idle, IdleReport};
 use bench::markdown;
-use bench::measure::{Bench, Times};
-use bench::options::{Command, Common, EndpointOptions, IdleOptions, LoadOptions, Options, Run};
-use bench::place::{Cores, may_make_namespaces};
-use bench::process::Scratch;
+use bench::options::{
+    Command, Common, EndpointOptions, GuardOptions, IdleOptions, LoadOptions, Options, Run,
+};
+use bench::prepare::{prepare, setups};
+use bench::publish;
 use bench::report::Report;
 use bench::run;
-use bench::service::Identity;
 use bench::setup::Setup;
-use bench::traffic::{answers, endpoint, load};
+use bench::traffic::{answers, endpoint, load, terminated};
 use clap::Parser;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde::Serialize;
-use std::cell::Cell;
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,13 +27,14 @@ fn main() -> ExitCode {
         Command::List => list().map(|()| true),
         Command::Run(options) => measure(&options),
         Command::Idle(options) => measure_idle(&options),
+        Command::Guard(options) => count(&options),
         Command::Endpoint(options) => serve_endpoint(&options),
         Command::Load(options) => serve_load(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            eprintln!("bench: there were failures or errors, see above");
+            eprintln!("bench: not all is as it should be, see above");
             ExitCode::FAILURE
         }
         Err(failure) => {
@@ -53,6 +47,7 @@ fn main() -> ExitCode {
 fn serve_endpoint(options: &EndpointOptions) -> Outcome<bool> {
     let limit = Duration::from_secs(options.limit);
     match options.http {
+        Some(http) if http.tls || http.streams > 0 => terminated::run(options.listen, http, limit),
         Some(http) => answers::run(options.listen, http, limit),
         None => endpoint::run(options.listen, options.work, options.bytes, limit),
     }
@@ -60,8 +55,8 @@ fn serve_endpoint(options: &EndpointOptions) -> Outcome<bool> {
 }
 
 fn serve_load(options: &LoadOptions) -> Outcome<bool> {
-    let LoadOptions { to, work, connections, bytes, at_once, http, limit } = *options;
-    let load = load::Load { to, work, connections, bytes, at_once, http };
+    let LoadOptions { to, work, connections, bytes, at_once, http, rate, count, limit } = *options;
+    let load = load::Load { to, work, connections, bytes, at_once, http, rate, count };
     load::run(load, Duration::from_secs(limit)).map(|()| true)
 }
 
@@ -76,141 +71,96 @@ fn list() -> Outcome<()> {
 }
 
 fn measure(options: &Run) -> Outcome<bool> {
-    let cases = choose(&Case::read_all(Path::new(ROOT))?, &options.cases)?;
-    let (bench, mut facts) = prepare(&options.common)?;
-    let (rounds, warm_up, measure) = options.effort();
-    facts.push(("rounds".into(), format!("{rounds} of {measure:?} after {warm_up:?}")));
-    let mut tables = Vec::new();
-    for (case, variant) in &cases {
-        let setups = setups(&bench, case, &options.common.candidates)?;
-        let times = Times { warm_up, measure };
-        tables.push(run::run(&bench, case, variant, &setups, rounds, times)?);
+    let all = Case::read_all(Path::new(ROOT))?;
+    let mut cases = choose(&all, &options.cases)?;
+    if options.quick && options.cases.is_empty() {
+        cases.retain(|(case, variant)| {
+            case.variants.first().is_some_and(|v| v.form == variant.form)
+        });
     }
-    let report = Report { facts, tables };
-    publish(&options.common, &markdown::report(&report), &report)?;
+    let Common { candidates, loopback, .. } = &options.common;
+    let known = known(&all)?;
+    let (bench, mut facts) = prepare(Path::new(ROOT), *loopback, false)?;
+    let effort = options.effort();
+    let run::Effort { rounds, times, .. } = effort;
+    facts.push((
+        "rounds".into(),
+        format!("{rounds} of {:?} after {:?}", times.measure, times.warm_up),
+    ));
+    let mut report = Report { facts, tables: Vec::new(), idle: Vec::new() };
+    for (case, variant) in &cases {
+        let setups = setups(&bench, case, candidates, &known)?;
+        if case.work == Work::Idle {
+            let idle = options.idle(variant.connections, idle::most(bench.descriptors));
+            report.idle.push(idle::run(&bench, (case, variant), &setups, idle)?);
+        } else {
+            report.tables.push(run::run(&bench, case, variant, &setups, effort)?);
+        }
+    }
+    tell(&options.common, &markdown::report(&report, None), &report)?;
+    if let Some(folder) = &options.out {
+        publish::folder(folder, &report)?;
+    }
     Ok(report.good())
+}
+
+/// Every setup of every case.
+fn known(cases: &[Case]) -> Outcome<Vec<Setup>> {
+    let setups: Vec<_> = cases.iter().map(Setup::of_case).collect::<Outcome<_>>()?;
+    Ok(setups.into_iter().flatten().collect())
 }
 
 fn measure_idle(options: &IdleOptions) -> Outcome<bool> {
     let cases = Case::read_all(Path::new(ROOT))?;
-    let case = cases.iter().find(|case| case.work == Work::Idle);
-    let case = case.ok_or_else(|| Failure::new("there is no case with idle work"))?;
+    let case = cases.iter().find(|case| case.work == Work::Idle && case.http.is_none());
+    let case = case.ok_or_else(|| Failure::new("there is no case of idle TCP"))?;
+    let variant = case.variants.first().ok_or_else(|| Failure::new("the case has no load"))?;
     let (sessions, mebibytes) = (options.sessions as usize, options.mebibytes as usize);
     let idle = Idle { sessions, mebibytes };
-    let (bench, facts) = prepare(&options.common)?;
+    let Common { candidates, loopback, .. } = &options.common;
+    let (bench, facts) = prepare(Path::new(ROOT), *loopback, false)?;
     idle::check(idle, bench.descriptors)?;
-    let mut setups = setups(&bench, case, &options.common.candidates)?;
-    setups.retain(|setup| setup.template.is_some());
-    let rows = idle::run(&bench, case, &setups, idle)?;
-    let report = IdleReport { facts, sessions, at_once: AT_ONCE, mebibytes, rows };
-    publish(&options.common, &markdown::idle(&report), &report)?;
-    Ok(report.good())
+    let setups = setups(&bench, case, candidates, &known(&cases)?)?;
+    let table = idle::run(&bench, (case, variant), &setups, idle)?;
+    let (markdown, good) = (markdown::idle_report(&facts, &table), table.good());
+    let report = IdleReport { facts, sessions, mebibytes, rows: table.rows };
+    tell(&options.common, &markdown, &report)?;
+    Ok(good)
 }
 
-/// Finds out what this machine has, and says it.
-fn prepare(common: &Common) -> Outcome<(Bench, Vec<Fact>)> {
-    let workspace = Path::new(ROOT).parent().unwrap_or(Path::new(ROOT));
-    let mut facts = machine::facts(workspace);
-    let scratch = Scratch::new()?;
-    certificate::write(scratch.path())?;
-    let interrupt = Interrupt::new()?;
-    let mut binaries = Vec::new();
-    for kind in Kind::ALL {
-        match Binary::find(kind, workspace, scratch.path()) {
-            Ok(binary) => {
-                facts.push((kind.name().into(), binary.version.clone()));
-                binaries.push(binary);
-            }
-            Err(failure) => {
-                eprintln!("ABSENT: {}: {failure}", kind.name());
-                facts.push((kind.name().into(), format!("**absent**: {failure}")));
-            }
-        }
+fn count(options: &GuardOptions) -> Outcome<bool> {
+    let cases = Case::read_all(Path::new(ROOT))?;
+    // As CI has it: on loopback, as whoever runs this.
+    let (mut bench, _) = prepare(Path::new(ROOT), true, true)?;
+    // Wherever there is time.
+    bench.cores = None;
+    let GuardOptions { baseline: file, bless, burden, .. } = options;
+    let found = guard::count(&bench, &cases, &options.cases, usize::from(options.repeat), *burden)?;
+    if let Some(file) = &options.json {
+        publish::json(file, &found)?;
     }
-    let root = may_make_namespaces();
-    let namespaces = root && !common.loopback;
-    let unit = workspace.join("systemd/eclusa-edge.service");
-    let identity = root.then(|| Identity::of_unit(&unit)).transpose()?;
-    let cores = Cores::choose()?;
-    facts.push(("place".into(), place(namespaces, cores)));
-    facts.push(("candidates run as".into(), whom(identity.as_ref())));
-    let bench = Bench {
-        program: std::env::current_exe().context(|| "this program's path".into())?,
-        scratch,
-        identity,
-        cores,
-        namespaces,
-        binaries,
-        descriptors: raise_descriptors()?,
-        interrupt,
-        places: Cell::new(0),
-    };
-    Ok((bench, facts))
-}
-
-fn place(namespaces: bool, cores: Option<Cores>) -> String {
-    let place = if namespaces {
-        "three network namespaces joined by veth, congestion control reno"
-    } else {
-        "loopback (congestion control as the machine has it)"
-    };
-    let cores = cores.map_or_else(
-        || "one core for all, nothing pinned".to_owned(),
-        |c| format!("candidate on core {}, generator and endpoint on core {}", c.candidate, c.load),
-    );
-    format!("{place}; {cores}")
-}
-
-fn whom(identity: Option<&Identity>) -> String {
-    let Some(identity) = identity else { return "the user of this run".into() };
-    let user = identity.user.as_deref().unwrap_or("no user named by the unit");
-    format!(
-        "{user} (id {}), capabilities: {}",
-        identity.ids.0,
-        if identity.ambient.is_empty() { "none".into() } else { identity.ambient.join(" ") }
-    )
-}
-
-/// Allows this process, and so its children, as many descriptors as it may have.
-fn raise_descriptors() -> Outcome<u64> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
-        .context(|| "cannot raise the limit of descriptors".into())?;
-    // nginx sizes a table by it.
-    Ok(limit.maximum.unwrap_or(u64::MAX).min(200_000))
-}
-
-/// The setups of a case that are wanted and whose program is here.
-fn setups(bench: &Bench, case: &Case, candidates: &[String]) -> Outcome<Vec<Setup>> {
-    let all = Setup::of_case(case)?;
-    let unknown = |name: &&String| !all.iter().any(|s| s.wanted(std::slice::from_ref(*name)));
-    if let Some(name) = candidates.iter().find(unknown) {
-        let names: Vec<_> = all.iter().map(|setup| setup.name.as_str()).collect();
-        return Err(Failure::new(format!("no candidate {name}; there are: {}", names.join(", "))));
+    let mut baseline =
+        if *bless && !file.exists() { Baseline::default() } else { Baseline::read(file)? };
+    if *bless {
+        baseline.rustc = guard::rustc();
+        let medians =
+            found.iter().filter_map(|(name, counts)| Some((name.clone(), guard::median(counts)?)));
+        baseline.counts.extend(medians);
+        publish::write(file, &baseline.to_text())?;
     }
-    let mut setups: Vec<_> = all.into_iter().filter(|s| s.wanted(candidates)).collect();
-    setups.retain(|setup| match &setup.template {
-        Some((kind, _)) => bench.binaries.iter().any(|binary| binary.kind == *kind),
-        None => true,
-    });
-    if setups.is_empty() {
-        return Err(Failure::new("none of the wanted candidates is here"));
-    }
-    Ok(setups)
+    let (text, good) = guard::judge(&baseline, &found);
+    print!("{text}");
+    Ok(good)
 }
 
 /// Prints the tables and writes the files.
-fn publish(common: &Common, markdown: &str, report: &impl Serialize) -> Outcome<()> {
+fn tell(common: &Common, markdown: &str, report: &impl serde::Serialize) -> Outcome<()> {
     print!("{markdown}");
-    let write = |path: &Path, text: &str| {
-        fs::write(path, text).context(|| format!("cannot write {}", path.display()))
-    };
     if let Some(path) = &common.markdown {
-        write(path, markdown)?;
+        publish::write(path, markdown)?;
     }
     if let Some(path) = &common.json {
-        let json = serde_json::to_string_pretty(report).context(|| "report".into())?;
-        write(path, &json)?;
+        publish::json(path, report)?;
     }
     Ok(())
 }

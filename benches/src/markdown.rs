@@ -1,7 +1,7 @@
 //! Reports as Markdown.
 
-use crate::case::Unit;
-use crate::idle::{IdleReport, IdleRow};
+use crate::case::{Of, Unit};
+use crate::idle::{IdleRow, IdleTable};
 use crate::machine::Fact;
 use crate::report::{Limit, Report, Row, Table};
 use crate::statistics::Spread;
@@ -14,19 +14,47 @@ processor time of the candidate with all its threads and processes per unit, *ma
 the whole machine, *× best* the CPU as a multiple of the best peer's, round by round. A star marks \
 the setup that counts where a candidate has several. *Memory* is resident after traffic with the \
 connections open, *sockets* what the kernel charges to the candidate's sockets during and after \
-traffic. \
-*Limit* says what held the rate back: the candidate's core, the core that generator and endpoint \
-share (then rate and latency say little about the candidate), or latency.";
+traffic. *Limit* says what held the rate back: the candidate's core, the core that generator and \
+endpoint share (then rate and latency say little about the candidate), or latency. `direct` is the \
+null test: the generator asks the endpoint, with nobody between.
 
-/// The whole report.
+Latencies of the first table are those of closed loops: who is slow is asked less, and its worst \
+moments least. Those of the second, *open loop*, are of operations that begin at times of their own, \
+at 70 % of the rate that the slowest candidate had in the closed loop, the same for all; they run from \
+when an operation was due (no coordinated omission).";
+
+/// How to read cases of idle sessions.
+const IDLE: &str = "\
+*Per session* is the candidate's resident memory with all sessions idle less that before the first, \
+divided by the sessions; *peak* the same for the most that it ever had. Socket memory is the kernel's: \
+*buffers* what it charges to the candidate's sockets, and to all TCP sockets of the machine; *slab* what \
+its small objects grew by per session, for all four sockets of it, generator and endpoint included.";
+
+/// The whole report; `plots` is the folder of the plots beside it, if there are any.
 #[must_use]
-pub fn report(report: &Report) -> String {
+pub fn report(report: &Report, plots: Option<&str>) -> String {
     let mut text = facts(&report.facts);
-    let _ = writeln!(text, "{LEGEND}\n");
+    if !report.tables.is_empty() {
+        let _ = writeln!(text, "{LEGEND}\n");
+    }
     for table in &report.tables {
-        text.push_str(&case(table));
+        text.push_str(&case(table, plots));
+    }
+    for table in &report.idle {
+        text.push_str(&idle(table, plots));
     }
     text
+}
+
+/// A run of `bench idle`.
+#[must_use]
+pub fn idle_report(about: &[Fact], table: &IdleTable) -> String {
+    facts(about) + &idle(table, None)
+}
+
+fn plot(name: &str, plots: Option<&str>) -> String {
+    let file = crate::plot::file_name(name);
+    plots.map_or_else(String::new, |folder| format!("![{name}]({folder}/{file})\n\n"))
 }
 
 fn facts(facts: &[Fact]) -> String {
@@ -38,24 +66,38 @@ fn facts(facts: &[Fact]) -> String {
     text
 }
 
-fn case(table: &Table) -> String {
-    let mut text = format!("## {}\n\n{}\n\n", table.name, table.description);
+fn case(table: &Table, plots: Option<&str>) -> String {
+    let form = table.form.name();
+    let mut text = format!("## {}\n\n{} Form: {form}.", table.name, table.description);
+    if let Some(reloads) = Spread::of(reloads(table)).filter(|_| table.breaks) {
+        let _ = write!(text, " Reloads of each candidate in a round: {:.0}.", reloads.median);
+    }
+    text.push_str("\n\n");
     let (cpu, rate) = match table.unit {
         Unit::Gigabyte => ("s/GB", "GB/s"),
         Unit::RoundTrip => ("µs/round trip", "round trips/s"),
         Unit::Connection => ("µs/connection", "connections/s"),
         Unit::Request => ("µs/request", "requests/s"),
     };
+    let first = match table.steps_of {
+        None => "",
+        Some(Of::Workers) => " × one worker |",
+        Some(Of::Endpoints) => " × one endpoint |",
+        Some(Of::Routes) => " × one route |",
+    };
     let _ = writeln!(
         text,
-        "| setup | CPU {cpu} | × best | machine {cpu} | {rate} | p50 µs | p99 µs | p99.9 µs | \
+        "| setup | CPU {cpu} | × best |{first} machine {cpu} | {rate} | p50 µs | p99 µs | p99.9 µs | \
          errors | memory KiB | sockets KiB | limit |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|---|"
+         |---|---|---|{}---|---|---|---|---|---|---|---|---|",
+        if first.is_empty() { "" } else { "---|" }
     );
     for row in &table.rows {
-        text.push_str(&line(row, &table.rows, table.unit));
+        text.push_str(&line(row, table));
     }
     text.push('\n');
+    text.push_str(&plot(&table.name, plots));
+    text.push_str(&open_loop(table, plots));
     for comparison in &table.comparisons {
         let machine = comparison.machine.map(|m| format!(", machine {}", spread(m, 1.0, 2)));
         let _ = writeln!(
@@ -78,42 +120,81 @@ fn case(table: &Table) -> String {
     text
 }
 
-fn line(row: &Row, rows: &[Row], unit: Unit) -> String {
+/// How often candidates were reloaded.
+#[allow(clippy::cast_precision_loss)]
+fn reloads(table: &Table) -> impl Iterator<Item = f64> {
+    let rows = table.rows.iter().filter(|row| row.cpu.is_some());
+    rows.flat_map(|row| row.samples.iter().flatten()).map(|sample| sample.reloads as f64)
+}
+
+/// What setups did at a rate that all keep.
+fn open_loop(table: &Table, plots: Option<&str>) -> String {
+    let paced = || table.rows.iter().filter_map(|row| Some((row, row.paced.as_ref()?)));
+    let Some((_, first)) = paced().next() else { return String::new() };
+    let mut text = format!(
+        "| open loop, {:.0}/s | done/s | p50 µs | p99 µs | p99.9 µs | errors |\n\
+         |---|---|---|---|---|---|\n",
+        first.rate
+    );
+    for (row, paced) in paced() {
+        let cells = [
+            row.setup.clone(),
+            short(paced.done, 0),
+            cell(paced.p50, 1.0, 0),
+            cell(paced.p99, 1.0, 0),
+            cell(paced.p999, 1.0, 0),
+            errors(paced.errors),
+        ];
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text + "\n" + &plot(&crate::plot::latency_name(&table.name), plots)
+}
+
+fn cell(value: Option<Spread>, scale: f64, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| spread(value, scale, digits))
+}
+
+fn short(value: Option<Spread>, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{:.digits$}", value.median))
+}
+
+fn errors(errors: u64) -> String {
+    if errors > 0 { format!("**{errors}**") } else { "0".to_owned() }
+}
+
+fn line(row: &Row, table: &Table) -> String {
     // Seconds per GB, or microseconds per operation.
-    let (scale, digits, rate_digits) = match unit {
+    let (scale, digits, rate_digits) = match table.unit {
         Unit::Gigabyte => (1.0, 3, 2),
         Unit::RoundTrip | Unit::Connection | Unit::Request => (1e6, 1, 0),
     };
-    let several = rows.iter().filter(|other| other.candidate == row.candidate).count() > 1;
+    let is_like = |other: &&Row| other.candidate == row.candidate && other.step == row.step;
+    let several = table.rows.iter().filter(is_like).count() > 1;
     let star = if several && row.counts { " \\*" } else { "" };
-    let cell = |value: Option<Spread>, scale, digits| {
-        value.map_or_else(|| "–".to_owned(), |value| spread(value, scale, digits))
-    };
-    let short = |value: Option<Spread>, digits: usize| {
-        value.map_or_else(|| "–".to_owned(), |value| format!("{:.digits$}", value.median))
-    };
     let limit = match row.limit {
-        Some(_) if row.cpu.is_none() => "–",
-        Some(Limit::Candidate) => "candidate",
         Some(Limit::Generator) => "**generator**",
+        _ if row.cpu.is_none() => "–",
+        Some(Limit::Candidate) => "candidate",
         Some(Limit::Latency) => "latency",
         None => "–",
     };
-    let errors = if row.errors > 0 { format!("**{}**", row.errors) } else { "0".to_owned() };
-    let cells = [
+    let mut cells = vec![
         format!("{}{star}", row.setup),
         cell(row.cpu, scale, digits),
         short(row.to_best_peer, 2),
+    ];
+    cells.extend(table.steps_of.map(|_| short(row.to_first_step, 2)));
+    cells.extend([
         cell(row.machine, scale, digits),
         cell(row.rate, 1.0, rate_digits),
         short(row.p50, 0),
         short(row.p99, 0),
         short(row.p999, 0),
-        errors,
+        errors(row.errors),
         short(row.resident, 0),
         format!("{} / {}", short(row.charged_busy, 0), short(row.charged, 0)),
         limit.to_owned(),
-    ];
+    ]);
     format!("| {} |\n", cells.join(" | "))
 }
 
@@ -122,29 +203,23 @@ fn spread(value: Spread, scale: f64, digits: usize) -> String {
     format!("{:.digits$} ({:.digits$}–{:.digits$})", median * scale, min * scale, max * scale)
 }
 
-/// The report of idle sessions.
-#[must_use]
-pub fn idle(report: &IdleReport) -> String {
-    let mut text = facts(&report.facts);
-    let _ = writeln!(
-        text,
-        "## Idle sessions\n\n{} sessions, {} of them active at a time; each has carried {} MiB \
-         each way and is now silent. *Per session* is the candidate's resident memory with all \
-         sessions idle less that before the first, divided by the sessions; *peak* the same for the \
-         most that it ever had. Socket memory is the kernel's: *buffers* what it charges to the candidate's sockets, and to \
-         all TCP sockets of the machine; *slab* what its small objects grew by per session, for all \
-         four sockets of it, generator and endpoint included.\n\n\
+/// A case of idle sessions.
+fn idle(table: &IdleTable, plots: Option<&str>) -> String {
+    let mut text = format!(
+        "## {}\n\n{} {} sessions, {} of them active at a time. {IDLE}\n\n\
          | setup | before KiB | idle KiB | peak KiB | **per session KiB** | peak per session KiB | \
          buffers KiB | machine's buffers KiB | slab per session KiB | sockets | errors |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|",
-        report.sessions, report.at_once, report.mebibytes
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        table.name, table.description, table.sessions, table.at_once
     );
-    for row in &report.rows {
+    for row in &table.rows {
         text.push_str(&idle_line(row));
     }
-    for row in report.rows.iter().filter(|row| row.failure.is_some()) {
+    text.push('\n');
+    text.push_str(&plot(&table.name, plots));
+    for row in table.rows.iter().filter(|row| row.failure.is_some()) {
         let failure = row.failure.as_deref().unwrap_or_default().replace('\n', "\n> ");
-        let _ = write!(text, "\n> **FAILED: {}: {failure}**\n", row.setup);
+        let _ = write!(text, "> **FAILED: {}: {failure}**\n\n", row.setup);
     }
     text
 }

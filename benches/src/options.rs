@@ -1,12 +1,16 @@
 //! The command line.
 
 use crate::case::{Http, Work};
+use crate::idle::Idle;
+use crate::measure::Times;
+use crate::run::Effort;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Measures Eclusa beside HAProxy, nginx and a direct connection.
+/// Measures Eclusa beside HAProxy, nginx, Envoy and a direct connection. `cargo xtask bench` builds what
+/// it needs and runs it.
 ///
 /// Each candidate is started fresh in every round, as the unprivileged user of the shipped systemd
 /// unit, on a core of its own; generator and endpoint share another. With root everything happens
@@ -25,10 +29,12 @@ pub struct Options {
 pub enum Command {
     /// List the cases and their setups.
     List,
-    /// Measure cases: processor time per unit, rate, latency.
+    /// Measure cases: processor time per unit, rate, latency; memory of idle sessions.
     Run(Run),
-    /// Measure what idle sessions keep in memory.
+    /// Measure what as many idle sessions as one likes keep in memory.
     Idle(IdleOptions),
+    /// Count instructions and system calls per unit, beside those that are written down.
+    Guard(GuardOptions),
     /// The endpoint of a measurement; started by the others.
     #[command(hide = true)]
     Endpoint(EndpointOptions),
@@ -58,7 +64,8 @@ pub struct Common {
 /// `bench run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Cases (`tcp-ping-pong`) or single loads of them (`tcp-ping-pong/100`); all if none.
+    /// Cases (`tcp-ping-pong`) or single loads of them (`tcp-ping-pong/100`, `http-small/64/bare`); all if
+    /// none, with `--quick` each in its first form.
     pub cases: Vec<String>,
     /// How often each candidate is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -66,9 +73,15 @@ pub struct Run {
     /// How long each time, after a third of that for warming up.
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub seconds: f64,
-    /// Two rounds of 0.6 seconds: shows that it works, not who is faster.
+    /// One round of 0.3 seconds, a tenth of the idle sessions: shows that it works, not who is faster.
     #[arg(long, conflicts_with_all = ["rounds", "seconds"])]
     pub quick: bool,
+    /// Leave the open loops out.
+    #[arg(long)]
+    pub closed: bool,
+    /// Write report, figures and plots to this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// What it shares.
     #[command(flatten)]
     pub common: Common,
@@ -86,6 +99,29 @@ pub struct IdleOptions {
     /// What it shares.
     #[command(flatten)]
     pub common: Common,
+}
+
+/// `bench guard`.
+#[derive(Debug, Args)]
+pub struct GuardOptions {
+    /// What is counted, of what is guarded; all if none.
+    pub cases: Vec<String>,
+    /// Where the counts are written down.
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/guard.toml"))]
+    pub baseline: PathBuf,
+    /// Write down what is found.
+    #[arg(long)]
+    pub bless: bool,
+    /// How often each is counted.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub repeat: u16,
+    /// Burden ours with logs, figures and routes that the counts written down are without: shows that
+    /// the guard notices.
+    #[arg(long, conflicts_with = "bless")]
+    pub burden: bool,
+    /// Write all counts to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `bench endpoint`.
@@ -129,18 +165,35 @@ pub struct LoadOptions {
     /// The messages of the HTTP work.
     #[arg(long, value_parser = Http::from_word)]
     pub http: Option<Http>,
+    /// Operations that are begun each second, whatever becomes of them.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// Operations after which it rests.
+    #[arg(long)]
+    pub count: Option<u64>,
     /// Seconds after which nobody can still want it.
     #[arg(long, default_value_t = 60)]
     pub limit: u64,
 }
 
+/// Of `--quick`: a share of idle sessions, and their MiB.
+const FEWER: usize = 10;
+
 impl Run {
     /// Rounds, warm-up and measuring time.
     #[must_use]
-    pub fn effort(&self) -> (usize, Duration, Duration) {
-        let (rounds, seconds) = if self.quick { (2, 0.6) } else { (self.rounds, self.seconds) };
+    pub fn effort(&self) -> Effort {
+        let (rounds, seconds) = if self.quick { (1, 0.3) } else { (self.rounds, self.seconds) };
         let measure = Duration::from_secs_f64(seconds);
-        (usize::from(rounds), measure / 3, measure)
+        let times = Times { warm_up: measure / 3, measure };
+        Effort { rounds: usize::from(rounds), times, open_loops: !self.closed }
+    }
+
+    /// How many of so many idle sessions, where the limit of descriptors lets no more than `most`.
+    #[must_use]
+    pub fn idle(&self, sessions: usize, most: usize) -> Idle {
+        let sessions = if self.quick { sessions / FEWER } else { sessions };
+        Idle { sessions: sessions.min(most).max(1), mebibytes: 1 }
     }
 }
 
@@ -169,7 +222,8 @@ mod tests {
         let Ok(Options { command: Command::Run(run) }) = parse("bench run --quick a b") else {
             panic!("a good command line");
         };
-        assert_eq!(run.effort().0, 2);
+        assert_eq!(run.effort().rounds, 1);
+        assert_eq!((run.idle(5000, 9000).sessions, run.idle(5000, 300).sessions), (500, 300));
         assert_eq!(run.cases, ["a", "b"]);
         assert!(parse("bench run --quick --rounds 3").is_err());
         assert!(parse("bench run --seconds 0").is_err());

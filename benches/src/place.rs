@@ -11,11 +11,18 @@
 use crate::failure::{Context, Failure, Outcome};
 use crate::interrupt::Interrupt;
 use crate::process::Process;
+use crate::template::Words;
 use rustix::process::geteuid;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// Where further endpoints are: the endpoint's namespace takes all of it for its own.
+const FURTHER: Ipv4Addr = Ipv4Addr::new(10, 241, 0, 0);
+
+/// Endpoints at most: as many as there are addresses.
+const ENDPOINTS_MAX: usize = 1 << 16;
 
 /// Ports inside the namespaces; above 1023, so that no capability is needed.
 const CANDIDATE_PORT: u16 = 9000;
@@ -26,36 +33,49 @@ const ENDPOINT_PORT: u16 = 9001;
 pub enum Role {
     /// `bench load`.
     Generator,
-    /// What is measured.
-    Candidate,
+    /// What is measured, with so many threads or processes that carry traffic.
+    Candidate {
+        /// How many.
+        workers: usize,
+    },
     /// `bench endpoint`.
     Endpoint,
 }
 
-/// The cores of a measurement: one for the candidate, one for generator and endpoint together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cores {
-    /// The candidate's.
-    pub candidate: usize,
-    /// The others'.
-    pub load: usize,
-}
+/// The cores of a measurement: the first ones for the candidate, the last for generator and endpoint
+/// together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cores(Vec<usize>);
 
 impl Cores {
-    /// The first two that this process may use; `None` when there is only one: then nothing is
-    /// pinned.
+    /// Those that this process may use; `None` when there is only one: then nothing is pinned.
     ///
     /// # Errors
     /// The kernel does not say.
     pub fn choose() -> Outcome<Option<Self>> {
         let allowed = rustix::thread::sched_getaffinity(None).context(|| "affinity".into())?;
-        let mut cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
-        let (first, second) = (cores.next(), cores.next());
-        Ok(first.zip(second).map(|(candidate, load)| Self { candidate, load }))
+        let cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
+        let cores: Vec<_> = cores.collect();
+        Ok((cores.len() > 1).then_some(Self(cores)))
+    }
+
+    /// Those of a candidate with so many workers, as a list; with more workers than cores all of
+    /// them, the load's included.
+    #[must_use]
+    pub fn candidate(&self, workers: usize) -> String {
+        let cores: Vec<_> = self.0.iter().take(workers).map(ToString::to_string).collect();
+        cores.join(",")
+    }
+
+    /// That of generator and endpoint.
+    #[must_use]
+    pub fn load(&self) -> usize {
+        self.0.last().copied().unwrap_or(0)
     }
 }
 
 /// A place to measure in; dropping it takes the namespaces away.
+#[derive(Debug)]
 pub struct Place {
     cores: Option<Cores>,
     /// Holders of the generator's, the candidate's and the endpoint's namespace; empty on loopback.
@@ -115,13 +135,16 @@ impl Place {
             &format!(
                 "link add ahead type veth peer name behind netns {endpoint}\n\
                  addr add 10.240.1.1/24 dev behind\naddr add 10.240.2.1/24 dev ahead\n\
-                 link set behind up\nlink set ahead up\n"
+                 link set behind up\nlink set ahead up\n\
+                 route add {FURTHER}/16 via 10.240.2.2\n"
             ),
         )?;
         links(
             endpoint,
-            "addr add 10.240.2.2/24 dev behind\naddr add 10.240.3.1/24 dev direct\n\
-             link set behind up\nlink set direct up\n",
+            &format!(
+                "addr add 10.240.2.2/24 dev behind\naddr add 10.240.3.1/24 dev direct\n\
+                 link set behind up\nlink set direct up\nroute add local {FURTHER}/16 dev lo\n"
+            ),
         )?;
         Ok(Self {
             cores,
@@ -142,6 +165,31 @@ impl Place {
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.endpoint
+    }
+
+    /// `count` addresses at which the candidate finds the endpoint, as words of a list.
+    ///
+    /// # Errors
+    /// There are not as many: without namespaces there is one.
+    pub fn endpoints(&self, count: usize) -> Outcome<Vec<Words>> {
+        if count > 1 && !self.isolated() {
+            return Err(Failure::new(format!("{count} endpoints need namespaces, and so root")));
+        }
+        if count > ENDPOINTS_MAX {
+            return Err(Failure::new(format!("at most {ENDPOINTS_MAX} endpoints, not {count}")));
+        }
+        let port = self.endpoint.port();
+        let first = std::iter::once(self.endpoint.ip().to_string());
+        let further = (1..).map(|n: u32| Ipv4Addr::from(u32::from(FURTHER) + n).to_string());
+        let words = |(number, address): (usize, String)| {
+            Words::from([
+                ("number", number.to_string()),
+                ("endpoint", format!("{address}:{port}")),
+                ("endpoint_address", address),
+                ("endpoint_port", port.to_string()),
+            ])
+        };
+        Ok(first.chain(further).take(count).enumerate().map(words).collect())
     }
 
     /// Where the generator finds the endpoint without a candidate.
@@ -166,21 +214,22 @@ impl Place {
         !self.holders.is_empty()
     }
 
-    /// The beginning of a command that stands where `role` does, on its core; the program and its
+    /// The beginning of a command that stands where `role` does, on its cores; the program and its
     /// arguments are to be added.
     #[must_use]
     pub fn command(&self, role: Role) -> Vec<String> {
         let mut words = Vec::new();
-        let (holder, core) = match role {
-            Role::Generator => (0, self.cores.map(|cores| cores.load)),
-            Role::Candidate => (1, self.cores.map(|cores| cores.candidate)),
-            Role::Endpoint => (2, self.cores.map(|cores| cores.load)),
+        let cores = self.cores.as_ref();
+        let (holder, cores) = match role {
+            Role::Generator => (0, cores.map(|cores| cores.load().to_string())),
+            Role::Candidate { workers } => (1, cores.map(|cores| cores.candidate(workers))),
+            Role::Endpoint => (2, cores.map(|cores| cores.load().to_string())),
         };
         if let Some(holder) = self.holders.get(holder) {
             words.extend(["nsenter".into(), namespace(holder.id())]);
         }
-        if let Some(core) = core {
-            words.extend(["taskset".into(), "--cpu-list".into(), core.to_string()]);
+        if let Some(cores) = cores {
+            words.extend(["taskset".into(), "--cpu-list".into(), cores]);
         }
         words
     }
@@ -222,4 +271,27 @@ fn complete(mut command: Command, input: &str) -> Outcome<()> {
     }
     let words = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(format!("{command:?}: {}", words.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_get_a_core_for_each_worker() {
+        let cores = Cores(vec![0, 1, 4]);
+        assert_eq!(
+            (cores.candidate(1), cores.candidate(2), cores.load()),
+            ("0".into(), "0,1".into(), 4)
+        );
+        assert_eq!(Cores(vec![0, 1]).candidate(9), "0,1");
+    }
+
+    #[test]
+    fn loopback_has_one_endpoint() {
+        let place = Place::loopback(None).expect("free ports");
+        let one = place.endpoints(1).expect("one");
+        assert_eq!(one[0]["endpoint"], place.endpoint().to_string());
+        assert!(place.endpoints(2).is_err_and(|error| error.to_string().contains("root")));
+    }
 }

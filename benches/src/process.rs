@@ -23,12 +23,15 @@ pub const ANSWER: Duration = Duration::from_secs(10);
 const LAST_WORDS: usize = 1500;
 
 /// A child process; dropping it ends it and all its descendants.
+#[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
     /// Answers read and not yet taken.
     pending: Vec<u8>,
+    /// How long it may take to end when it is asked to.
+    grace: Duration,
 }
 
 impl Process {
@@ -57,7 +60,8 @@ impl Process {
         // A group of its own: Ctrl-C is for the runner, which then ends the others in order.
         command.process_group(0);
         let child = command.spawn().context(|| format!("cannot start {name} ({command:?})"))?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned(), pending: Vec::new() })
+        let (name, log) = (name.to_owned(), log.to_owned());
+        Ok(Self { name, child, log, pending: Vec::new(), grace: GRACE })
     }
 
     /// The process id.
@@ -121,6 +125,20 @@ impl Process {
         }
     }
 
+    /// Ends it without waiting for what it would like to finish first.
+    pub fn end_at_once(mut self) {
+        self.grace = Duration::ZERO;
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn signal(&self, signal: Signal) -> Outcome<()> {
+        let handle = handle(self.id()).ok_or_else(|| self.fault("is gone"))?;
+        pidfd_send_signal(handle, signal).map_err(|error| self.fault(&error.to_string()))
+    }
+
     /// A failure with the last words of the process.
     fn fault(&self, what: &str) -> Failure {
         let log = fs::read(&self.log).unwrap_or_default();
@@ -152,7 +170,7 @@ impl Drop for Process {
             return;
         };
         let _ = pidfd_send_signal(own, Signal::TERM);
-        if !self.ended_within(own, GRACE) {
+        if !self.ended_within(own, self.grace) {
             let _ = pidfd_send_signal(own, Signal::KILL);
             self.ended_within(own, GRACE);
         }

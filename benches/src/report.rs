@@ -1,20 +1,17 @@
-//! What came out of the rounds: rows, comparisons, warnings.
+//! What came out of the rounds: rows and comparisons.
 
-use crate::case::{Case, Unit, Variant};
+use crate::case::{Case, Form, Of, Unit, Variant};
+use crate::idle::IdleTable;
 use crate::machine::Fact;
 use crate::measure::Sample;
 use crate::setup::{DIRECT, OURS, Setup};
 use crate::statistics::{Spread, ratio_by_round};
+use crate::traffic::tally::Latency;
+use crate::warnings::warnings;
 use serde::Serialize;
 
 /// A core this busy is the limit of what goes through it.
 const SATURATED: f64 = 0.93;
-
-/// A candidate this near to the null test's rate may be held back by the generator.
-const NEAR_THE_GENERATOR: f64 = 0.8;
-
-/// Cores' worth of work of other processes from which on figures deserve doubt.
-const DISTURBED: f64 = 0.1;
 
 /// What holds the rate back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +32,8 @@ pub struct Row {
     pub setup: String,
     /// The candidate that it is a setup of.
     pub candidate: String,
+    /// The count of its step, in a case of several.
+    pub step: Option<usize>,
     /// Whether it is the candidate's best setup here, the one that counts.
     pub counts: bool,
     /// The rounds; `None` where one failed.
@@ -45,6 +44,8 @@ pub struct Row {
     pub cpu: Option<Spread>,
     /// The candidate's processor time as a multiple of the best peer's, round by round.
     pub to_best_peer: Option<Spread>,
+    /// The candidate's processor time as a multiple of that of the same setup in the first step.
+    pub to_first_step: Option<Spread>,
     /// The whole machine's processor seconds per unit.
     pub machine: Option<Spread>,
     /// Generator's and endpoint's.
@@ -67,6 +68,48 @@ pub struct Row {
     pub errors: u64,
     /// What holds the rate back.
     pub limit: Option<Limit>,
+    /// In an open loop, at a rate that all keep; of setups that count.
+    pub paced: Option<Paced>,
+}
+
+/// A setup that is asked at a rate, whatever becomes of what was asked before. Latencies run from when
+/// an operation was due.
+#[derive(Debug, Serialize)]
+pub struct Paced {
+    /// Operations that were due each second.
+    pub rate: f64,
+    /// Those that were done.
+    pub done: Option<Spread>,
+    /// Microseconds.
+    pub p50: Option<Spread>,
+    /// Microseconds.
+    pub p99: Option<Spread>,
+    /// Microseconds.
+    pub p999: Option<Spread>,
+    /// In all rounds.
+    pub errors: u64,
+    /// Why rounds failed.
+    pub failures: Vec<String>,
+}
+
+impl Paced {
+    /// What the rounds at this rate found.
+    #[must_use]
+    pub fn new(rate: f64, samples: &[Option<Sample>], failures: Vec<String>) -> Self {
+        let samples = || samples.iter().flatten();
+        let latency = |value: fn(&Latency) -> f64| {
+            Spread::of(samples().filter_map(|sample| sample.latency.as_ref().map(value)))
+        };
+        Self {
+            rate,
+            done: Spread::of(samples().map(|sample| sample.units / sample.seconds)),
+            p50: latency(|l| l.p50),
+            p99: latency(|l| l.p99),
+            p999: latency(|l| l.p999),
+            errors: samples().map(|sample| sample.errors).sum(),
+            failures,
+        }
+    }
 }
 
 /// Ours beside one peer: ratios of processor time per unit, round by round.
@@ -74,6 +117,8 @@ pub struct Row {
 pub struct Comparison {
     /// The peer's setup that counts.
     pub peer: String,
+    /// The count of the step, in a case of several.
+    pub step: Option<usize>,
     /// Candidate's processor time.
     pub cpu: Spread,
     /// The whole machine's.
@@ -89,6 +134,12 @@ pub struct Table {
     pub description: String,
     /// What is counted.
     pub unit: Unit,
+    /// What candidates have beside it.
+    pub form: Form,
+    /// What the steps are of.
+    pub steps_of: Option<Of>,
+    /// Whether connections may break: candidates are reloaded, and what that breaks is what is measured.
+    pub breaks: bool,
     /// One row per setup, in the order of the setups.
     pub rows: Vec<Row>,
     /// Ours beside each peer; empty when ours was not there.
@@ -104,14 +155,16 @@ pub struct Report {
     pub facts: Vec<Fact>,
     /// One per load of each case.
     pub tables: Vec<Table>,
+    /// One per load of each case of idle sessions.
+    pub idle: Vec<IdleTable>,
 }
 
 impl Report {
-    /// Whether anything failed or any connection ended as it should not.
+    /// Whether nothing failed and no connection ended as it should not; what a reload breaks of a
+    /// peer's is a result.
     #[must_use]
     pub fn good(&self) -> bool {
-        let rows = || self.tables.iter().flat_map(|table| &table.rows);
-        rows().all(|row| row.errors == 0 && row.failures.is_empty())
+        self.tables.iter().all(Table::good) && self.idle.iter().all(IdleTable::good)
     }
 }
 
@@ -122,17 +175,18 @@ impl Row {
         let spread = |value: &dyn Fn(&Sample) -> Option<f64>| {
             Spread::of(samples.iter().flatten().filter_map(value))
         };
-        let latency = |value: fn(&crate::traffic::tally::Latency) -> f64| {
-            spread(&|sample| sample.latency.as_ref().map(value))
-        };
+        let latency =
+            |value: fn(&Latency) -> f64| spread(&|sample| sample.latency.as_ref().map(value));
         let has_candidate = setup.template.is_some();
         #[allow(clippy::cast_precision_loss)]
         Self {
             setup: setup.name.clone(),
             candidate: setup.candidate.clone(),
+            step: setup.step,
             counts: false,
             cpu: spread(&|s| has_candidate.then(|| s.candidate / s.units)),
             to_best_peer: None,
+            to_first_step: None,
             machine: spread(&|s| Some(s.machine / s.units)),
             load: spread(&|s| Some(s.load / s.units)),
             rate: spread(&|s| Some(s.units / s.seconds)),
@@ -144,6 +198,7 @@ impl Row {
             charged_busy: spread(&|s| Some(s.charged_busy? as f64)),
             errors: samples.iter().flatten().map(|sample| sample.errors).sum(),
             limit: limit(&samples),
+            paced: None,
             samples,
             failures,
         }
@@ -179,57 +234,117 @@ impl Table {
     #[must_use]
     pub fn new(case: &Case, variant: &Variant, mut rows: Vec<Row>) -> Self {
         choose_setups(&mut rows);
-        relate_to_best_peer(&mut rows);
-        let comparisons = compare(&rows);
-        let warnings = warnings(&rows);
+        let steps: Vec<_> = case.steps.iter().flat_map(|steps| &steps.counts).copied().collect();
+        let steps =
+            if steps.is_empty() { vec![None] } else { steps.into_iter().map(Some).collect() };
+        for step in &steps {
+            relate_to_best_peer(&mut rows, *step);
+        }
+        relate_to_first_step(&mut rows, steps.first().copied().flatten());
+        let comparisons = steps.iter().flat_map(|step| compare(&rows, *step)).collect();
         Self {
             name: case.variant_name(variant),
             description: case.description.clone(),
             unit: case.unit,
+            form: variant.form,
+            steps_of: case.steps.as_ref().map(|steps| steps.of),
+            breaks: case.reload_every.is_some(),
+            warnings: warnings(&rows, case.is_null_test_dearer()),
             rows,
             comparisons,
-            warnings,
+        }
+    }
+
+    fn good(&self) -> bool {
+        let paced = |row: &Row| {
+            row.paced.as_ref().is_none_or(|paced| paced.errors == 0 && paced.failures.is_empty())
+        };
+        self.rows.iter().all(|row| {
+            let may_break = self.breaks && row.candidate != OURS && row.candidate != DIRECT;
+            row.failures.is_empty() && (row.errors == 0 || may_break) && paced(row)
+        })
+    }
+
+    /// Whether the setup of this name is its candidate's best here, or the null test.
+    #[must_use]
+    pub fn counts(&self, setup: &str) -> bool {
+        self.rows.iter().any(|row| row.setup == setup && row.counts)
+    }
+
+    /// The rate of the slowest candidate that counts, and of the null test: what all can do.
+    #[must_use]
+    pub fn slowest_rate(&self) -> Option<f64> {
+        let rates = self.rows.iter().filter(|row| row.counts).filter_map(|row| row.rate);
+        rates.map(|rate| rate.median).filter(|rate| *rate > 0.0).min_by(f64::total_cmp)
+    }
+
+    /// Notes what a setup did in an open loop.
+    pub fn pace(&mut self, setup: &str, paced: Paced) {
+        for failure in &paced.failures {
+            self.warnings.push(format!("FAILED: {setup} in the open loop: {failure}"));
+        }
+        if paced.errors > 0 {
+            self.warnings.push(format!("ERRORS: {setup} in the open loop: {}", paced.errors));
+        }
+        if let Some(row) = self.rows.iter_mut().find(|row| row.setup == setup) {
+            row.paced = Some(paced);
         }
     }
 }
 
-/// Of each candidate's setups the one with the least processor time per unit counts.
+/// Of each candidate's setups the one with the least processor time per unit counts, in each step.
 fn choose_setups(rows: &mut [Row]) {
     let cost = |row: &Row| row.cpu.map_or(f64::INFINITY, |cpu| cpu.median);
-    let candidates: Vec<_> = rows.iter().map(|row| row.candidate.clone()).collect();
-    for candidate in candidates {
+    let candidates: Vec<_> = rows.iter().map(|row| (row.candidate.clone(), row.step)).collect();
+    for (candidate, step) in candidates {
+        let is_of = |row: &Row| row.candidate == candidate && row.step == step;
         let best = (0..rows.len())
-            .filter(|&row| rows[row].candidate == candidate)
+            .filter(|&row| is_of(&rows[row]))
             .min_by(|&a, &b| cost(&rows[a]).total_cmp(&cost(&rows[b])));
-        for (index, row) in rows.iter_mut().enumerate() {
-            if row.candidate == candidate {
-                row.counts = Some(index) == best;
-            }
+        for (index, row) in rows.iter_mut().enumerate().filter(|(_, row)| is_of(row)) {
+            row.counts = Some(index) == best;
         }
     }
 }
 
 /// The peer whose counting setup takes the least processor time is everybody's measure.
-fn relate_to_best_peer(rows: &mut [Row]) {
+fn relate_to_best_peer(rows: &mut [Row], step: Option<usize>) {
     let cost = |row: &Row| row.cpu.map_or(f64::INFINITY, |cpu| cpu.median);
-    let peers = rows.iter().filter(|row| row.is_counting_peer());
+    let peers = rows.iter().filter(|row| row.step == step && row.is_counting_peer());
     let Some(best) = peers.min_by(|a, b| cost(a).total_cmp(&cost(b))) else { return };
     let best = best.cpu_by_round();
-    for row in rows.iter_mut().filter(|row| row.candidate != DIRECT) {
+    for row in rows.iter_mut().filter(|row| row.step == step && row.candidate != DIRECT) {
         row.to_best_peer = ratio_by_round(&row.cpu_by_round(), &best);
     }
 }
 
-fn compare(rows: &[Row]) -> Vec<Comparison> {
-    let Some(ours) = rows.iter().find(|row| row.counts && row.candidate == OURS) else {
+/// What more of something costs the same setup.
+fn relate_to_first_step(rows: &mut [Row], first: Option<usize>) {
+    let plain = |row: &Row| row.setup.split('@').next().unwrap_or_default().to_owned();
+    let firsts: Vec<_> = rows
+        .iter()
+        .filter(|row| first.is_some() && row.step == first)
+        .map(|row| (plain(row), row.cpu_by_round()))
+        .collect();
+    for row in rows.iter_mut() {
+        let name = plain(row);
+        let of_first = firsts.iter().find(|(first, _)| *first == name);
+        row.to_first_step =
+            of_first.and_then(|(_, first)| ratio_by_round(&row.cpu_by_round(), first));
+    }
+}
+
+fn compare(rows: &[Row], step: Option<usize>) -> Vec<Comparison> {
+    let here = || rows.iter().filter(|row| row.step == step);
+    let Some(ours) = here().find(|row| row.counts && row.candidate == OURS) else {
         return Vec::new();
     };
-    let mut comparisons: Vec<_> = rows
-        .iter()
+    let mut comparisons: Vec<_> = here()
         .filter(|row| row.is_counting_peer())
         .filter_map(|row| {
             Some(Comparison {
                 peer: row.setup.clone(),
+                step,
                 cpu: ratio_by_round(&ours.cpu_by_round(), &row.cpu_by_round())?,
                 machine: ratio_by_round(&ours.machine_by_round(), &row.machine_by_round()),
             })
@@ -238,71 +353,6 @@ fn compare(rows: &[Row]) -> Vec<Comparison> {
     // The hardest first.
     comparisons.sort_by(|a, b| b.cpu.median.total_cmp(&a.cpu.median));
     comparisons
-}
-
-fn warnings(rows: &[Row]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for row in rows {
-        let name = &row.setup;
-        for failure in &row.failures {
-            warnings.push(format!("FAILED: {name}: {failure}"));
-        }
-        if row.errors > 0 {
-            let first = row.samples.iter().flatten().find_map(|s| s.first_error.clone());
-            let first = first.unwrap_or_default();
-            warnings.push(format!("ERRORS: {name}: {}, the first: {first}", row.errors));
-        }
-        if row.samples.iter().flatten().any(|sample| sample.units <= 0.0) {
-            warnings.push(format!("STALLED: {name} got nothing through in a round"));
-        }
-        if row.limit == Some(Limit::Generator) && row.candidate != DIRECT {
-            warnings.push(format!(
-                "GENERATOR LIMIT: {name} was held back by the generator's core; its rate is \
-                 \"at least\", its latency the generator's"
-            ));
-        }
-    }
-    warnings.extend(near_the_generator(rows));
-    warnings.extend(disturbed(rows));
-    warnings
-}
-
-/// Candidates that come near to what the generator can do without any.
-fn near_the_generator(rows: &[Row]) -> Option<String> {
-    let direct = rows.iter().find(|row| row.candidate == DIRECT)?.rate?.median;
-    let near: Vec<_> = rows
-        .iter()
-        .filter(|row| row.candidate != DIRECT && row.limit != Some(Limit::Generator))
-        .filter(|row| row.rate.is_some_and(|r| r.median > NEAR_THE_GENERATOR * direct))
-        .map(|row| row.setup.as_str())
-        .collect();
-    (!near.is_empty()).then(|| {
-        format!(
-            "NULL TEST: {} come within {:.0} % of the generator's own rate; theirs may be too low",
-            near.join(", "),
-            100.0 * (1.0 - NEAR_THE_GENERATOR)
-        )
-    })
-}
-
-/// Work of processes that have no part in the measurement.
-fn disturbed(rows: &[Row]) -> Option<String> {
-    let others = |s: &Sample| (s.machine - s.candidate - s.load) / s.seconds;
-    let stolen = |s: &Sample| s.stolen / s.seconds;
-    let samples = || rows.iter().flat_map(|row| row.samples.iter().flatten());
-    let others = Spread::of(samples().map(others))?;
-    let stolen = Spread::of(samples().map(stolen))?;
-    (others.median > DISTURBED || others.max > 3.0 * DISTURBED || stolen.max > DISTURBED).then(
-        || {
-            format!(
-                "DISTURBED: other processes took {:.2} cores (median; at most {:.2}), the host at \
-                 most {:.2}; repeat on a quiet machine",
-                others.median.max(0.0),
-                others.max.max(0.0),
-                stolen.max
-            )
-        },
-    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,26 @@
-//! Rounds: every setup fresh in each, in an order that rotates.
+//! Rounds: every setup fresh in each, in an order that rotates; then, where operations can have times
+//! of their own, the same at a rate that all of them can keep.
 
 use crate::case::{Case, Variant};
-use crate::failure::{Failure, Outcome};
-use crate::measure::{Bench, Sample, Times, measure};
-use crate::report::{Row, Table};
+use crate::failure::Outcome;
+use crate::measure::{Sample, Times, measure};
+use crate::report::{Paced, Row, Table};
+use crate::scene::Bench;
 use crate::setup::Setup;
+
+/// The share of the slowest candidate's rate at which all are asked in an open loop.
+const SHARE: f64 = 0.7;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// How often each setup.
+    pub rounds: usize,
+    /// How long each time.
+    pub times: Times,
+    /// Whether open loops follow.
+    pub open_loops: bool,
+}
 
 /// What came of one setup so far.
 struct Column {
@@ -22,40 +38,60 @@ pub fn run(
     case: &Case,
     variant: &Variant,
     setups: &[Setup],
-    rounds: usize,
-    times: Times,
+    effort: Effort,
 ) -> Outcome<Table> {
+    let columns = rounds(bench, (case, variant), setups, effort, None)?;
+    let rows = columns
+        .into_iter()
+        .map(|column| Row::new(&column.setup, column.samples, column.failures))
+        .collect();
+    let mut table = Table::new(case, variant, rows);
+    if effort.open_loops
+        && case.work.can_be_paced()
+        && case.reload_every.is_none()
+        && let Some(rate) = table.slowest_rate().map(|rate| rate * SHARE)
+    {
+        let counting: Vec<_> =
+            setups.iter().filter(|setup| table.counts(&setup.name)).cloned().collect();
+        let columns = rounds(bench, (case, variant), &counting, effort, Some(rate))?;
+        for Column { setup, samples, failures } in columns {
+            table.pace(&setup.name, Paced::new(rate, &samples, failures));
+        }
+    }
+    Ok(table)
+}
+
+/// Measures the setups round by round; with a `rate` in open loops.
+fn rounds(
+    bench: &Bench,
+    (case, variant): (&Case, &Variant),
+    setups: &[Setup],
+    effort: Effort,
+    rate: Option<f64>,
+) -> Outcome<Vec<Column>> {
     let mut columns: Vec<_> = setups
         .iter()
         .map(|setup| Column { setup: setup.clone(), samples: Vec::new(), failures: Vec::new() })
         .collect();
-    for round in 0..rounds {
+    let at = rate.map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
+    for round in 0..effort.rounds {
         for index in order(columns.len(), round) {
             let column = &mut columns[index];
-            eprintln!("{} round {} {}", case.variant_name(variant), round + 1, column.setup.name);
-            match measure(bench, &column.setup, case, variant, times) {
+            let name = &column.setup.name;
+            eprintln!("{}{at} round {} {name}", case.variant_name(variant), round + 1);
+            match measure(bench, &column.setup, (case, variant), effort.times, rate) {
                 Ok(sample) => column.samples.push(Some(sample)),
                 Err(failure) => {
                     column.samples.push(None);
-                    column.fail(round, &failure);
+                    let failure = format!("round {}: {failure}", round + 1);
+                    eprintln!("FAILED: {name}: {failure}");
+                    column.failures.push(failure);
                     bench.interrupt.check()?;
                 }
             }
         }
     }
-    let rows = columns
-        .into_iter()
-        .map(|column| Row::new(&column.setup, column.samples, column.failures))
-        .collect();
-    Ok(Table::new(case, variant, rows))
-}
-
-impl Column {
-    fn fail(&mut self, round: usize, failure: &Failure) {
-        let failure = format!("round {}: {failure}", round + 1);
-        eprintln!("FAILED: {}: {failure}", self.setup.name);
-        self.failures.push(failure);
-    }
+    Ok(columns)
 }
 
 /// The order of `length` setups in a round: each begins one further than the round before, so that

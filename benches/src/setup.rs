@@ -1,12 +1,10 @@
 //! What stands between generator and endpoint: nothing, or a candidate with one of its
 //! configurations.
 
-use crate::binaries::{Binary, Kind};
-use crate::case::Case;
-use crate::certificate;
+use crate::binaries::Kind;
+use crate::case::{Case, Of};
 use crate::failure::{Context, Failure, Outcome};
-use crate::place::Place;
-use crate::template::{Values, fill};
+use crate::template;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -16,59 +14,92 @@ pub const DIRECT: &str = "direct";
 /// Our own name among the candidates.
 pub const OURS: &str = "eclusa";
 
-/// A candidate with one configuration. `haproxy-tuned.splice-auto.cfg` is the candidate
-/// `haproxy-tuned` in the setup `haproxy-tuned.splice-auto`; of several setups the better one counts.
+/// A candidate with one configuration. A template `haproxy-tuned.cfg` makes the setup `haproxy-tuned`,
+/// and one more for each name in its first line (`haproxy-tuned.splice`); of several setups of a
+/// candidate the better one counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// The template's file name without its extension, or `direct`.
+    /// What it is called, with `@` and its count in a case of several steps.
     pub name: String,
-    /// The candidate: the name up to the first dot.
+    /// The candidate.
     pub candidate: String,
+    /// The name from the template's first line, if it is not the plain setup.
+    pub flavour: Option<String>,
     /// Program and template; `None` for the null test.
     pub template: Option<(Kind, PathBuf)>,
+    /// The count of the step.
+    pub step: Option<usize>,
 }
 
 impl Setup {
     /// The null test.
     #[must_use]
     pub fn direct() -> Self {
-        Self { name: DIRECT.into(), candidate: DIRECT.into(), template: None }
+        let name = DIRECT.to_owned();
+        Self { candidate: name.clone(), name, flavour: None, template: None, step: None }
     }
 
-    /// The setup that a template file makes; `None` when no kind of candidate has such files.
+    /// The plain setup that a template file makes; `None` when no kind of candidate has such files.
     #[must_use]
     pub fn of_template(path: &Path) -> Option<Self> {
-        let file = path.file_name()?.to_str()?;
-        let (name, extension) = file.rsplit_once('.')?;
-        let candidate = name.split('.').next()?;
+        let (candidate, extension) = path.file_name()?.to_str()?.rsplit_once('.')?;
         let first = candidate.split('-').next()?;
         let kind = Kind::ALL
             .into_iter()
             .find(|kind| kind.name() == first && kind.extension() == extension)?;
         Some(Self {
-            name: name.to_owned(),
+            name: candidate.to_owned(),
             candidate: candidate.to_owned(),
+            flavour: None,
             template: Some((kind, path.to_owned())),
+            step: None,
         })
     }
 
-    /// All setups of a case: the null test, ours, then the peers by name. Endpoints speak neither TLS
-    /// nor HTTP/2, so where the generator does there is no null test.
+    /// The same with a name from the template's first line.
+    #[must_use]
+    pub fn flavoured(&self, flavour: &str) -> Self {
+        let name = format!("{}.{flavour}", self.candidate);
+        Self { name, flavour: Some(flavour.to_owned()), ..self.clone() }
+    }
+
+    /// The same with a count of a case of several steps.
+    #[must_use]
+    pub fn at_step(&self, count: usize) -> Self {
+        Self { name: format!("{}@{count}", self.name), step: Some(count), ..self.clone() }
+    }
+
+    /// The name without the count.
+    #[must_use]
+    pub fn name_without_step(&self) -> &str {
+        self.name.split('@').next().unwrap_or_default()
+    }
+
+    /// All setups of a case: the null test, ours, then the peers by name; each with each count.
     ///
     /// # Errors
-    /// A template that belongs to no candidate.
+    /// A template that belongs to no candidate, or cannot be read.
     pub fn of_case(case: &Case) -> Outcome<Vec<Self>> {
-        let mut setups = Vec::new();
-        if !case.http.is_some_and(|http| http.tls || http.streams > 0) {
-            setups.push(Self::direct());
-        }
+        let mut setups = vec![Self::direct()];
         for path in &case.templates {
-            setups.push(Self::of_template(path).ok_or_else(|| {
-                Failure::new(format!("{}: no candidate has such a file", path.display()))
-            })?);
+            let shown = || path.display().to_string();
+            let plain = Self::of_template(path).ok_or_else(|| {
+                Failure::new(format!("{}: no candidate has such a file", shown()))
+            })?;
+            let text = fs::read_to_string(path).context(shown)?;
+            let named = template::setups(&text).into_iter();
+            let wanted = named.filter(|name| case.setups.iter().any(|setup| setup == name));
+            setups.extend(wanted.map(|name| plain.flavoured(name)));
+            setups.push(plain);
         }
+        setups.retain(|setup| case.without.is_empty() || !setup.wanted(&case.without));
         setups.sort_by_key(|setup| (setup.rank(), setup.name.clone()));
-        Ok(setups)
+        let Some(steps) = &case.steps else { return Ok(setups) };
+        let with_counts = |setup: Self| match setup.template {
+            None => vec![setup],
+            Some(_) => steps.counts.iter().map(|&count| setup.at_step(count)).collect(),
+        };
+        Ok(setups.into_iter().flat_map(with_counts).collect())
     }
 
     fn rank(&self) -> usize {
@@ -82,80 +113,47 @@ impl Setup {
     /// Whether it is one of the wanted candidates (or setups); none wanted means all.
     #[must_use]
     pub fn wanted(&self, candidates: &[String]) -> bool {
+        let own = self.name_without_step();
         candidates.is_empty()
-            || candidates.iter().any(|name| *name == self.candidate || *name == self.name)
+            || candidates.iter().any(|name| *name == self.candidate || *name == own)
     }
-}
 
-/// What a configuration has to allow for.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Sessions at once.
-    pub sessions: usize,
-    /// Descriptors that a process may have here.
-    pub descriptors: u64,
-}
-
-/// Writes the configuration of `template` for `place` into `directory` and returns its path.
-///
-/// # Errors
-/// The template cannot be read or has an unknown placeholder.
-pub fn write_configuration(
-    template: &Path,
-    binary: &Binary,
-    place: &Place,
-    limits: Limits,
-    directory: &Path,
-) -> Outcome<PathBuf> {
-    let values = Values::from([
-        ("listen", place.listen().to_string()),
-        ("endpoint", place.endpoint().to_string()),
-        // Apart, for who has no one word for both.
-        ("listen_address", place.listen().ip().to_string()),
-        ("listen_port", place.listen().port().to_string()),
-        ("endpoint_address", place.endpoint().ip().to_string()),
-        ("endpoint_port", place.endpoint().port().to_string()),
-        ("directory", directory.display().to_string()),
-        ("certificate", directory.join(certificate::FILE).display().to_string()),
-        ("sessions_max", limits.sessions.to_string()),
-        ("descriptors", limits.descriptors.to_string()),
-        ("nginx_modules", binary.modules.clone()),
-    ]);
-    let shown = || template.display().to_string();
-    let text = fs::read_to_string(template).context(shown)?;
-    let file = directory.join(template.file_name().unwrap_or_default());
-    fs::write(&file, fill(&text, &values).context(shown)?)
-        .context(|| format!("cannot write {}", file.display()))?;
-    Ok(file)
+    /// The count of this setup, where the case has several of that.
+    #[must_use]
+    pub fn count(&self, case: &Case, of: Of) -> Option<usize> {
+        self.step.filter(|_| case.steps.as_ref().is_some_and(|steps| steps.of == of))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn setup(name: &str) -> Option<Setup> {
+        Setup::of_template(Path::new(name))
+    }
+
     #[test]
     fn a_file_name_says_which_candidate() {
-        let setup = |name: &str| Setup::of_template(Path::new(name));
-        let tuned = setup("x/haproxy-tuned.splice-auto.cfg").expect("HAProxy's");
-        assert_eq!(tuned.name, "haproxy-tuned.splice-auto");
-        assert_eq!(tuned.candidate, "haproxy-tuned");
+        let tuned = setup("x/haproxy-tuned.cfg").expect("HAProxy's");
+        assert_eq!(tuned.name, "haproxy-tuned");
+        let spliced = tuned.flavoured("splice-auto");
+        assert_eq!(spliced.name, "haproxy-tuned.splice-auto");
+        assert_eq!(spliced.candidate, "haproxy-tuned");
+        assert_eq!(spliced.at_step(100).name, "haproxy-tuned.splice-auto@100");
         assert_eq!(tuned.template.map(|(kind, _)| kind), Some(Kind::Haproxy));
         assert_eq!(setup("eclusa.toml").map(|s| s.candidate), Some("eclusa".into()));
         assert_eq!(setup("nginx.conf").map(|s| s.candidate), Some("nginx".into()));
-        assert_eq!(setup("nginx.cfg"), None);
-        assert_eq!(setup("README.md"), None);
+        assert_eq!((setup("nginx.cfg"), setup("README.md")), (None, None));
     }
 
     #[test]
     fn candidates_and_single_setups_can_be_wanted() {
-        let setup =
-            Setup::of_template(Path::new("haproxy-tuned.splice-auto.cfg")).expect("HAProxy's");
+        let setup = setup("haproxy-tuned.cfg").expect("HAProxy's").flavoured("splice").at_step(2);
         let wanted = |names: &[&str]| {
             setup.wanted(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
         };
-        assert!(
-            wanted(&[]) && wanted(&["haproxy-tuned"]) && wanted(&["haproxy-tuned.splice-auto"])
-        );
+        assert!(wanted(&[]) && wanted(&["haproxy-tuned"]) && wanted(&["haproxy-tuned.splice"]));
         assert!(!wanted(&["haproxy"]) && !wanted(&["nginx", "direct"]));
     }
 }

@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod agreement;
 mod compat;
 mod cost;
 mod dashboard;
+mod day;
+mod doctor;
+mod drill;
 mod haproxys_log;
 mod keeper;
 mod large;

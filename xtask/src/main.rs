@@ -1,5 +1,6 @@
 //! The project's chores: `cargo xtask CHORE`, one file per chore.
 
+mod bench;
 mod deny;
 mod dist;
 mod fuzz;
@@ -39,6 +40,8 @@ enum Chore {
     Dist(dist::Options),
     /// Build the programs with their code laid out by a profile, as `dist` packs them.
     Tuned(tuned::Options),
+    /// Measure ours beside HAProxy, nginx and Envoy; or guard what a unit of work takes.
+    Bench(bench::Options),
     /// Run fuzz targets for a while.
     Fuzz(fuzz::Options),
     /// Run what a topic promises, in full, and write docs/proof/TOPIC.md.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Chore::Deny(options) => deny::run(&options),
         Chore::Dist(options) => dist::run(&options),
         Chore::Tuned(options) => tuned::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Fuzz(options) => fuzz::run(&options),
         Chore::Prove(options) => prove::run(&options),
     };

@@ -19,15 +19,15 @@ const LOADS: Duration = Duration::from_secs(600);
 
 /// What the programs do while they are watched.
 const WATCHED: [&str; 12] = [
-    "http-small",
-    "http-fields",
-    "http-64k",
-    "http-1m",
-    "http-fresh",
-    "https-small",
-    "https-handshake",
-    "h2-tls",
-    "h2c",
+    "http-small/64",
+    "http-fields/64",
+    "http-64k/64",
+    "http-1m/16",
+    "http-fresh/32",
+    "https-small/64",
+    "https-handshake/32",
+    "h2-tls/8",
+    "h2c/8",
     "tcp-ping-pong",
     "tcp-connect-close",
     "tcp-bulk-down",
@@ -95,7 +95,15 @@ fn watch(folder: &Path) -> Outcome<PathBuf> {
     let counts = Counts::new()?;
     let mut loads = step::cargo();
     loads.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--", "run"]);
-    loads.args(WATCHED).args(["--candidates", "eclusa", "--rounds", "1", "--seconds", "1"]);
+    loads.args(WATCHED).args([
+        "--candidates",
+        "eclusa",
+        "--rounds",
+        "1",
+        "--seconds",
+        "1",
+        "--closed",
+    ]);
     loads.env("BENCH_ECLUSA", program);
     loads.env("LLVM_PROFILE_FILE", counts.0.join("%c%p.profraw"));
     told(&mut loads, BUILD + LOADS)?;

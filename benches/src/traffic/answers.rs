@@ -56,7 +56,7 @@ pub fn run(address: SocketAddr, http: Http, limit: Duration) -> Outcome<()> {
         free: Vec::new(),
         answer,
         file,
-        tally: Tally::new(),
+        tally: Tally::new(None),
     };
     part.interest.add(&part.listener, LISTENER, EventFlags::IN)?;
     say("listening")?;

@@ -1,5 +1,6 @@
 //! `bench endpoint`: accepts, and does the other half of the work.
 
+use super::script::{Heard, Script};
 use super::stream::{AT_ONCE, Blob, Drain, Exchange, Progress, quiet};
 use super::tally::Tally;
 use super::{Interest, Part, say, serve};
@@ -22,10 +23,15 @@ const ACCEPTS: usize = 64;
 struct Connection {
     socket: OwnedFd,
     exchange: Exchange,
+    heard: Heard,
 }
 
 struct Endpoint {
     work: Work,
+    /// Of works whose answers are no mere echo.
+    script: Option<Script>,
+    /// What there is to say, for as long as it takes to say it.
+    said: Vec<u8>,
     bytes: usize,
     interest: Interest,
     listener: OwnedFd,
@@ -43,8 +49,11 @@ struct Endpoint {
 /// The address cannot be bound, or the process has been forgotten for longer than `limit`.
 pub fn run(address: SocketAddr, work: Work, bytes: usize, limit: Duration) -> Outcome<()> {
     let listener = listening(address).context(|| format!("cannot listen on {address}"))?;
+    let scripted = matches!(work, Work::ProxyV2 | Work::Passthrough | Work::Websocket);
     let mut endpoint = Endpoint {
         work,
+        script: scripted.then(|| Script::of(work)).transpose()?,
+        said: Vec::new(),
         bytes,
         interest: Interest::new()?,
         listener,
@@ -53,7 +62,7 @@ pub fn run(address: SocketAddr, work: Work, bytes: usize, limit: Duration) -> Ou
         resting: false,
         blob: Blob::new()?,
         drain: Drain::new(),
-        tally: Tally::new(),
+        tally: Tally::new(None),
     };
     endpoint.interest.add(&endpoint.listener, LISTENER, EventFlags::IN)?;
     say("listening")?;
@@ -107,6 +116,10 @@ impl Part for Endpoint {
                 Progress::Broken(error) => Some(Err(format!("receive: {error}"))),
             },
             Work::PingPong | Work::ConnectClose | Work::Http => echo(socket, &mut buffer),
+            Work::ProxyV2 | Work::Passthrough | Work::Websocket => match &self.script {
+                Some(script) => connection.scripted(script, &mut buffer, &mut self.said),
+                None => Some(Err("there is no script".into())),
+            },
             Work::Idle if connection.exchange.done() => echo(socket, &mut buffer),
             Work::Idle => {
                 let gone = connection.exchange.go_on(socket, &self.blob, &mut self.drain);
@@ -151,13 +164,43 @@ fn echo(socket: &OwnedFd, buffer: &mut [u8]) -> Option<Result<(), String>> {
     }
 }
 
+impl Connection {
+    /// Answers what was received; `Some` at the end of the connection.
+    fn scripted(
+        &mut self,
+        script: &Script,
+        buffer: &mut [u8],
+        said: &mut Vec<u8>,
+    ) -> Option<Result<(), String>> {
+        said.clear();
+        match recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => return Some(Ok(())),
+            Ok((_, length)) => {
+                if let Err(what) = script.hear(&mut self.heard, &buffer[..length], said) {
+                    return Some(Err(what));
+                }
+            }
+            Err(Errno::AGAIN | Errno::INTR) => return None,
+            Err(error) => return Some(Err(format!("receive: {error}"))),
+        }
+        if said.is_empty() {
+            return None;
+        }
+        match send(&self.socket, said, SendFlags::NOSIGNAL) {
+            Ok(sent) if sent == said.len() => None,
+            Ok(sent) => Some(Err(format!("sent {sent} of {} bytes", said.len()))),
+            Err(error) => Some(Err(format!("send: {error}"))),
+        }
+    }
+}
+
 impl Endpoint {
     fn accept(&mut self) -> Outcome<()> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let interest = match self.work {
             Work::BulkDown => EventFlags::OUT,
             Work::Idle => EventFlags::OUT | EventFlags::IN | EventFlags::ET,
-            Work::BulkUp | Work::PingPong | Work::ConnectClose | Work::Http => EventFlags::IN,
+            _ => EventFlags::IN,
         };
         for _ in 0..ACCEPTS {
             let socket = match accept_with(&self.listener, flags) {
@@ -174,7 +217,8 @@ impl Endpoint {
             }
             self.interest.add(&socket, index as u64, interest)?;
             let exchange = Exchange::new(self.bytes);
-            self.connections[index] = Some(Connection { socket, exchange });
+            let heard = self.script.as_ref().map(Script::begin).unwrap_or_default();
+            self.connections[index] = Some(Connection { socket, exchange, heard });
         }
         Ok(())
     }

@@ -31,6 +31,10 @@ pub struct Load {
     pub at_once: usize,
     /// The messages of the HTTP work.
     pub http: Option<Http>,
+    /// Operations that are begun each second, whatever becomes of them; `None`: closed loops.
+    pub rate: Option<f64>,
+    /// Operations after which it rests; `None`: it goes on.
+    pub count: Option<u64>,
 }
 
 /// Generates `load` until standard input ends.
@@ -38,29 +42,22 @@ pub struct Load {
 /// # Errors
 /// The process lacks descriptors, or has been forgotten for longer than `limit`.
 pub fn run(load: Load, limit: Duration) -> Outcome<()> {
-    match load.work {
-        Work::PingPong | Work::ConnectClose => {
-            let mut part = Operations::new(load)?;
-            say("started")?;
-            serve(&mut part, limit)
+    match (load.work, load.http) {
+        (Work::BulkDown | Work::BulkUp, _) | (Work::Idle, None) => {
+            started(&mut Streams::new(load)?, limit)
         }
-        Work::Http => {
-            let http = load.http.ok_or_else(|| Failure::new("which messages? --http"))?;
-            if http.streams > 0 {
-                let mut part = Multiplexed::new(load, http)?;
-                say("started")?;
-                return serve(&mut part, limit);
-            }
-            let mut part = Requests::new(load, http)?;
-            say("started")?;
-            serve(&mut part, limit)
+        (Work::Http | Work::Idle, Some(http)) if http.streams > 0 => {
+            started(&mut Multiplexed::new(load, http)?, limit)
         }
-        Work::BulkDown | Work::BulkUp | Work::Idle => {
-            let mut part = Streams::new(load)?;
-            say("started")?;
-            serve(&mut part, limit)
-        }
+        (Work::Http | Work::Idle, Some(http)) => started(&mut Requests::new(load, http)?, limit),
+        (Work::Http, None) => Err(Failure::new("which messages? --http")),
+        _ => started(&mut Operations::new(load)?, limit),
     }
+}
+
+fn started(part: &mut impl Part, limit: Duration) -> Outcome<()> {
+    say("started")?;
+    serve(part, limit)
 }
 
 /// Begins a connection that does not block.
@@ -102,7 +99,7 @@ impl Streams {
             resting: false,
             blob: Blob::new()?,
             drain: Drain::new(),
-            tally: Tally::new(),
+            tally: Tally::new(load.count),
         };
         let first = if load.work == Work::Idle { load.at_once } else { load.connections };
         for _ in 0..first.min(load.connections) {

@@ -78,6 +78,8 @@ pub struct Arriving {
     head: Vec<u8>,
     /// What is missing of its body; `None`: the head is not complete.
     left: Option<usize>,
+    /// Whether its head says that the connection ends with it.
+    closes: bool,
 }
 
 impl Arriving {
@@ -85,6 +87,13 @@ impl Arriving {
     pub fn begin(&mut self) {
         self.head.clear();
         self.left = None;
+        self.closes = false;
+    }
+
+    /// Whether the other side has said that it closes the connection behind it.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// Whether it is complete.
@@ -114,6 +123,8 @@ impl Arriving {
                     return if enough { Ok(()) } else { Err("an answer without a head".into()) };
                 };
                 check(&self.head[..end + 2], http)?;
+                self.closes = value(&self.head[..end + 2], b"connection:")
+                    .is_some_and(|value| value.trim_ascii().eq_ignore_ascii_case(b"close"));
                 self.left = Some(http.body);
                 self.head.len() - end - 4
             }
@@ -139,12 +150,7 @@ fn check(head: &[u8], http: Http) -> Result<(), String> {
     if !head.starts_with(b"HTTP/1.1 200 ") {
         return Err(wrong("not the status 200"));
     }
-    let mut lines = head.split(|byte| *byte == b'\n');
-    let length = lines.find_map(|line| {
-        const NAME: &[u8] = b"content-length:";
-        let (name, value) = line.split_at_checked(NAME.len())?;
-        name.eq_ignore_ascii_case(NAME).then_some(value)
-    });
+    let length = value(head, b"content-length:");
     let length = length.and_then(|value| str::from_utf8(value).ok()?.trim().parse().ok());
     if length != Some(http.body) {
         return Err(wrong("not the length that was asked for"));
@@ -152,11 +158,19 @@ fn check(head: &[u8], http: Http) -> Result<(), String> {
     Ok(())
 }
 
+/// The value of a field; its name as given is in lower case and with its colon.
+fn value<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (found, value) = line.split_at_checked(name.len())?;
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HTTP: Http = Http { fields: 20, body: 100, fresh: false, tls: false, streams: 0 };
+    const HTTP: Http = Http { fields: 20, ..Http::SMALL };
 
     #[test]
     fn messages_have_as_many_fields_as_asked_for() {
@@ -179,8 +193,19 @@ mod tests {
                 arriving.take(piece, HTTP).expect("the right answer");
             }
             assert!(arriving.is_complete());
+            assert!(!arriving.closes());
             assert!(arriving.take(b"x", HTTP).is_err());
         }
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_noticed() {
+        let mut arriving = Arriving::default();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nconnection: Close\r\n\r\n";
+        arriving.take(head, HTTP).expect("the right answer");
+        assert!(arriving.closes());
+        arriving.begin();
+        assert!(!arriving.closes());
     }
 
     #[test]

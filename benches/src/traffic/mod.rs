@@ -9,6 +9,7 @@
 //!
 //! End of input ends the process, so none outlives the runner, however that ends.
 
+pub mod answering;
 pub mod answers;
 pub mod endpoint;
 pub mod frames;
@@ -16,16 +17,22 @@ pub mod load;
 pub mod message;
 pub mod multiplexed;
 pub mod operations;
+pub mod pace;
 pub mod requests;
+pub mod script;
 pub mod secure;
 pub mod stream;
 pub mod tally;
+pub mod terminated;
 
 use crate::failure::{Context, Failure, Outcome};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use tally::Tally;
@@ -35,6 +42,9 @@ pub const MESSAGE: usize = 64;
 
 /// The token of standard input.
 const COMMANDS: u64 = u64::MAX;
+
+/// The token of the timer.
+const TIMER: u64 = u64::MAX - 2;
 
 /// Events taken from the kernel at once.
 const EVENTS: usize = 256;
@@ -58,10 +68,22 @@ pub trait Part {
 
     /// What its descriptors are registered with.
     fn interest(&self) -> &Interest;
+
+    /// Begins what is due; how long until more is. Only open loops have anything to begin.
+    ///
+    /// # Errors
+    /// As `event`.
+    fn pace(&mut self, _now: Instant) -> Outcome<Option<Duration>> {
+        Ok(None)
+    }
 }
 
-/// The epoll descriptor that a part registers its connections with.
-pub struct Interest(OwnedFd);
+/// The epoll descriptor that a part registers its connections with, and a timer on it: the waits of
+/// epoll are whole milliseconds.
+pub struct Interest {
+    epoll: OwnedFd,
+    timer: OwnedFd,
+}
 
 impl Interest {
     /// A fresh one.
@@ -70,7 +92,24 @@ impl Interest {
     /// The kernel gives none.
     pub fn new() -> Outcome<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context(|| "epoll".into())?;
-        Ok(Self(epoll))
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags).context(|| "timer".into())?;
+        let interest = Self { epoll, timer };
+        // Edge-triggered: nobody has to read it.
+        interest.add(&interest.timer, TIMER, EventFlags::IN | EventFlags::ET)?;
+        Ok(interest)
+    }
+
+    /// Wakes the loop after this long.
+    fn wake(&self, after: Duration) -> Outcome<()> {
+        // Zero would switch it off.
+        let after = after.max(Duration::from_nanos(1));
+        let it_value = Timespec::try_from(after).context(|| "timer".into())?;
+        let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let once = Itimerspec { it_interval, it_value };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &once)
+            .context(|| "timer".into())?;
+        Ok(())
     }
 
     /// Reports `flags` of `source` under `token` from now on.
@@ -78,7 +117,8 @@ impl Interest {
     /// # Errors
     /// The descriptor cannot be watched.
     pub fn add(&self, source: impl AsFd, token: u64, flags: EventFlags) -> Outcome<()> {
-        epoll::add(&self.0, source, EventData::new_u64(token), flags).context(|| "epoll add".into())
+        epoll::add(&self.epoll, source, EventData::new_u64(token), flags)
+            .context(|| "epoll add".into())
     }
 
     /// Begins a connection, again until it comes to something or that is hopeless, and registers it.
@@ -110,7 +150,7 @@ impl Interest {
     /// # Errors
     /// The descriptor is not watched.
     pub fn change(&self, source: impl AsFd, token: u64, flags: EventFlags) -> Outcome<()> {
-        epoll::modify(&self.0, source, EventData::new_u64(token), flags)
+        epoll::modify(&self.epoll, source, EventData::new_u64(token), flags)
             .context(|| "epoll modify".into())
     }
 }
@@ -125,10 +165,17 @@ pub fn serve(part: &mut impl Part, limit: Duration) -> Outcome<()> {
     let end = Instant::now() + limit;
     let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
     let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
-    while Instant::now() < end {
+    loop {
+        let now = Instant::now();
+        if now >= end {
+            break;
+        }
+        if let Some(wait) = part.pace(now)? {
+            part.interest().wake(wait)?;
+        }
         events.clear();
         let space = rustix::buffer::spare_capacity(&mut events);
-        match epoll::wait(&part.interest().0, space, Some(&tick)) {
+        match epoll::wait(&part.interest().epoll, space, Some(&tick)) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(Failure::new(format!("epoll wait: {error}"))),
         }
@@ -136,7 +183,7 @@ pub fn serve(part: &mut impl Part, limit: Duration) -> Outcome<()> {
             let (flags, data) = (event.flags, event.data);
             match data.u64() {
                 COMMANDS if !command(part)? => return Ok(()),
-                COMMANDS => {}
+                COMMANDS | TIMER => {}
                 token => part.event(token, flags)?,
             }
         }

@@ -1,7 +1,9 @@
-//! The generator's HTTP/2 connections, with TLS or without: closed loops, one for each stream.
+//! The generator's HTTP/2 connections, with TLS or without: closed loops, one for each stream, or
+//! requests at times of their own on whichever stream is free.
 
 use super::frames::{Blocks, Frames};
 use super::load::{Load, dial};
+use super::pace::Pace;
 use super::secure::{Client, Secure, Stands};
 use super::tally::Tally;
 use super::{Interest, Part};
@@ -11,6 +13,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::time::{Duration, Instant};
 
 /// Bytes received at once.
 const ROOM: usize = 64 << 10;
@@ -23,6 +26,8 @@ pub struct Multiplexed {
     client: Client,
     interest: Interest,
     connections: Vec<Option<Connection>>,
+    /// A lane is a connection, which is free once for each of its streams.
+    pace: Pace,
     resting: bool,
     tally: Tally,
 }
@@ -68,11 +73,12 @@ impl Multiplexed {
             load,
             http,
             blocks: Blocks::new(http),
-            client: Client::new(b"h2")?,
+            client: Client::new(b"h2", false)?,
             interest: Interest::new()?,
             connections: (0..load.connections).map(|_| None).collect(),
+            pace: Pace::new(load.rate, load.connections * http.streams),
             resting: false,
-            tally: Tally::new(),
+            tally: Tally::new(load.count),
         };
         for index in 0..load.connections {
             part.open(index)?;
@@ -90,25 +96,39 @@ impl Multiplexed {
 }
 
 impl Connection {
-    /// Something happened.
+    /// Something happened; how many answers are complete.
     fn event(
         &mut self,
         flags: EventFlags,
         blocks: Option<&Blocks>,
         tally: &mut Tally,
-    ) -> Result<(), String> {
+    ) -> Result<usize, String> {
+        let mut complete = 0;
         if flags.contains(EventFlags::OUT) && !self.connected {
             self.connected = true;
-            self.say(0, blocks, tally)?;
+            complete += self.say(0, blocks, tally)?;
         }
         if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-            self.receive(blocks, tally)?;
+            complete += self.receive(blocks, tally)?;
         }
+        self.send()?;
+        Ok(complete)
+    }
+
+    /// Begins a request that was due at `begun`.
+    fn ask(&mut self, blocks: &Blocks, begun: Instant, tally: &mut Tally) -> Result<(), String> {
+        self.frames.ask(blocks, begun);
+        if let Some(secure) = &mut self.secure {
+            self.waiting.append(&mut self.frames.said);
+            secure.ask();
+        }
+        self.say(0, None, tally)?;
         self.send()
     }
 
-    fn receive(&mut self, blocks: Option<&Blocks>, tally: &mut Tally) -> Result<(), String> {
+    fn receive(&mut self, blocks: Option<&Blocks>, tally: &mut Tally) -> Result<usize, String> {
         let mut buffer = [0u8; ROOM];
+        let mut complete = 0;
         loop {
             let room = match &mut self.secure {
                 Some(secure) => secure.room(),
@@ -117,15 +137,15 @@ impl Connection {
             let (length, wanted) = match recv(&self.socket, &mut *room, RecvFlags::DONTWAIT) {
                 Ok((_, 0)) => return Err("closed by the other side".into()),
                 Ok((_, length)) => (length, room.len()),
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(complete),
                 Err(error) => return Err(format!("receive: {error}")),
             };
             if self.secure.is_none() {
-                self.frames.take(&buffer[..length], blocks, tally)?;
+                complete += self.frames.take(&buffer[..length], blocks, tally)?;
             }
-            self.say(length, blocks, tally)?;
+            complete += self.say(length, blocks, tally)?;
             if length < wanted {
-                return Ok(());
+                return Ok(complete);
             }
         }
     }
@@ -136,16 +156,20 @@ impl Connection {
         received: usize,
         blocks: Option<&Blocks>,
         tally: &mut Tally,
-    ) -> Result<(), String> {
+    ) -> Result<usize, String> {
         let Self { secure, frames, waiting, unsent, .. } = self;
+        let mut complete = 0;
         let Some(secure) = secure else {
             unsent.append(waiting);
             unsent.append(&mut frames.said);
-            return Ok(());
+            return Ok(complete);
         };
         let mut received = received;
         loop {
-            let take = |bytes: &[u8]| frames.take(bytes, blocks, tally);
+            let take = |bytes: &[u8]| {
+                complete += frames.take(bytes, blocks, tally)?;
+                Ok(())
+            };
             if secure.go_on(received, waiting, take)? == Stands::Ended {
                 return Err("ended by the other side".into());
             }
@@ -153,11 +177,11 @@ impl Connection {
             unsent.append(&mut secure.outgoing);
             // Until the handshake is over nothing else can be said.
             if secure.is_asking() {
-                return Ok(());
+                return Ok(complete);
             }
             waiting.clear();
             if frames.said.is_empty() {
-                return Ok(());
+                return Ok(complete);
             }
             waiting.append(&mut frames.said);
             secure.ask();
@@ -178,19 +202,26 @@ impl Connection {
     }
 }
 
+impl Multiplexed {
+    fn fail(&mut self, index: usize, what: String) -> Outcome<()> {
+        self.tally.fail(what);
+        self.connections[index] = None;
+        if self.resting { Ok(()) } else { self.open(index) }
+    }
+}
+
 impl Part for Multiplexed {
     fn event(&mut self, token: u64, flags: EventFlags) -> Outcome<()> {
         let index = usize::try_from(token).context(|| "token".into())?;
         let Some(connection) = &mut self.connections[index] else { return Ok(()) };
-        let blocks = (!self.resting).then_some(&self.blocks);
-        if let Err(what) = connection.event(flags, blocks, &mut self.tally) {
-            self.tally.fail(what);
-            self.connections[index] = None;
-            if !self.resting {
-                self.open(index)?;
+        let blocks = (!self.resting && !self.pace.is_open()).then_some(&self.blocks);
+        match connection.event(flags, blocks, &mut self.tally) {
+            Ok(complete) => {
+                (0..complete).for_each(|_| self.pace.free(index));
+                Ok(())
             }
+            Err(what) => self.fail(index, what),
         }
-        Ok(())
     }
 
     fn rest(&mut self) -> Outcome<()> {
@@ -200,10 +231,33 @@ impl Part for Multiplexed {
 
     fn tally(&mut self) -> &mut Tally {
         self.tally.set_open(self.connections.iter().flatten().count());
+        if !self.resting {
+            self.pace.overdue(&mut self.tally, Instant::now());
+        }
         &mut self.tally
     }
 
     fn interest(&self) -> &Interest {
         &self.interest
+    }
+
+    fn pace(&mut self, now: Instant) -> Outcome<Option<Duration>> {
+        if self.resting {
+            return Ok(None);
+        }
+        while let Some((index, due)) = self.pace.take(now) {
+            let Self { connections, blocks, tally, http, .. } = self;
+            let Some(connection) = &mut connections[index] else {
+                self.pace.untake();
+                continue;
+            };
+            // Of a connection that took the place of another more streams seem free than are.
+            if connection.frames.under_way() >= http.streams {
+                self.pace.untake();
+            } else if let Err(what) = connection.ask(blocks, due, tally) {
+                self.fail(index, what)?;
+            }
+        }
+        Ok(self.pace.wait(now))
     }
 }

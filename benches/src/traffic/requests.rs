@@ -1,18 +1,20 @@
-//! The generator's HTTP requests: closed loops, on lasting connections or a fresh one each.
+//! The generator's HTTP requests, on lasting connections or a fresh one each: closed loops, times of
+//! their own, or one for each of many connections that are idle from then on.
 
 use super::load::{Load, dial};
 use super::message::{Arriving, request};
+use super::pace::Pace;
 use super::secure::{Client, Secure, Stands};
 use super::stream::{Drain, Progress};
 use super::tally::Tally;
 use super::{Interest, Part};
-use crate::case::Http;
+use crate::case::{Http, Work};
 use crate::failure::{Context, Outcome};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send, sockopt};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes received at once while the head of an answer is waited for.
 const HEAD: usize = 8 << 10;
@@ -25,9 +27,13 @@ pub struct Requests {
     load: Load,
     http: Http,
     request: Vec<u8>,
-    client: Client,
+    /// One for all, or where sessions are resumed one for each lane, which knows its last session.
+    clients: Vec<Client>,
     interest: Interest,
     lanes: Vec<Option<Lane>>,
+    /// Lanes of which a handshake is over, so that the next one can resume.
+    known: Vec<bool>,
+    pace: Pace,
     resting: bool,
     drain: Drain,
     tally: Tally,
@@ -37,8 +43,10 @@ struct Lane {
     socket: OwnedFd,
     secure: Option<Box<Secure>>,
     connected: bool,
+    /// Whether an answer is awaited.
+    asked: bool,
     arriving: Arriving,
-    /// When the operation began: the connect, or the sending of the request.
+    /// When the operation began: the connect, or the sending of the request, or when that was due.
     start: Instant,
 }
 
@@ -50,12 +58,12 @@ struct Shared<'a> {
 }
 
 /// Begins a connection.
-fn begin(load: Load, http: Http, client: &Client) -> Result<Lane, String> {
-    let start = Instant::now();
+fn begin(load: Load, http: Http, client: &Client, start: Instant) -> Result<Lane, String> {
     let room = if http.body > ROOM.0 / 2 { ROOM.1 } else { ROOM.0 };
     let secure = http.tls.then(|| client.begin(room)).transpose()?.map(Box::new);
     let socket = dial(load.to).map_err(|error| format!("connect: {error}"))?;
-    Ok(Lane { socket, secure, connected: false, arriving: Arriving::default(), start })
+    let arriving = Arriving::default();
+    Ok(Lane { socket, secure, connected: false, asked: true, arriving, start })
 }
 
 impl AsFd for Lane {
@@ -65,32 +73,48 @@ impl AsFd for Lane {
 }
 
 impl Requests {
-    /// Opens all lanes.
+    /// Opens all lanes; of idle ones the first few, of fresh ones that have times of their own none.
     ///
     /// # Errors
     /// The process lacks descriptors.
     pub fn new(load: Load, http: Http) -> Outcome<Self> {
+        let clients = if http.resumed { load.connections } else { 1 };
+        let client = |_| Client::new(b"http/1.1", http.resumed);
         let mut part = Self {
             load,
             http,
             request: request(http),
-            client: Client::new(b"http/1.1")?,
+            clients: (0..clients).map(client).collect::<Outcome<_>>()?,
             interest: Interest::new()?,
-            lanes: (0..load.connections).map(|_| None).collect(),
+            lanes: Vec::new(),
+            known: vec![false; load.connections],
+            pace: Pace::new(load.rate, load.connections),
             resting: false,
             drain: Drain::new(),
-            tally: Tally::new(),
+            tally: Tally::new(load.count),
         };
-        for index in 0..load.connections {
-            part.open(index)?;
+        let first = if part.is_idle() { load.at_once } else { load.connections };
+        for index in 0..first.min(load.connections) {
+            part.lanes.push(None);
+            if part.pace.is_open() && http.fresh {
+                part.pace.free(index);
+            } else {
+                part.open(index, Instant::now())?;
+            }
         }
         Ok(part)
     }
 
+    fn is_idle(&self) -> bool {
+        self.load.work == Work::Idle
+    }
+
     /// Begins a connection in the lane.
-    fn open(&mut self, index: usize) -> Outcome<()> {
-        let Self { load, http, client, interest, tally, .. } = self;
-        self.lanes[index] = interest.open(index, tally, || begin(*load, *http, client))?;
+    fn open(&mut self, index: usize, start: Instant) -> Outcome<()> {
+        let Self { load, http, clients, interest, tally, .. } = self;
+        let client = &clients[index % clients.len()];
+        let begin = || begin(*load, *http, client, start);
+        self.lanes[index] = interest.open(index, tally, begin)?;
         Ok(())
     }
 
@@ -98,16 +122,44 @@ impl Requests {
     fn answered(&mut self, index: usize) -> Outcome<()> {
         let Some(lane) = &mut self.lanes[index] else { return Ok(()) };
         let now = Instant::now();
+        lane.asked = false;
         self.tally.add_timed(lane.start, now);
-        if self.http.fresh {
-            self.lanes[index] = None;
-            return if self.resting { Ok(()) } else { self.open(index) };
+        if self.http.resumed && self.known[index] && !lane.is_resumed() {
+            self.tally.fail("a full handshake where one was to be resumed");
         }
-        lane.arriving.begin();
-        if self.resting {
+        self.known[index] = true;
+        if self.http.fresh || lane.arriving.closes() {
+            self.lanes[index] = None;
+        } else {
+            lane.arriving.begin();
+        }
+        if self.resting || self.tally.is_done() {
             return Ok(());
         }
-        lane.start = now;
+        if self.is_idle() {
+            return self.another();
+        }
+        if self.pace.is_open() && (self.http.fresh || self.lanes[index].is_some()) {
+            self.pace.free(index);
+            return Ok(());
+        }
+        self.ask(index, now)
+    }
+
+    /// One more of the connections that are idle once they have their answer.
+    fn another(&mut self) -> Outcome<()> {
+        let next = self.lanes.len();
+        if next == self.load.connections {
+            return Ok(());
+        }
+        self.lanes.push(None);
+        self.open(next, Instant::now())
+    }
+
+    /// Begins an operation in a lane that has none.
+    fn ask(&mut self, index: usize, start: Instant) -> Outcome<()> {
+        let Some(lane) = &mut self.lanes[index] else { return self.open(index, start) };
+        lane.start = start;
         match lane.ask(&self.request, self.http) {
             Ok(()) => Ok(()),
             Err(what) => self.fail(index, what),
@@ -117,13 +169,21 @@ impl Requests {
     fn fail(&mut self, index: usize, what: String) -> Outcome<()> {
         self.tally.fail(what);
         self.lanes[index] = None;
-        if self.resting { Ok(()) } else { self.open(index) }
+        if self.resting || self.is_idle() {
+            return Ok(());
+        }
+        if self.pace.is_open() && self.http.fresh {
+            self.pace.free(index);
+            return Ok(());
+        }
+        self.open(index, Instant::now())
     }
 }
 
 impl Lane {
     /// Sends a request.
     fn ask(&mut self, request: &[u8], http: Http) -> Result<(), String> {
+        self.asked = true;
         match &mut self.secure {
             None => sent(&self.socket, request),
             Some(secure) => {
@@ -131,6 +191,10 @@ impl Lane {
                 self.secured(0, request, http).map(drop)
             }
         }
+    }
+
+    fn is_resumed(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| secure.is_resumed())
     }
 
     /// Something happened; true once the answer is complete.
@@ -251,10 +315,25 @@ impl Part for Requests {
 
     fn tally(&mut self) -> &mut Tally {
         self.tally.set_open(self.lanes.iter().flatten().count());
+        if !self.resting {
+            self.pace.overdue(&mut self.tally, Instant::now());
+        }
         &mut self.tally
     }
 
     fn interest(&self) -> &Interest {
         &self.interest
+    }
+
+    fn pace(&mut self, now: Instant) -> Outcome<Option<Duration>> {
+        if self.resting {
+            return Ok(None);
+        }
+        while let Some((index, due)) = self.pace.take(now) {
+            let is_free = self.lanes[index].as_ref().is_none_or(|lane| !lane.asked);
+            // A lane whose connection broke while it was free has another, which will be free later.
+            if is_free { self.ask(index, due)? } else { self.pace.untake() }
+        }
+        Ok(self.pace.wait(now))
     }
 }

@@ -1,15 +1,15 @@
 //! The generator's TLS: as cheap as it can be, since it shares a core with the endpoint. It believes
-//! every certificate and resumes nothing; what it offers leaves candidates no choice, so that all do
-//! the same work: TLS 1.3, X25519, AES-128-GCM.
+//! every certificate; what it offers leaves candidates no choice, so that all do the same work: TLS
+//! 1.3, X25519, AES-128-GCM, and nothing resumed or, where that is measured, all.
 
-use crate::failure::{Context, Outcome};
+use crate::failure::{Context, Failure, Outcome};
 use crate::traffic::message::HOST;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::unbuffered::{AppDataRecord, ConnectionState, UnbufferedStatus};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme, version};
+use rustls::{ClientConfig, DigitallySignedStruct, HandshakeKind, SignatureScheme, version};
 use std::sync::Arc;
 
 /// Room for what one step writes, beyond what is asked.
@@ -43,11 +43,12 @@ pub enum Stands {
 }
 
 impl Client {
-    /// Prepares it; candidates are offered this protocol (ALPN) and no other.
+    /// Prepares it; candidates are offered this protocol (ALPN) and no other. With `resumes` each
+    /// connection takes up the session of the one before.
     ///
     /// # Errors
     /// The library does not know what is offered.
-    pub fn new(protocol: &[u8]) -> Outcome<Self> {
+    pub fn new(protocol: &[u8], resumes: bool) -> Outcome<Self> {
         let mut provider = default_provider();
         provider.cipher_suites = vec![cipher_suite::TLS13_AES_128_GCM_SHA256];
         provider.kx_groups = vec![kx_group::X25519];
@@ -58,9 +59,20 @@ impl Client {
             .with_custom_certificate_verifier(Arc::new(Anybody))
             .with_no_client_auth();
         config.alpn_protocols = vec![protocol.to_vec()];
-        config.resumption = Resumption::disabled();
+        config.resumption =
+            if resumes { Resumption::in_memory_sessions(1) } else { Resumption::disabled() };
         let name = ServerName::try_from(HOST).context(|| "TLS".into())?;
         Ok(Self { config: Arc::new(config), name })
+    }
+
+    /// The first flight of a connection.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn hello(&self) -> Outcome<Vec<u8>> {
+        let mut secure = self.begin(OUT).map_err(Failure::new)?;
+        secure.go_on(0, b"", |_| Ok(())).map_err(Failure::new)?;
+        Ok(secure.outgoing)
     }
 
     /// A connection that begins; `room` for bytes that come at once.
@@ -84,6 +96,12 @@ impl Secure {
     /// A request is to be sent.
     pub fn ask(&mut self) {
         self.request = true;
+    }
+
+    /// Whether the handshake took up an earlier session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Whether what was asked still waits for the handshake's end.
@@ -196,6 +214,6 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256]
     }
 }

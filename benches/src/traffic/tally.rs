@@ -20,6 +20,8 @@ pub struct Tally {
     first_error: Option<String>,
     open: u64,
     latency: Histogram<u64>,
+    /// Operations that are left to do; `None`: there is no end to them.
+    left: Option<u64>,
 }
 
 /// Latencies between two marks, in microseconds.
@@ -53,12 +55,12 @@ pub struct Report {
 }
 
 impl Tally {
-    /// All zero, from now.
+    /// All zero, from now; `left` operations are to be done, or as many as there is time for.
     ///
     /// # Panics
     /// Never: the histogram's bounds are constants that it accepts.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(left: Option<u64>) -> Self {
         #[allow(clippy::expect_used, reason = "the bounds are constants that it accepts")]
         let latency = Histogram::new_with_max(LATENCY_MAX, 3).expect("constant bounds");
         Self {
@@ -69,6 +71,7 @@ impl Tally {
             first_error: None,
             open: 0,
             latency,
+            left,
         }
     }
 
@@ -80,6 +83,18 @@ impl Tally {
     /// One operation more, begun at `start`.
     pub fn add_timed(&mut self, start: Instant, end: Instant) {
         self.count += 1;
+        self.left = self.left.map(|left| left.saturating_sub(1));
+        self.wait_timed(start, end);
+    }
+
+    /// Whether all that was to be done is done.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    /// An operation that has waited since `start` and is not over.
+    pub fn wait_timed(&mut self, start: Instant, end: Instant) {
         let nanoseconds = end.saturating_duration_since(start).as_nanos();
         self.latency.saturating_record(u64::try_from(nanoseconds).unwrap_or(LATENCY_MAX));
     }
@@ -134,19 +149,13 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_mark_reports_and_begins_anew() {
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(None);
         let start = Instant::now();
         for milliseconds in 1..=100 {
             tally.add_timed(start, start + Duration::from_millis(milliseconds));
@@ -165,8 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_done_has_an_end() {
+        let mut tally = Tally::new(Some(2));
+        let now = Instant::now();
+        tally.add_timed(now, now);
+        tally.wait_timed(now, now);
+        assert!(!tally.is_done());
+        tally.mark();
+        tally.add_timed(now, now);
+        assert!(tally.is_done() && !Tally::new(None).is_done());
+    }
+
+    #[test]
     fn errors_are_hopeless_at_some_point_across_marks() {
-        let mut tally = Tally::new();
+        let mut tally = Tally::new(None);
         for _ in 0..ERRORS_MAX {
             assert!(!tally.hopeless());
             tally.fail("refused");

@@ -3,8 +3,11 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_config::{CommandOption, Mode};
+use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_proxy::admin::client::{self, AdminCommand};
+use eclusa_proxy::bundle::{self, SupportBundle};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
+use eclusa_proxy::doctor::{self, Doctor};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +31,21 @@ enum Command {
     Engine(EngineArguments),
     /// Tell everything that is wrong with a file, and do nothing else
     Check(Check),
+    /// Look for what is wrong around the service, and tell the remedy
+    ///
+    /// Settings of the kernel, limits, who listens, files and certificates, masters and their certificates,
+    /// clocks, what is in force. It changes nothing, and runs whether the service does or not.
+    #[command(after_long_help = doctor::EXIT_CODES)]
+    Doctor(Doctor),
+    /// Write one file for who helps from afar, without secrets
+    #[command(after_long_help = bundle::HELP)]
+    SupportBundle(SupportBundle),
+    /// Write a configuration from haproxy.cfg, and tell of every line what became of it
+    ///
+    /// The files are read as HAProxy reads them. What leads to the masters is carried over; the rest is
+    /// told to be for eclusa-edge. Nothing on this host is changed.
+    #[command(after_long_help = haproxy::AFTER_HELP)]
+    Import(Import),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -76,6 +94,9 @@ fn main() -> ExitCode {
         Command::Run(wanted) => run(wanted),
         Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments, None),
         Command::Check(wanted) => command::check(PROGRAM, &wanted, None),
+        Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, None),
+        Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, None),
+        Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

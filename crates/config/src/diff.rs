@@ -1,6 +1,6 @@
 //! What differs between two plans: what a reload tells the operator, and what it acts on.
 
-use crate::plan::{Endpoint, EndpointAddress, Http, Listener, Plan, Pool};
+use crate::plan::{Admin, Endpoint, EndpointAddress, Http, Listener, Plan, Pool};
 use eclusa_policy::route::Target;
 use eclusa_policy::rules::Rule;
 use std::collections::HashMap;
@@ -101,6 +101,10 @@ impl Diff {
         if old.errors != new.errors {
             self.change("errors".to_owned(), "pages changed");
         }
+        if drills(old) != drills(new) {
+            let what = if drills(new) { "drills may be ordered" } else { "drills are off" };
+            self.change("admin".to_owned(), what);
+        }
         let mut later = |of: &str, differs: bool| {
             if differs {
                 let what = "changed; takes effect at the next restart".to_owned();
@@ -112,7 +116,8 @@ impl Diff {
         later("sessions_max", old.sessions_max != new.sessions_max);
         later("run_directory", old.run_directory != new.run_directory);
         later("confine", old.confine != new.confine);
-        later("admin", old.admin != new.admin);
+        let socket = |plan: &Plan| plan.admin.clone().map(|it| Admin { drills: false, ..it });
+        later("admin", socket(old) != socket(new));
         later("haproxy_socket", old.haproxy_socket != new.haproxy_socket);
         later("log", old.log != new.log);
         later("observe", old.observe != new.observe);
@@ -220,6 +225,11 @@ impl Diff {
 fn by<T, K: Eq + Hash>(all: &[T], key: impl Fn(&T) -> &K) -> HashMap<&K, &T> {
     // The first of two with one name is the one that counts.
     all.iter().rev().map(|one| (key(one), one)).collect()
+}
+
+/// Whether drills may be ordered.
+fn drills(plan: &Plan) -> bool {
+    plan.admin.as_ref().is_some_and(|admin| admin.drills)
 }
 
 /// Routes name pools by index; what counts is which pools those are, and their shares.

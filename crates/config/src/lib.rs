@@ -14,6 +14,7 @@ mod nearest;
 mod pattern;
 pub mod plan;
 mod reader;
+pub mod redact;
 pub mod reference;
 mod values;
 mod web;

@@ -14,12 +14,15 @@ fn admin(text: &str) -> Option<Admin> {
 
 #[test]
 fn there_is_a_socket_unless_it_is_switched_off() {
-    assert_eq!(admin(""), Some(Admin { socket: None, mode: 0o660, group: None }));
+    assert_eq!(admin(""), Some(Admin::default()));
     assert_eq!(admin("[admin]"), Some(Admin::default()));
     assert_eq!(admin("admin = false"), None);
     let all = admin("admin = { socket = \"/run/a.sock\", mode = \"640\", group = \"adm\" }");
     let socket = Some("/run/a.sock".into());
-    assert_eq!(all, Some(Admin { socket, mode: 0o640, group: Some("adm".into()) }));
+    let group = Some("adm".into());
+    assert_eq!(all, Some(Admin { socket, mode: 0o640, group, drills: false }));
+    let drills = admin("[admin]\ndrills = true");
+    assert_eq!(drills, Some(Admin { drills: true, ..Admin::default() }));
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
+use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_http::Http;
 use eclusa_proxy::admin::client::{self, AdminCommand, EXIT_CODES, Target};
+use eclusa_proxy::bundle::{self, SupportBundle};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
+use eclusa_proxy::doctor::{self, Doctor};
 use eclusa_proxy::drop_in::{self, DropIn};
 use eclusa_proxy::layer7::Layer;
 use std::path::PathBuf;
@@ -33,6 +36,21 @@ enum Command {
     Engine(EngineArguments),
     /// Tell everything that is wrong with a file, and do nothing else
     Check(Check),
+    /// Look for what is wrong around the service, and tell the remedy
+    ///
+    /// Settings of the kernel, limits, who listens, files and certificates, what endpoints answer with a PROXY
+    /// header and without, what must not be reached from here, clocks, what is in force. It changes nothing,
+    /// and runs whether the service does or not.
+    #[command(after_long_help = doctor::EXIT_CODES)]
+    Doctor(Doctor),
+    /// Write one file for who helps from afar, without secrets
+    #[command(after_long_help = bundle::HELP)]
+    SupportBundle(SupportBundle),
+    /// Write a configuration from haproxy.cfg, and tell of every line what became of it
+    ///
+    /// The files are read as HAProxy reads them. Nothing on this host is changed.
+    #[command(after_long_help = haproxy::AFTER_HELP)]
+    Import(Import),
     /// Print a drop-in for the unit that keeps the service from all other addresses
     ///
     /// `IPAddressDeny=` and `IPAddressAllow=` of systemd.resource-control(5), for what the file says:
@@ -105,6 +123,9 @@ fn main() -> ExitCode {
         }
         Command::Engine(arguments) => command::run_engine(PROGRAM, &arguments, Some(layer())),
         Command::Check(wanted) => command::check(PROGRAM, &wanted, Some(layer())),
+        Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, Some(layer())),
+        Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, Some(layer())),
+        Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Errors(target) => client::errors(PROGRAM, &target),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),

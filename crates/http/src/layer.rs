@@ -15,7 +15,7 @@ use crate::tls::watch::Watcher;
 use aws_lc_rs::rand::fill;
 use eclusa_config::plan::{self, Plan};
 use eclusa_policy::rules::{Act, Content};
-use eclusa_proxy::layer7::{self, Layer, Service, Services, open};
+use eclusa_proxy::layer7::{self, Examined, Layer, Service, Services, open};
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::Path;
@@ -129,6 +129,10 @@ impl Layer for Http {
 
     fn check(&self, plan: &Plan) -> Result<(), String> {
         Self::default().prepare(plan).map(drop)
+    }
+
+    fn examine(&self, plan: &Plan) -> Vec<Examined> {
+        crate::tls::examine::examine(&KeptFiles, plan)
     }
 
     fn look_after(&self, tell: &dyn Fn(&'static str, String)) {

@@ -72,9 +72,67 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// As [`Layer::prepare`].
     fn check(&self, plan: &Plan) -> Result<(), String>;
 
+    /// Looks at the certificates that listeners of a plan would show, for `doctor`: as this process may
+    /// read them, and without keeping any.
+    fn examine(&self, plan: &Plan) -> Vec<Examined> {
+        let _ = plan;
+        Vec::new()
+    }
+
     /// Looks after what all services share; called some times a second, on no worker. `tell` writes an event
     /// of a kind to the log.
     fn look_after(&self, tell: &dyn Fn(&'static str, String));
+}
+
+/// A certificate of a listener, as a look at it has found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// The name of the listener.
+    pub listener: Arc<str>,
+    /// The file of its chain, or the path that the configuration names.
+    pub file: PathBuf,
+    /// What was found.
+    pub look: Look,
+}
+
+impl Examined {
+    /// Whether it cannot be used.
+    #[must_use]
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.look, Look::Wrong { .. })
+    }
+}
+
+/// What a look at a certificate has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It cannot be used.
+    Wrong {
+        /// What is wrong with it.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// It can be used, and something is odd.
+    Odd {
+        /// What is odd.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// It can be used, as far as its dates allow.
+    Read {
+        /// The names that it holds for, a few of them.
+        names: String,
+        /// It is not valid before.
+        not_before: SystemTime,
+        /// It is not valid after.
+        not_after: SystemTime,
+        /// Who has issued it; `None`: itself.
+        issuer: Option<String>,
+        /// Certificates in its file.
+        links: usize,
+    },
 }
 
 /// Opens a file that the configuration names; where this process may not, through the keeper.

@@ -6,10 +6,13 @@
 
 pub mod admin;
 mod any_certificate;
+pub mod bundle;
 pub mod command;
 mod confine;
 mod control;
 mod dashboard;
+pub mod doctor;
+mod drill;
 pub mod drop_in;
 pub mod engine;
 mod explain;
@@ -20,6 +23,7 @@ pub mod keeper;
 pub mod laid_out;
 pub mod layer7;
 mod listener;
+mod listening;
 pub mod observe;
 mod operate;
 pub mod pool;

@@ -156,7 +156,9 @@ fn serve(
         // Who waits for that may ask for something next.
         keeping.ready(&engine);
         engine.metrics().engine_restarts(keeping.crashes());
-        signals.wait_for_stop(&engine, &mut keeping, &operator).await
+        let in_order = signals.wait_for_stop(&engine, &mut keeping, &operator).await;
+        operator.end_drill("the service stops");
+        in_order
     });
     drop(local);
     keeping.stopping(if in_order { engine.stop_deadline() } else { Duration::ZERO });

@@ -20,6 +20,7 @@ pub mod netns;
 pub mod pages;
 pub mod process;
 pub mod proxy_header;
+pub mod random;
 pub mod stream;
 pub mod tls;
 pub mod wait;

@@ -209,6 +209,62 @@ fn public_clients_read_what_status_says() {
         );
 }
 
+/// Runs Ansible's module by Ansible itself (PyPI's `ansible`), as a play on the host would; whether it was
+/// content, and what it said.
+fn ansible(bed: &Bed, arguments: &str) -> (bool, String) {
+    let mut ansible = python::here();
+    ansible.args(["-m", "ansible", "adhoc", "localhost", "--connection", "local"]);
+    ansible.args(["--module-name", "community.general.haproxy", "--args"]);
+    ansible.arg(format!("socket={} backend=pool {arguments}", bed.socket().display()));
+    ansible.env("ANSIBLE_HOME", bed.directory.join("ansible"));
+    let output = ansible.output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.success(), said)
+}
+
+/// For a proof on a machine that has it: it takes seconds for each order.
+#[test]
+fn ansibles_module_gives_orders() {
+    let test = "ansibles_module_gives_orders";
+    let module = "import ansible_collections.community.general.plugins.modules.haproxy";
+    if !full()
+        || skipped(test)
+        || !python::here().args(["-c", module]).output().unwrap().status.success()
+    {
+        return;
+    }
+    let bed = Bed::start(3, 0);
+    let standing: Vec<_> = (0..6).map(|_| bed.connect()).collect();
+    assert!(standing.iter().all(|stream| echoes(stream, b"12345")));
+    let orders = [
+        ("state=drain host=e0", "e0", "drain", true),
+        ("state=enabled host=e0 weight=7 wait=true wait_interval=1", "e0", "ready", true),
+        (
+            "state=disabled host=e1 shutdown_sessions=true wait=true wait_interval=1",
+            "e1",
+            "maint",
+            true,
+        ),
+        ("state=enabled host=e1", "e1", "ready", true),
+        ("state=enabled host=e9 fail_on_not_found=true", "e1", "ready", false),
+    ];
+    let mut wrong = Vec::new();
+    for (arguments, name, admin, content) in orders {
+        let (was_content, said) = ansible(&bed, arguments);
+        let status = bed.status();
+        let found = endpoint(&status, name)["admin"]["state"].clone();
+        if was_content != content || found != admin {
+            wrong.push(format!("{arguments}: {found}, {said}"));
+        }
+    }
+    let weight = endpoint(&bed.status(), "e0")["weight"].clone();
+    wrong.extend((weight != 7).then(|| format!("weight {weight}")));
+    Item::new("4.2 Ansible's module `community.general.haproxy`, by Ansible")
+        .bound("each order is in force, and waited for where that is asked; one about nobody fails")
+        .n(orders.len())
+        .record(wrong.is_empty(), wrong_of(orders.len(), &wrong));
+}
+
 #[test]
 fn orders_are_guarded_and_sessions_end() {
     if skipped("orders_are_guarded_and_sessions_end") {

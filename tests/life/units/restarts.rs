@@ -1,11 +1,12 @@
 //! systemd and a service that is restarted, killed, frozen, while clients keep coming.
 
-use super::stage::{EDGE, RATE, Stage};
+use super::stage::{CONFIG, EDGE, RATE, Stage};
 use e2e::product::PATIENCE;
-use e2e::proof::{Item, median, size};
+use e2e::proof::{Item, median, size, wrong_of};
 use eclusa_testkit::client::Summary;
 use eclusa_testkit::process::Signal;
 use eclusa_testkit::wait::{pause, wait_until};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Requests that are answered between two disturbances.
@@ -131,4 +132,49 @@ fn systemds_watchdog_ends_a_frozen_engine() {
             left_alone && in_time && found == times.len() && only_cut(&summary),
             format!("{found} watchdog timeouts; {told}"),
         );
+}
+
+#[test]
+fn a_restart_takes_nothing_that_nobody_has_confirmed() {
+    let Some(stage) = Stage::new("a_restart_takes_nothing_that_nobody_has_confirmed") else {
+        return;
+    };
+    stage.start_edge();
+    let said = |words: &[&str]| {
+        let said = stage.booted.run(&[&["eclusa-edge"], words].concat());
+        assert_eq!(said.code, Some(0), "{words:?}: {said:?}");
+        said.text
+    };
+    let status = || serde_json::from_str::<Value>(&said(&["status", "--json"])).unwrap();
+    let restart = || {
+        let said = stage.booted.systemctl(&["restart", EDGE]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        status()
+    };
+    let names = |status: &Value| {
+        let pools = status["pools"].as_array().unwrap().iter();
+        pools.map(|pool| pool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let more = "[pool.more]\nendpoints = [\"10.0.1.101:443\"]\nprobe = { kind = \"none\" }\n\
+                [[listener.web.route]]\nsource = \"192.0.2.0/24\"\npool = \"more\"\n";
+    stage.write("/etc/eclusa/edge.toml", &format!("{CONFIG}{more}"));
+    said(&["reload", "--confirm", "1h"]);
+    assert_eq!(names(&status()), ["web", "more"]);
+    let mut wrong = Vec::new();
+    // Once while it waits for its confirmation, once when it has been gone back from.
+    for _ in 0..2 {
+        let status = restart();
+        if names(&status) != ["web"] || !status["gone_back"].is_string() {
+            wrong.push(format!("a restart: {:?}, {}", names(&status), status["gone_back"]));
+        }
+    }
+    said(&["reload"]);
+    let taken = restart();
+    if names(&taken) != ["web", "more"] || taken["gone_back"].is_string() {
+        wrong.push(format!("after a reload: {:?}, {}", names(&taken), taken["gone_back"]));
+    }
+    Item::new("3c.11 systemctl restart with a file that nobody has confirmed")
+        .bound("what was in force before goes on, until a reload takes the file")
+        .n(3)
+        .record(wrong.is_empty(), wrong_of(3, &wrong));
 }

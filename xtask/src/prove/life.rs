@@ -17,8 +17,7 @@ pub const LIFE: Topic = Topic {
                 package: "e2e",
                 targets: &["life"],
                 only: &[],
-                // Of the topic `operate`.
-                skip: &["compat::", "dashboard::"],
+                skip: super::operate::TESTS,
                 seconds: 3600,
             },
         },

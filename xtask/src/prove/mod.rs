@@ -16,6 +16,7 @@ mod measured;
 mod operate;
 mod packages;
 mod page;
+mod start;
 mod verdicts;
 mod work;
 

@@ -1,7 +1,7 @@
 //! The kinds of steps: how each runs, and how its items are found.
 
 use super::checks::{self, Check};
-use super::{Yield, measured, packages};
+use super::{Yield, measured, packages, start};
 use crate::step::{self, Ran, cargo, count, program, typed};
 use crate::{Outcome, fuzz, tuned};
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ pub enum Work {
     Fuzz { item: &'static str, targets: &'static [&'static str], seconds: u32 },
     /// The packages of `cargo xtask dist`, in a clean Debian root.
     Packages,
+    /// The first page of the operator's book, in a clean Debian root.
+    Start,
 }
 
 impl Work {
@@ -78,7 +80,7 @@ impl Work {
             Self::Checks { package, targets, checks } => checks::run(package, targets, checks),
             Self::Bench { load, item, peer, most } => {
                 let json = folder.join(format!("{name}.bench"));
-                bench(&["run", load], &json, |report| {
+                bench(&["run", load, "--closed"], &json, |report| {
                     measured::comparison(report, item, load, *peer, *most)
                 })
             }
@@ -94,6 +96,7 @@ impl Work {
                 })
             }
             Self::Packages => packages::run(folder),
+            Self::Start => start::run(folder),
             Self::Fuzz { item, targets, seconds } => fuzz_targets(item, targets, *seconds),
         }
     }
@@ -128,6 +131,22 @@ fn build_fakes() -> Option<String> {
     step::run(&mut command, BUILD)
         .trouble
         .map(|trouble| format!("the fakes do not build: {trouble}"))
+}
+
+/// The program that is a fake: built here, or at hand where the programs are that are packed
+/// (`ECLUSA_BINARIES`).
+///
+/// # Errors
+/// It does not build.
+pub(super) fn fake() -> Outcome<PathBuf> {
+    let at_hand = std::env::var_os("ECLUSA_BINARIES").map(PathBuf::from);
+    if let Some(at_hand) = at_hand {
+        return Ok(at_hand.join("eclusa-fake"));
+    }
+    match build_fakes() {
+        None => Ok(step::target_directory().join("release/eclusa-fake")),
+        Some(trouble) => Err(trouble),
+    }
 }
 
 fn fresh_clone(folder: &Path, all: (&str, u64), tests: (&str, u64)) -> Yield {

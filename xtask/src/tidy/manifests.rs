@@ -15,8 +15,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
         "crates/http",
         &["eclusa-config", "eclusa-policy", "eclusa-proxy", "eclusa-sys", "eclusa-wire"],
     ),
-    ("crates/apiserver-lb", &["eclusa-config", "eclusa-policy", "eclusa-proxy"]),
-    ("crates/edge-lb", &["eclusa-config", "eclusa-http", "eclusa-policy", "eclusa-proxy"]),
+    (
+        "crates/apiserver-lb",
+        &["eclusa-config", "eclusa-haproxy-import", "eclusa-policy", "eclusa-proxy"],
+    ),
+    (
+        "crates/edge-lb",
+        &["eclusa-config", "eclusa-haproxy-import", "eclusa-http", "eclusa-policy", "eclusa-proxy"],
+    ),
     ("crates/haproxy-import", &["eclusa-config", "eclusa-policy"]),
     (
         "crates/testkit",

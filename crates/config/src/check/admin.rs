@@ -23,7 +23,8 @@ pub(crate) fn read(top: &Reader<'_>) -> Option<Admin> {
         what: "the admin socket",
         others: "every user of this host may reload, close sessions and take endpoints out",
     };
-    Some(file(&reader, &of))
+    let drills = reader.boolean(&keys::ADMIN_DRILLS).is_some_and(|got| got.value);
+    Some(Admin { drills, ..file(&reader, &of) })
 }
 
 /// The keys that say how the file of a socket is made, and words about it.
@@ -61,5 +62,6 @@ pub(super) fn file(reader: &Reader<'_>, keys: &File) -> Admin {
         socket: socket.map(|got| got.value),
         mode: mode.map_or(default.mode, |got| got.value),
         group: group.map(|got| got.value.into()),
+        drills: default.drills,
     }
 }

@@ -12,10 +12,12 @@ pub struct Admin {
     pub mode: u32,
     /// Its group, by name or number; `None`: the service's.
     pub group: Option<Arc<str>>,
+    /// Whether drills may be ordered.
+    pub drills: bool,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { socket: None, mode: 0o660, group: None }
+        Self { socket: None, mode: 0o660, group: None, drills: false }
     }
 }

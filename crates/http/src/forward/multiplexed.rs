@@ -30,7 +30,7 @@ impl Forward<'_, '_> {
         let links = Links::of(connection);
         let mut lease = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
         let mut opening = Opening::another();
-        if let Some(leased) = lease.take_if(|_| kept) {
+        if let Some(leased) = lease.take_if(|it| kept && !it.endpoint().is_drilled()) {
             note(leased.endpoint());
             let key = key(pool_site, &leased, name.clone());
             match self.link(&links, &key, plan).await? {

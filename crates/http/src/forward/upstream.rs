@@ -113,6 +113,7 @@ impl Forward<'_, '_> {
         if let Some(leased) = &lease {
             note(leased.endpoint());
             let key = key(pool_site, leased, name.clone());
+            let kept = kept.filter(|_| !leased.endpoint().is_drilled());
             let found = kept.and_then(|age| {
                 if !is_of_client {
                     return Idle::of(connection).take(&key, age);

@@ -92,6 +92,19 @@ impl Certificate {
         &self.fingerprint
     }
 
+    /// Who has issued it; `None`: itself, or what it says of that cannot be read.
+    #[must_use]
+    pub fn issuer(&self) -> Option<String> {
+        let (_, leaf) = X509Certificate::from_der(self.certified.cert.first()?).ok()?;
+        (leaf.issuer().as_raw() != leaf.subject().as_raw()).then(|| leaf.issuer().to_string())
+    }
+
+    /// How many certificates its chain has.
+    #[must_use]
+    pub fn links(&self) -> usize {
+        self.certified.cert.len()
+    }
+
     /// Whether an exchange for `host` may use a connection on which this certificate was shown. If
     /// not, the answer is 421 (RFC 9110, section 15.5.20). `host`: a name in lower case or an
     /// address, without port.

@@ -11,6 +11,7 @@
 //! | [`accept`] | one handshake with a client |
 //! | [`identity`] | who a client with a certificate is |
 //! | [`originate`] | TLS to endpoints |
+//! | `examine` | what a look at the certificates finds, for `doctor` |
 //! | [`failure`] | why there is no session, in words |
 //!
 //! Nothing here knows listeners, pools or exchanges.
@@ -18,6 +19,7 @@
 pub mod accept;
 mod bundle;
 pub mod certificate;
+pub(crate) mod examine;
 pub mod failure;
 pub mod files;
 pub mod gate;

@@ -1,8 +1,10 @@
 //! The bounds of requests, and requests in words.
 
+use super::drill::{DrillStart, DrillStop};
 use super::request::{
     Confirm, EndpointAdd, EndpointRemove, Events, Reload, Request, Rollback, SessionClose, StatusOf,
 };
+use crate::drill::Fault;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -18,6 +20,10 @@ const REASON_MAX: usize = 200;
 const FOR_MAX: u64 = 366 * 86_400;
 /// The longest time that a confirmation may be awaited, in seconds: a day.
 const CONFIRM_MAX: u64 = 86_400;
+/// The longest drill, in seconds.
+const DRILL_MAX: u64 = 60;
+/// How much later all may come from an endpoint in a drill, in milliseconds.
+const DELAY_MAX: u64 = 10_000;
 /// Endpoints that may be added at once.
 const ADDED_MAX: u64 = 64;
 /// The longest address, in bytes: a name of DNS, and a port.
@@ -37,6 +43,7 @@ impl Request {
             Self::Status(_)
                 | Self::SessionList(_)
                 | Self::SessionShow(_)
+                | Self::DrillShow(_)
                 | Self::Plan(_)
                 | Self::Explain(_)
                 | Self::Errors(_)
@@ -54,6 +61,11 @@ impl Request {
                 format!("rollback{}{}", forced(*force), why(reason.as_deref()))
             }
             Self::Status(_) => "status".to_owned(),
+            Self::DrillStart(start) => start.words(),
+            Self::DrillStop(DrillStop { reason }) => {
+                format!("drill stop{}", why(reason.as_deref()))
+            }
+            Self::DrillShow(_) => "drill show".to_owned(),
             Self::Plan(_) => "plan".to_owned(),
             Self::Explain(_) => "explain".to_owned(),
             Self::Errors(_) => "errors".to_owned(),
@@ -94,6 +106,8 @@ impl Request {
             Self::Reload(Reload { reason, .. })
             | Self::Confirm(Confirm { reason })
             | Self::Rollback(Rollback { reason, .. })
+            | Self::DrillStart(DrillStart { reason, .. })
+            | Self::DrillStop(DrillStop { reason })
             | Self::EndpointAdd(EndpointAdd { reason, .. })
             | Self::EndpointRemove(EndpointRemove { reason, .. }) => reason.as_deref(),
             Self::EndpointSet(set) => set.reason.as_deref(),
@@ -109,11 +123,16 @@ impl Request {
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             // What a plan and an explanation are asked about is read as a whole.
-            Self::Plan(_) | Self::Explain(_) | Self::Errors(_) | Self::Save(_) => Ok(()),
+            Self::Plan(_)
+            | Self::Explain(_)
+            | Self::Errors(_)
+            | Self::Save(_)
+            | Self::DrillShow(_) => Ok(()),
+            Self::DrillStart(start) => start.check(),
             Self::Reload(reload) => reload.check(),
-            Self::Confirm(Confirm { reason }) | Self::Rollback(Rollback { reason, .. }) => {
-                order(None, reason.as_deref())
-            }
+            Self::Confirm(Confirm { reason })
+            | Self::Rollback(Rollback { reason, .. })
+            | Self::DrillStop(DrillStop { reason }) => order(None, reason.as_deref()),
             Self::Events(events) => events.check(),
             Self::Status(StatusOf { pool }) => names([pool.as_deref()]),
             Self::SessionList(list) => {
@@ -153,6 +172,27 @@ impl Reload {
         let within = self.confirm_seconds.map(|seconds| format!(" --confirm {}", time(seconds)));
         let (force, reason) = (forced(self.force), why(self.reason.as_deref()));
         format!("reload{force}{}{reason}", within.unwrap_or_default())
+    }
+}
+
+impl DrillStart {
+    fn check(&self) -> Result<(), String> {
+        names([Some(&*self.pool), Some(&*self.endpoint)])?;
+        within("for_seconds", self.for_seconds, DRILL_MAX)?;
+        match (self.delay_ms, self.fault) {
+            (Some(delay), Fault::Slow) => within("delay_ms", delay, DELAY_MAX)?,
+            (Some(_), _) => return Err("`delay_ms` is for `slow` alone".to_owned()),
+            (None, _) => {}
+        }
+        order(None, self.reason.as_deref())
+    }
+
+    /// What is drilled, and how long.
+    fn words(&self) -> String {
+        let (fault, name) = (self.fault.name(), endpoint(&self.pool, &self.endpoint));
+        let delay = self.delay_ms.map(|delay| format!(" by {delay} ms")).unwrap_or_default();
+        let limits = limits(Some(self.for_seconds), self.reason.as_deref());
+        format!("drill {fault} {name}{delay}{limits}")
     }
 }
 

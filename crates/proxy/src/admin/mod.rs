@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `request`, `reply`, `status`, `refused`, `planned`, `explain`, `events`, `save` | what can be asked, and what is answered |
+//! | `drill` | drills: what is ordered, and what came of it |
 //! | `audit` | what the log says of a change: who, from where, what, before, after, why |
 //! | `bounds` | what a request may carry; requests in words |
 //! | `protocol` | both as lines of JSON; what is wrong with a line |
@@ -19,6 +20,7 @@
 mod audit;
 mod bounds;
 pub mod client;
+mod drill;
 mod edit;
 mod events;
 mod explain;
@@ -38,11 +40,12 @@ mod status;
 mod tests;
 
 pub(crate) use audit::{By, event as audited};
+pub(crate) use drill::{DrillConnections, DrillPool, DrillReport, DrillStart, DrillVerdict};
 pub(crate) use events::EventTable;
 pub(crate) use explain::{
     CandidateReport, Explain, Explanation, PoolReport, TriedReport, WhyReport,
 };
-pub(crate) use moment::Moment;
+pub(crate) use moment::{Moment, in_words};
 pub(crate) use peer::Peer;
 pub(crate) use planned::{Action, Item, PlanReport};
 pub(crate) use refused::{RefusedMessage, RefusedTable};

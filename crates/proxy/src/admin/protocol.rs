@@ -21,7 +21,7 @@ pub(super) const REPLY_MAX: usize = 4 << 20;
 /// The longest id, in bytes.
 const ID_MAX: usize = 64;
 /// The commands.
-pub(super) const COMMANDS: [&str; 17] = [
+pub(super) const COMMANDS: [&str; 20] = [
     "reload",
     "status",
     "session list",
@@ -39,6 +39,9 @@ pub(super) const COMMANDS: [&str; 17] = [
     "rollback",
     "endpoint add",
     "endpoint remove",
+    "drill start",
+    "drill stop",
+    "drill show",
 ];
 /// What a line looks like, for messages.
 const FORM: &str = "a line such as {\"v\":1,\"id\":1,\"command\":\"status\"}";
@@ -107,6 +110,9 @@ fn request(mut fields: Map<String, Value>) -> Result<Request, String> {
         "endpoint reset" => arguments(fields).map(Request::EndpointReset),
         "endpoint add" => arguments(fields).map(Request::EndpointAdd),
         "endpoint remove" => arguments(fields).map(Request::EndpointRemove),
+        "drill start" => arguments(fields).map(Request::DrillStart),
+        "drill stop" => arguments(fields).map(Request::DrillStop),
+        "drill show" => arguments(fields).map(Request::DrillShow),
         "plan" => arguments(fields).map(Request::Plan),
         "explain" => arguments(fields).map(Request::Explain),
         "errors" => arguments(fields).map(Request::Errors),
@@ -160,6 +166,9 @@ impl Request {
             Self::EndpointReset(arguments) => ("endpoint reset", serde_json::to_value(arguments)),
             Self::EndpointAdd(arguments) => ("endpoint add", serde_json::to_value(arguments)),
             Self::EndpointRemove(arguments) => ("endpoint remove", serde_json::to_value(arguments)),
+            Self::DrillStart(arguments) => ("drill start", serde_json::to_value(arguments)),
+            Self::DrillStop(arguments) => ("drill stop", serde_json::to_value(arguments)),
+            Self::DrillShow(arguments) => ("drill show", serde_json::to_value(arguments)),
             Self::Plan(arguments) => ("plan", serde_json::to_value(arguments)),
             Self::Explain(arguments) => ("explain", serde_json::to_value(arguments)),
             Self::Errors(arguments) => ("errors", serde_json::to_value(arguments)),

@@ -1,8 +1,8 @@
 //! What comes of a request.
 
 use super::{
-    EndpointStatus, EventTable, Explanation, Moment, PlanReport, RefusedTable, SaveReport,
-    StatusReport, UnconfirmedStatus,
+    DrillReport, EndpointStatus, EventTable, Explanation, Moment, PlanReport, RefusedTable,
+    SaveReport, StatusReport, UnconfirmedStatus,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use std::net::SocketAddr;
@@ -97,6 +97,8 @@ pub(crate) enum Data {
     Closed(Box<Closed>),
     /// To the orders about an endpoint: how it is now.
     Endpoint(Box<EndpointStatus>),
+    /// To `drill start`, `drill stop`, `drill show`.
+    Drill(Box<DrillReport>),
     /// To `plan`.
     Plan(Box<PlanReport>),
     /// To `explain`.
@@ -119,6 +121,7 @@ impl Serialize for Data {
             Self::Session(data) => data.serialize(serializer),
             Self::Closed(data) => data.serialize(serializer),
             Self::Endpoint(data) => data.serialize(serializer),
+            Self::Drill(data) => data.serialize(serializer),
             Self::Plan(data) => data.serialize(serializer),
             Self::Explanation(data) => data.serialize(serializer),
             Self::Refused(data) => data.serialize(serializer),

@@ -1,5 +1,6 @@
 //! What can be asked of a running program.
 
+use super::drill::{DrillShow, DrillStart, DrillStop};
 use super::{Explain, Moment};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,12 @@ pub(crate) enum Request {
     EndpointAdd(EndpointAdd),
     /// `endpoint remove`: none that it lists.
     EndpointRemove(EndpointRemove),
+    /// `drill start`: an endpoint is treated for a while as if it failed.
+    DrillStart(DrillStart),
+    /// `drill stop`
+    DrillStop(DrillStop),
+    /// `drill show`
+    DrillShow(DrillShow),
     /// `plan`: what a reload would do.
     Plan(PlanOf),
     /// `explain`: where a connection or a request goes.

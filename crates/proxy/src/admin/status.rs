@@ -1,6 +1,6 @@
 //! How everything is: the answer to `status`.
 
-use super::{AdminState, Moment};
+use super::{AdminState, DrillReport, Moment};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -35,6 +35,9 @@ pub(crate) struct StatusReport {
     /// What is in force goes back by itself unless somebody confirms it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unconfirmed: Option<UnconfirmedStatus>,
+    /// The drill that is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drill: Option<DrillReport>,
     /// The threads that carry traffic.
     pub(crate) workers: Vec<WorkerStatus>,
     /// Where connections come in.

@@ -16,9 +16,15 @@ function problems() {
     add(4, `What is in force goes back at ${moment(state.unconfirmed.until)} UTC unless it is confirmed`,
       state.unconfirmed.trouble || `${state.unconfirmed.by} has put it in force`, ["All is well: ", `${tool()} confirm`, `. It is not: `, `${tool()} rollback`, "."]);
   }
+  if (state.drill) {
+    const { fault, pool, endpoint, by, reason, until, connections: met } = state.drill;
+    add(4, `Drill: ${fault} of ${pool}/${endpoint}, until ${moment(until)} UTC`,
+      `${by}${reason ? `, “${reason}”` : ""}. Verdicts on it are the drill's doing. Of ${count(met.met, "connection")} to it ${met.elsewhere} reached another endpoint, ${met.failed} none.`,
+      ["It ends by itself; ", `${tool()} drill stop`, " ends it now."], state.pools[pool] && `pool-${state.pools[pool].place}`);
+  }
   if (state.gone_back) {
     add(3, "Not the file is in force: what was so before it goes on", state.gone_back.split("\n")[0],
-      ["Correct the file before the next restart, which takes it as it is: ", `${tool()} plan`, ", then ", `${tool()} reload`, "."]);
+      ["Correct the file before the next boot, which takes it as it is: ", `${tool()} plan`, ", then ", `${tool()} reload`, "."]);
   }
   if (state.stopping) add(4, "The service stops", "It takes no more load; sessions end by themselves.", null);
   const stuck = (state.workers || []).flatMap((worker, index) => worker.alive ? [] : [index]);

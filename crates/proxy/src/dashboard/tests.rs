@@ -82,6 +82,7 @@ impl Fake {
             file_refused: None,
             gone_back: None,
             unconfirmed: None,
+            drill: None,
             workers: Vec::new(),
             listeners: Vec::new(),
             pools: vec![PoolStatus {

@@ -114,15 +114,21 @@ fn is_optional(plan: &Plan, address: SocketAddr) -> bool {
     all.any(|listen| listen.address == address && listen.optional)
 }
 
-/// Sessions that may run at once: each holds two descriptors.
-pub(super) fn sessions_max(plan: &Plan, logger: &Logger) -> usize {
-    let descriptors = raise_descriptors().unwrap_or(1 << 20);
+/// Sessions that so many descriptors allow, each with two: by default, and at most.
+pub(crate) fn sessions_possible(plan: &Plan, descriptors: u64) -> (usize, usize) {
     let workers = plan.workers.unwrap_or_else(processors) as u64;
     let addresses: usize = plan.listeners.iter().map(|listener| listener.addresses.len()).sum();
     let per_worker = addresses as u64 * PER_SOCKET + RESERVED_PER_WORKER;
     let reserved = RESERVED + 2 * PIPES as u64 + workers * per_worker;
     let possible = usize::try_from(descriptors.saturating_sub(reserved) / 2).unwrap_or(1 << 19);
     let by_default = usize::try_from(descriptors * 8 / 10 / 2).unwrap_or(1 << 19).min(possible);
+    (by_default, possible)
+}
+
+/// Sessions that may run at once.
+pub(super) fn sessions_max(plan: &Plan, logger: &Logger) -> usize {
+    let descriptors = raise_descriptors().unwrap_or(1 << 20);
+    let (by_default, possible) = sessions_possible(plan, descriptors);
     let wanted = plan.sessions_max.unwrap_or(by_default);
     if wanted > possible {
         let message = format!(

@@ -22,6 +22,7 @@ mod stop;
 mod told;
 mod worker;
 
+pub(crate) use bind::sessions_possible;
 pub use care::{Care, LOOK};
 pub use error::StartError;
 pub(crate) use preview::Preview;

@@ -1,12 +1,13 @@
 //! A second instance fails loudly. With `SO_REUSEPORT` the kernel would let it share the address,
 //! and half of the connections would go to a program that nobody watches.
 
+use crate::listening;
 use eclusa_sys::socket::try_exclusive;
 use rustix::fs::{FlockOperation, flock};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The lock of one address; freed when dropped.
@@ -138,61 +139,12 @@ pub(super) fn lock(
     Ok(InstanceLock { _file: file })
 }
 
-/// Finds out who listens on `address`: the socket's inode from `/proc/net/tcp`, then the process
-/// that has it open.
+/// Finds out who listens on `address`: the socket from the kernel's table, then the process that has it
+/// open.
 fn holder_of(address: SocketAddr) -> Option<String> {
-    let inode = listening_inode(address)?;
-    let wanted = format!("socket:[{inode}]");
-    for process in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let Ok(descriptors) = fs::read_dir(process.path().join("fd")) else { continue };
-        let has_it = |descriptor: &fs::DirEntry| {
-            fs::read_link(descriptor.path())
-                .is_ok_and(|target| target.as_os_str() == wanted.as_str())
-        };
-        if descriptors.flatten().any(|descriptor| has_it(&descriptor)) {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-            return Some(format!("{}, pid {pid}", name.trim()));
-        }
-    }
-    None
-}
-
-fn listening_inode(address: SocketAddr) -> Option<String> {
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
-        let table = fs::read_to_string(table).ok()?;
-        table.lines().skip(1).find_map(|line| inode_of_listener(line, address))
-    })
-}
-
-/// The inode of a line of `/proc/net/tcp` (proc(5)) if it is a listener in the way of `address`.
-fn inode_of_listener(line: &str, address: SocketAddr) -> Option<String> {
-    const LISTEN: &str = "0A";
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let (ip, port) = fields.get(1)?.split_once(':')?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    if *fields.get(3)? != LISTEN || port != address.port() {
-        return None;
-    }
-    let ip = address_of_hex(ip)?;
-    let in_the_way = ip == address.ip() || ip.is_unspecified() || address.ip().is_unspecified();
-    in_the_way.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
-}
-
-/// An address as the kernel prints it: 32-bit words in the host's byte order.
-fn address_of_hex(hex: &str) -> Option<IpAddr> {
-    let words: Option<Vec<u32>> = (0..hex.len() / 8)
-        .map(|i| u32::from_str_radix(hex.get(i * 8..i * 8 + 8)?, 16).ok())
-        .collect();
-    let bytes: Vec<u8> = words?.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
-        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-        _ => None,
-    }
+    let found = listening::all().into_iter().find(|listening| listening.is_in_the_way(address))?;
+    let holders = listening::holders(&[found]);
+    holders.get(&found.inode)?.first().map(ToString::to_string)
 }
 
 #[cfg(test)]
@@ -222,12 +174,5 @@ mod tests {
         drop(held);
         lock(&directory, address, "eclusa-apiserver").unwrap();
         fs::remove_dir_all(&directory).unwrap();
-    }
-
-    #[test]
-    fn v6_addresses_are_read_as_the_kernel_prints_them() {
-        assert_eq!(address_of_hex("0100007F"), Some("127.0.0.1".parse().unwrap()));
-        let v6 = "00000000000000000000000001000000";
-        assert_eq!(address_of_hex(v6), Some("::1".parse().unwrap()));
     }
 }

@@ -7,6 +7,7 @@
 
 use super::message::NotTheFile;
 use super::opens::{self, Opens, Refusal};
+use super::remembered::Remembered;
 use crate::found::{Entry, Kind};
 use eclusa_config::plan::{Plan, Program};
 use eclusa_config::{Diagnostics, Mode};
@@ -40,6 +41,8 @@ pub(super) struct Listed {
     on_trial: bool,
     /// An engine has gone back: the next one takes what is in force, and not the file.
     gone_back: bool,
+    /// The text that is on trial, or that was gone back from.
+    rejected: Option<u64>,
 }
 
 /// A text, and what it names.
@@ -110,6 +113,7 @@ impl Listed {
             trial,
             on_trial,
             gone_back,
+            rejected: None,
         };
         Ok((listed, plan))
     }
@@ -135,6 +139,7 @@ impl Listed {
     pub(super) fn confirm(&mut self, digest: u64) -> bool {
         let found = self.find(digest);
         self.settle(false);
+        self.rejected = None;
         let Some(names) = found else { return false };
         let other = |before: &Rc<Names>| before.digest != digest;
         if let Some(before) = self.in_force.replace(names).filter(other) {
@@ -147,7 +152,7 @@ impl Listed {
     /// here.
     pub(super) fn on_trial(&mut self, digest: u64) -> bool {
         self.trial = self.find(digest);
-        self.on_trial = true;
+        (self.on_trial, self.rejected) = (true, Some(digest));
         self.trial.is_some()
     }
 
@@ -155,6 +160,8 @@ impl Listed {
     pub(super) fn gone_back(&mut self, digest: u64) -> bool {
         let found = self.find(digest);
         let known = found.is_some();
+        let from = self.trial.as_ref().or(self.in_force.as_ref()).map(|names| names.digest);
+        self.rejected = from.filter(|from| *from != digest).or(self.rejected);
         self.in_force = found.or_else(|| self.in_force.take());
         self.settle(true);
         // Once more would be the way forth again.
@@ -172,6 +179,32 @@ impl Listed {
         };
         self.settle(why.is_some());
         why
+    }
+
+    /// What a start of the service has to know beside the file.
+    pub(super) fn to_remember(&self) -> Option<Remembered> {
+        let (rejected, names) = (self.rejected?, self.in_force.as_ref()?);
+        (names.digest != rejected).then(|| Remembered::new(rejected, self.on_trial, &names.text))
+    }
+
+    /// Goes on with what was in force before this keeper began, where the file says what is not to be
+    /// taken; says whether it is so.
+    pub(super) fn recall(&mut self, remembered: &Remembered) -> bool {
+        let Remembered { rejected, on_trial, text, .. } = remembered;
+        let names = Names::of(text.clone());
+        let is_it = self.now.digest == *rejected && names.digest != *rejected;
+        if !is_it || names.plan(self.program, &self.file).is_err() {
+            return false;
+        }
+        self.in_force = Some(Rc::new(names));
+        (self.on_trial, self.gone_back, self.rejected) = (*on_trial, !*on_trial, Some(*rejected));
+        true
+    }
+
+    /// What was so recalled cannot be.
+    pub(super) fn forget_recalled(&mut self) {
+        self.settle(false);
+        (self.in_force, self.rejected) = (None, None);
     }
 
     /// Nothing is on trial any more.

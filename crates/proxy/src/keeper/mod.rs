@@ -19,6 +19,7 @@ mod listed;
 mod message;
 mod opens;
 mod process;
+mod remembered;
 mod requests;
 mod signals;
 mod sockets;
@@ -39,6 +40,7 @@ use eclusa_config::plan::Program;
 use eclusa_sys::limits::raise_descriptors;
 use listed::Listed;
 use process::{Heard, Process, in_words};
+use remembered::Remembered;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use signals::Signals;
@@ -82,7 +84,9 @@ pub fn keep(program: Program, file: &Path) -> Result<u8, KeeperError> {
     let _ = raise_descriptors();
     let (systemd, trouble) = Systemd::new();
     let mut store = Store::new(Binder::new(program.name(), plan.run_directory));
-    store.take_over(systemd::stored(), &systemd);
+    let mut stored = systemd::stored();
+    let kept = remembered::take(&mut stored);
+    store.take_over(stored, &systemd);
     let mut keeper = Keeper {
         program,
         file: file.to_owned(),
@@ -97,6 +101,8 @@ pub fn keep(program: Program, file: &Path) -> Result<u8, KeeperError> {
         stopping: false,
         crashes: 0,
         refused: None,
+        remembered: None,
+        recalled: false,
         exit: None,
     };
     if let Some(message) = trouble {
@@ -107,6 +113,7 @@ pub fn keep(program: Program, file: &Path) -> Result<u8, KeeperError> {
         let message = format!("{kept} listening sockets kept from the last run");
         keeper.tell(Line::new("sockets_kept", message).about("sockets", kept));
     }
+    keeper.recall(kept);
     Ok(keeper.run(signals))
 }
 
@@ -130,6 +137,10 @@ struct Keeper {
     crashes: u64,
     /// When a refusal was last told in the log.
     refused: Option<Instant>,
+    /// What the manager keeps for the next start.
+    remembered: Option<Remembered>,
+    /// What was in force before this keeper began is to go on, and no engine is ready with it yet.
+    recalled: bool,
     /// The end.
     exit: Option<u8>,
 }
@@ -255,6 +266,11 @@ impl Keeper {
         }
         if code == Some(STOPPED) {
             self.exit = code;
+            return;
+        }
+        if self.recalled {
+            self.give_up_recalled();
+            self.start_at = Some(Instant::now());
             return;
         }
         self.crashes += 1;

@@ -149,6 +149,7 @@ impl Keeper {
             How::Trial => self.listed.on_trial(digest),
             How::Back => self.listed.gone_back(digest),
         };
+        self.remember();
         if !known {
             let message = "the file has changed since the engine read it: should it be broken when the \
                            engine crashes, an earlier configuration goes on";
@@ -171,7 +172,7 @@ impl Keeper {
     }
 
     fn ready(&mut self) {
-        self.was_ready = true;
+        (self.was_ready, self.recalled) = (true, false);
         self.start_failed = false;
         if let Some(engine) = &mut self.engine {
             engine.ready.get_or_insert_with(Instant::now);

@@ -51,6 +51,7 @@ impl Severity {
         match event.kind {
             "panic" | "correlated" if holds(event.kind) => Self::Critical,
             "verdict" if !is("verdict", "up") => Self::Warning,
+            "drill" if holds("on") => Self::Warning,
             "resets" if holds("resetting") => Self::Warning,
             "last_good_config" => Self::Error,
             "warning" | "limit" | "flood" | "certificate" | "list_refused" => Self::Warning,

@@ -193,6 +193,7 @@ impl Operator {
         if let Some(keeper) = &self.keeper {
             keeper.reloading();
         }
+        self.end_drill("what was in force before is put back");
         let reply = self.put_back(file, &text, force, why);
         self.tell_keeper();
         reply

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// An endpoint that an order is about.
 pub(super) struct Found {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     /// Its addresses; one, unless a name stands for several.
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     pub(super) file: File,
@@ -125,7 +125,10 @@ impl Operator {
     /// Whether the pool can do without the endpoint.
     pub(super) fn may_leave(&self, found: &Found) -> Result<(), String> {
         let all = found.pool.endpoints();
-        let ready = |endpoint: &Endpoint| endpoint.admin() == AdminState::Ready;
+        // What is in a drill is not to be relied on.
+        let ready = |endpoint: &Endpoint| {
+            endpoint.admin() == AdminState::Ready && !self.is_drilled(endpoint)
+        };
         if self.program == Program::Apiserver {
             let reports: Vec<_> = all.iter().map(|other| (other.report(), ready(other))).collect();
             let quorum = Quorum::count(reports.iter().map(|(report, ready)| (report, *ready)));

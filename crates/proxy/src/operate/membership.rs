@@ -98,6 +98,7 @@ impl Operator {
         };
         let file = self.config.as_deref().map(|file| file.display().to_string());
         let name = format!("{} with what is ordered", file.unwrap_or_default());
+        self.end_drill("endpoints come or go by order");
         let before = self.state.borrow().snapshot();
         self.state.borrow_mut().stage(orders.clone());
         match self.try_change(&name, &text, force, &orders) {

@@ -9,6 +9,7 @@
 //! | `save` | what was ordered, for the file |
 //! | `endpoints` | admin states and weights |
 //! | `membership` | endpoints that come and go by order |
+//! | `drill` | endpoints that are treated for a while as if they failed |
 //! | `sessions` | finding and closing them |
 //! | `plan` | what a reload would do |
 //! | `haproxy` | what comes by HAProxy's socket |
@@ -18,6 +19,7 @@
 
 mod back;
 mod dashboard;
+mod drill;
 mod endpoints;
 mod explain;
 mod haproxy;
@@ -36,6 +38,7 @@ use crate::engine::Engine;
 use crate::keeper::{Client, run_directory};
 use crate::observe::Recent;
 use back::Texts;
+use drill::Drills;
 use eclusa_config::plan::{Plan, Program};
 use eclusa_config::{Loaded, Mode};
 use std::cell::{Cell, RefCell};
@@ -94,6 +97,7 @@ pub(crate) struct Operator {
     last_reload: RefCell<Option<LastReload>>,
     /// The texts of the configuration in force, and of the one before.
     texts: RefCell<Texts>,
+    drills: RefCell<Drills>,
 }
 
 impl Operator {
@@ -119,6 +123,7 @@ impl Operator {
             ordered: Cell::new(false),
             last_reload: RefCell::default(),
             texts: RefCell::new(Texts::new(text)),
+            drills: RefCell::default(),
         };
         operator.overtake(&amended.overtaken, false);
         operator.reconcile(&amended.loaded.plan);
@@ -189,6 +194,9 @@ impl Operate for Rc<Operator> {
             Request::EndpointReset(reset) => self.reset(&reset),
             Request::EndpointAdd(add) => self.add(&add, by),
             Request::EndpointRemove(remove) => self.remove(&remove, by),
+            Request::DrillStart(start) => self.drill(start, by),
+            Request::DrillStop(_) => self.stop_drill(),
+            Request::DrillShow(_) => self.show_drill(),
             Request::Plan(of) => self.plan(&of),
             Request::Explain(asked) => self.explain(&asked),
             Request::Errors(_) => self.refused(),

@@ -15,6 +15,8 @@ impl Operator {
         if let Some(keeper) = &self.keeper {
             keeper.reloading();
         }
+        // What a drill makes believe must not decide what may go.
+        self.end_drill("a reload");
         let reply = self.read_and_take(wanted, by);
         if let Some(keeper) = &self.keeper {
             keeper.ready();

@@ -39,6 +39,7 @@ impl Operator {
             file_refused: self.engine.refused_file().map(|why| (*why).clone()),
             gone_back: self.engine.gone_back().map(|why| (*why).clone()),
             unconfirmed: self.unconfirmed(),
+            drill: self.drill_on(),
             workers: status.sessions.iter().enumerate().map(worker).collect(),
             listeners: self.listeners(),
             certificates: certificates(&pools),

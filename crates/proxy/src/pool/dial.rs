@@ -3,6 +3,7 @@
 use super::pick::Unpicked;
 use super::queue::{NoPlace, Patience, Queued};
 use super::{Endpoint, Lease, Pool, Wanted};
+use crate::drill::{Drill, Met};
 use crate::engine::Worker;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
@@ -10,9 +11,9 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream as StdTcpStream};
 use std::os::fd::AsFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -81,13 +82,33 @@ pub(crate) struct Call<'a> {
 }
 
 struct Attempt {
-    stream: TcpStream,
+    way: Way,
     lease: Lease,
     began: Instant,
 }
 
+/// How far an attempt is.
+enum Way {
+    Connecting(TcpStream),
+    /// A drill holds it: it fails, or connects then.
+    Held(Pin<Box<dyn Future<Output = io::Result<()>>>>),
+}
+
+impl Attempt {
+    /// Whether its connection stands.
+    fn poll_stands(&mut self, pool: &Pool, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Way::Held(hold) = &mut self.way {
+            ready!(hold.as_mut().poll(context))?;
+            self.way = Way::Connecting(Dialler::connect(pool, self.lease.endpoint().address())?);
+        }
+        let Way::Connecting(stream) = &self.way else { return Poll::Pending };
+        ready!(stream.poll_write_ready(context))?;
+        Poll::Ready(stands(stream))
+    }
+}
+
 enum Event {
-    Connected(Attempt),
+    Connected(TcpStream, Lease),
     Failed(Lease, io::Error),
     TimeIsUp,
 }
@@ -120,8 +141,13 @@ pub(crate) async fn dial(
         failed: None,
         shortage: None,
         paused: Duration::ZERO,
+        met: None,
     };
-    dialler.run(first).await
+    let dialled = dialler.run(first).await;
+    if let Some(met) = dialler.met.take() {
+        met.ended(&dialled);
+    }
+    dialled
 }
 
 struct Dialler<'a> {
@@ -150,6 +176,8 @@ struct Dialler<'a> {
     shortage: Option<(Arc<Endpoint>, io::Error)>,
     /// How long this host has kept the session waiting.
     paused: Duration,
+    /// It has met a drill.
+    met: Option<Box<Met>>,
 }
 
 impl Dialler<'_> {
@@ -171,7 +199,7 @@ impl Dialler<'_> {
             let until = self.rival_at.unwrap_or_else(|| self.renew_at()).min(self.deadline);
             let until = self.slow_at.map_or(until, |slow| slow.min(until));
             match self.next_event(until).await {
-                Event::Connected(Attempt { stream, lease, .. }) => {
+                Event::Connected(stream, lease) => {
                     return Ok(Dialled { stream, lease, tries: self.tries });
                 }
                 Event::Failed(lease, error) => {
@@ -224,19 +252,21 @@ impl Dialler<'_> {
         let running = self.running.iter().enumerate();
         let oldest = running.filter_map(|(i, a)| a.as_ref().map(|a| (a.began, i))).min();
         let Some((_, index)) = oldest else { return };
-        let Some(address) = self.running[index].as_ref().map(|a| a.lease.endpoint().address())
-        else {
+        let Some(attempt) = &mut self.running[index] else { return };
+        attempt.began = Instant::now();
+        if matches!(attempt.way, Way::Held(_)) {
             return;
+        }
+        let endpoint = attempt.lease.endpoint();
+        let fresh = match endpoint.drill() {
+            None => Self::connect(self.pool, endpoint.address()).map(Way::Connecting),
+            Some(drill) => Ok(Way::Held(Box::pin(drill.meet()))),
         };
-        let fresh = Self::connect(self.pool, address);
-        if let Some(attempt) = &mut self.running[index] {
-            attempt.began = Instant::now();
-            match fresh {
-                Ok(stream) => attempt.stream = stream,
-                // The old one may still be answered.
-                Err(error) if is_local_trouble(&error) => self.worker.local_trouble(&error),
-                Err(_) => {}
-            }
+        match fresh {
+            Ok(way) => attempt.way = way,
+            // The old one may still be answered.
+            Err(error) if is_local_trouble(&error) => self.worker.local_trouble(&error),
+            Err(_) => {}
         }
     }
 
@@ -273,10 +303,14 @@ impl Dialler<'_> {
             return true;
         };
         self.excluded.push(address);
-        match Self::connect(self.pool, address) {
-            Ok(stream) => {
+        let way = match lease.endpoint().drill() {
+            None => Self::connect(self.pool, address).map(Way::Connecting),
+            Some(drill) => Ok(held(drill, lease.endpoint(), &mut self.met)),
+        };
+        match way {
+            Ok(way) => {
                 self.tries += 1;
-                *free = Some(Attempt { stream, lease, began: Instant::now() });
+                *free = Some(Attempt { way, lease, began: Instant::now() });
                 let hedge = self.pool.plan().dial.hedge_after;
                 self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
                 self.slow_at = match self.tries {
@@ -381,18 +415,18 @@ impl Dialler<'_> {
 
     /// Waits until an attempt stands or fails, or until `until`.
     async fn next_event(&mut self, until: Instant) -> Event {
+        let pool = self.pool;
         let race = poll_fn(|context| {
             for running in &mut self.running {
                 let Some(attempt) = running else { continue };
-                let result = match attempt.stream.poll_write_ready(context) {
-                    Poll::Pending => continue,
-                    Poll::Ready(Ok(())) => stands(&attempt.stream),
-                    Poll::Ready(Err(error)) => Err(error),
-                };
-                let Some(attempt) = running.take() else { continue };
-                return Poll::Ready(match result {
-                    Ok(()) => Event::Connected(attempt),
-                    Err(error) => Event::Failed(attempt.lease, error),
+                let Poll::Ready(result) = attempt.poll_stands(pool, context) else { continue };
+                let Some(Attempt { way, lease, .. }) = running.take() else { continue };
+                return Poll::Ready(match (result, way) {
+                    (Ok(()), Way::Connecting(stream)) => Event::Connected(stream, lease),
+                    (Ok(()), Way::Held(_)) => {
+                        Event::Failed(lease, io::ErrorKind::NotConnected.into())
+                    }
+                    (Err(error), _) => Event::Failed(lease, error),
                 });
             }
             Poll::Pending
@@ -440,9 +474,18 @@ impl Dialler<'_> {
 impl Drop for Dialler<'_> {
     fn drop(&mut self) {
         for attempt in self.running.iter().flatten() {
-            reset_on_close(attempt.stream.as_fd());
+            if let Way::Connecting(stream) = &attempt.way {
+                reset_on_close(stream.as_fd());
+            }
         }
     }
+}
+
+/// An attempt at an endpoint that is in a drill; `met` is told of the first.
+#[cold]
+fn held(drill: Arc<Drill>, endpoint: &Endpoint, met: &mut Option<Box<Met>>) -> Way {
+    met.get_or_insert_with(|| Box::new(Met::new(drill.clone(), endpoint.key())));
+    Way::Held(Box::pin(drill.meet()))
 }
 
 /// Whether a connection that became writable stands, or why not. The reactor knows whether epoll

@@ -2,7 +2,8 @@
 
 use super::queue::{Grant, Place, Places};
 use crate::admin::AdminState;
-use arc_swap::ArcSwap;
+use crate::drill::Drill;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use eclusa_config::plan;
 use eclusa_policy::balance::{Ramp, Standing, identity_of};
 use eclusa_policy::rebalance::Load;
@@ -31,6 +32,9 @@ pub struct Endpoint {
     results: ArcSwap<History>,
     /// Something speaks against it: bytes from it are noted to the millisecond.
     doubted: AtomicBool,
+    /// There may be a drill.
+    drilled: AtomicBool,
+    drill: ArcSwapOption<Drill>,
     /// Its sessions are being reset; which order, 0: none.
     reset_order: AtomicU64,
     /// Sessions that it takes at once; [`NO_LIMIT`]: as many as come.
@@ -139,6 +143,8 @@ impl Endpoint {
             certificate_end: AtomicI64::new(0),
             results: ArcSwap::default(),
             doubted: AtomicBool::new(false),
+            drilled: AtomicBool::new(false),
+            drill: ArcSwapOption::empty(),
             reset_order: AtomicU64::new(0),
             limit: AtomicU32::new(written.sessions_max.unwrap_or(NO_LIMIT)),
             places,
@@ -188,7 +194,34 @@ impl Endpoint {
 
     pub(super) fn publish(&self, report: Report) {
         self.doubted.store(report.verdict != Verdict::Up, Ordering::Relaxed);
+        if let Some(drill) = self.drill() {
+            drill.saw(&report);
+        }
         self.report.store(Arc::new(report));
+    }
+
+    /// The drill that is on. Whoever is about to connect asks, and nobody else: without one it is a load
+    /// of a line that is written when a verdict changes.
+    pub(crate) fn drill(&self) -> Option<Arc<Drill>> {
+        if self.drilled.load(Ordering::Relaxed) { self.drill_on() } else { None }
+    }
+
+    #[cold]
+    fn drill_on(&self) -> Option<Arc<Drill>> {
+        self.drill.load_full().filter(|drill| !drill.is_over())
+    }
+
+    /// Whether a drill is on: then no connection that was made before is to be used again.
+    #[must_use]
+    pub fn is_drilled(&self) -> bool {
+        self.drill().is_some()
+    }
+
+    /// Begins a drill, or ends it.
+    pub(crate) fn set_drill(&self, drill: Option<Arc<Drill>>) {
+        let drilled = drill.is_some();
+        self.drill.store(drill);
+        self.drilled.store(drilled, Ordering::Release);
     }
 
     /// Its share of new sessions, relative to the others.

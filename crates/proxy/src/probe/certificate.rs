@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::FromDer;
 
 /// A certificate that ends within this is worth telling.
-const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(crate) const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Reads the facts from a leaf certificate (DER). `ours`: addresses that clients of the balancer
 /// connect to; none: nobody can say whether they are covered.
@@ -37,6 +37,46 @@ fn addresses(certificate: &X509Certificate<'_>) -> Vec<IpAddr> {
         _ => None,
     };
     names.value.general_names.iter().filter_map(address).collect()
+}
+
+/// A certificate as it was seen on the wire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
+    /// The key that signed it (authority key identifier, RFC 5280, section 4.2.1.1), in hexadecimal.
+    pub(crate) authority: Option<String>,
+    pub(crate) dns_names: Vec<String>,
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Seconds since 1970.
+    pub(crate) not_before: i64,
+    /// Seconds since 1970.
+    pub(crate) not_after: i64,
+}
+
+/// What a certificate (DER) says that an endpoint showed; `None`: it is none.
+pub(crate) fn seen(der: &[u8]) -> Option<Seen> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let authority = certificate.extensions().iter().find_map(|it| match it.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
+        _ => None,
+    });
+    let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    let dns_names = names.filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        _ => None,
+    });
+    Some(Seen {
+        subject: certificate.subject().to_string(),
+        issuer: certificate.issuer().to_string(),
+        authority: authority.map(hexadecimal),
+        dns_names: dns_names.collect(),
+        addresses: addresses(&certificate),
+        not_before: certificate.validity().not_before.timestamp(),
+        not_after: certificate.validity().not_after.timestamp(),
+    })
 }
 
 /// A certificate that a probe uses, as it was read from its file.

@@ -33,6 +33,9 @@ pub(super) async fn set_up(
     endpoint: &Endpoint,
     first: Rc<FirstByte>,
 ) -> io::Result<Connection> {
+    if let Some(drill) = endpoint.drill() {
+        drill.meet().await?;
+    }
     let plan = watch.pool().plan();
     let source = source_for(&plan.source, endpoint.address(), 0);
     let socket = connect(endpoint.address(), source)?;
@@ -56,7 +59,7 @@ pub(super) async fn set_up(
 }
 
 /// A PROXY header that says: the balancer itself speaks.
-fn local_header(send_proxy: SendProxy) -> Vec<u8> {
+pub(crate) fn local_header(send_proxy: SendProxy) -> Vec<u8> {
     if send_proxy.version == 1 {
         return b"PROXY UNKNOWN\r\n".to_vec();
     }

@@ -201,6 +201,9 @@ impl Question {
 
     async fn exchange(&self, http: &Http) -> Result<Answered, Broken> {
         let endpoint = &self.probing.member.endpoint;
+        if let Some(drill) = endpoint.drill() {
+            drill.meet().await.map_err(|_| Broken::Ended)?;
+        }
         let is_http2 = self.kept.http2.get().is_some();
         let request = http.request(self.index, endpoint, is_http2, self.kept.token.as_ref());
         let request = request.map_err(|_| Broken::Ended)?;

@@ -32,7 +32,8 @@ mod unasked;
 mod watch;
 
 pub(crate) use allowance::Allowance;
-pub(crate) use certificate::FileCertificate;
+pub(crate) use certificate::{FileCertificate, SOON, Seen, seen};
+pub(crate) use connect::local_header;
 
 use crate::engine::{Order, Shared, reactor};
 use crate::observe::Event;

@@ -8,6 +8,7 @@ use super::kept::Kept;
 use super::link::Link;
 use super::resets::Resets;
 use crate::admin::AdminState;
+use crate::drill::Fault;
 use crate::engine::Shared;
 use crate::pool::{Endpoint, Pool, first_report};
 use eclusa_config::plan::Probe;
@@ -267,7 +268,10 @@ impl Watch {
         let mut judge = self.judge.borrow_mut();
         for member in &*self.members.borrow() {
             let key = member.endpoint.key();
-            if !of(key) {
+            // What stands on an endpoint whose silence is a drill's goes on speaking.
+            let is_frozen =
+                || member.endpoint.drill().is_some_and(|it| it.fault() == Fault::Freeze);
+            if !of(key) || is_frozen() {
                 continue;
             }
             if let Some(at) = member.endpoint.heard_lasting() {

@@ -1,7 +1,7 @@
 //! The step about packages: built twice, looked at by lintian, installed in a clean Debian with its real
 //! systemd, upgraded, removed, purged.
 
-mod root;
+pub(super) mod root;
 
 use super::Yield;
 use crate::deny::DAEMONS;

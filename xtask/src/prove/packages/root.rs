@@ -132,6 +132,11 @@ impl Container {
         }
     }
 
+    /// The id that PID 1 has outside.
+    pub fn first(&self) -> u32 {
+        self.first
+    }
+
     /// A property of a unit (`ActiveState`).
     pub fn property(&self, unit: &str, name: &str) -> String {
         self.run(&["systemctl", "show", "--value", "-p", name, unit]).text.trim().to_owned()

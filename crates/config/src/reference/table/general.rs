@@ -97,7 +97,8 @@ pub static ADMIN: Key = Key {
     kind: Kind::TableOrFalse(&ADMIN_SECTION),
     default: Default::Words("the defaults of its keys"),
     help: "The socket that `reload`, `status`, `session` and `endpoint` speak to (`docs/admin.md`); \
-           `false`: there is none, and only SIGHUP reloads. Takes effect at a restart.",
+           `false`: there is none, and only SIGHUP reloads. Takes effect at a restart, but for \
+           `drills`.",
 };
 
 /// Path of the admin socket.
@@ -124,6 +125,15 @@ pub static ADMIN_GROUP: Key = Key {
     default: Default::Words("the group of the service"),
     help: "Group of the socket, by name (of `/etc/group`) or number; the service's user must be in \
            it.",
+};
+
+/// Whether drills may be ordered.
+pub static ADMIN_DRILLS: Key = Key {
+    name: "drills",
+    kind: Kind::Boolean,
+    default: Default::Value("false"),
+    help: "Whether whoever may order may order drills as well (`docs/drills.md`): an endpoint is treated \
+           for some seconds as if it failed.",
 };
 
 /// Bound of all endpoints.

@@ -121,7 +121,7 @@ pub static EDGE: Section = Section {
 pub static ADMIN_SECTION: Section = Section {
     help: "The admin socket: whoever may write to it may reload, close sessions and take endpoints \
            out.",
-    keys: &[&ADMIN_SOCKET, &ADMIN_MODE, &ADMIN_GROUP],
+    keys: &[&ADMIN_SOCKET, &ADMIN_MODE, &ADMIN_GROUP, &ADMIN_DRILLS],
 };
 
 /// `[haproxy_socket]`

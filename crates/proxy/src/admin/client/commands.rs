@@ -1,5 +1,6 @@
 //! The command lines of these commands, and the requests that they stand for.
 
+use super::drill::DrillCommand;
 use crate::admin::request::{
     AdminState, ClientNetwork, Confirm, EndpointAdd, EndpointRemove, EndpointReset, EndpointSet,
     EndpointWeight, Events, PlanOf, Reload, Request, Rollback, Save, SessionClose, SessionList,
@@ -40,7 +41,8 @@ pub enum AdminCommand {
         /// What was in force before is put back as it was, whatever has become of the file, of this
         /// terminal, or of the process that carries the traffic: should that crash meanwhile, it is put
         /// back at once. No other reload can begin until then. `rollback` goes back sooner. The file is
-        /// not touched: a restart of the service takes what it says.
+        /// not touched; until the next reload it is not taken either: not by a restart under systemd, but
+        /// by a stop and a start, and by a boot.
         #[arg(long, value_name = "TIME", value_parser = seconds)]
         confirm: Option<u64>,
         /// Why, for the log.
@@ -60,7 +62,7 @@ pub enum AdminCommand {
     /// Put in force again what was so before the last reload
     ///
     /// As it was read then, and checked as a reload is. The file is not touched: correct it, and reload;
-    /// a restart of the service takes what it says. One step back: what was in force before that is not
+    /// a boot, or a stop and a start of the service, takes what it says. One step back: what was in force before that is not
     /// kept. While a confirmation is awaited it goes back at once.
     #[command(after_long_help = EXIT_CODES)]
     Rollback {
@@ -133,6 +135,9 @@ pub enum AdminCommand {
     /// Take endpoints out, bring them back, weigh them
     #[command(subcommand)]
     Endpoint(EndpointCommand),
+    /// Treat an endpoint for some seconds as if it failed, and tell what clients saw
+    #[command(subcommand)]
+    Drill(DrillCommand),
 }
 
 /// Which program is meant, and how it answers.
@@ -149,6 +154,13 @@ pub struct Target {
     pub(super) json: bool,
 }
 
+impl Target {
+    /// The program whose file or socket this is; by default where it usually is.
+    pub(crate) fn new(config: Option<PathBuf>, socket: Option<PathBuf>) -> Self {
+        Self { config, socket, json: false }
+    }
+}
+
 /// For the end of its help.
 const EXPLAINED: &str = "\
 Examples:
@@ -163,7 +175,7 @@ It is done (0) whatever becomes of what was asked.";
 pub struct Reason {
     /// Why, for those who read the log
     #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// `events ...`
@@ -396,10 +408,10 @@ pub struct Taking {
 #[derive(Args, Debug)]
 pub struct Returning {
     #[command(flatten)]
-    target: Target,
+    pub(super) target: Target,
     /// The endpoint, by the names that `status` shows
     #[arg(value_name = "POOL/NAME", value_parser = endpoint)]
-    endpoint: (String, String),
+    pub(super) endpoint: (String, String),
 }
 
 /// How long, and why.
@@ -417,7 +429,7 @@ fn network(text: &str) -> Result<String, String> {
     text.parse::<ClientNetwork>().map(|network| network.to_string())
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     match eclusa_config::duration(text)?.as_secs() {
         0 => Err("at least 1s".to_owned()),
         seconds => Ok(seconds),
@@ -455,6 +467,7 @@ impl AdminCommand {
             Self::Explain(command) => command.into_request(),
             Self::Session(command) => command.into_request(),
             Self::Endpoint(command) => command.into_request(),
+            Self::Drill(command) => command.into_request(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The commands that speak to a running program: `reload`, `confirm`, `rollback`, `plan`, `explain`,
-//! `status`, `session`, `endpoint`, `events`, `save`.
+//! `status`, `session`, `endpoint`, `drill`, `events`, `save`.
 
 mod call;
 mod commands;
+mod drill;
 mod errors;
 mod events;
 mod explained;
@@ -16,15 +17,19 @@ pub use commands::{
     AdminCommand, EXIT_CODES, EndpointCommand, EventsCommand, ExplainCommand, Reason, Returning,
     SessionCommand, SortBy, Taking, Target, Which, Why,
 };
+pub use drill::{DrillCommand, Drilling};
 
-use super::request::{Errors, Request};
+pub(crate) use page::{Cell, Page, Style};
+
+use super::request::{Errors, Events, Request, SessionList, Sort, StatusOf};
 use super::{
-    EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable, StatusReport,
+    DrillReport, EventTable, Explanation, Outcome, PlanReport, RefusedTable, Session, SessionTable,
+    StatusReport,
 };
 use call::{Answered, call};
 use eclusa_config::plan::Program;
-use page::Page;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,6 +51,9 @@ pub fn run(program: Program, command: AdminCommand) -> ExitCode {
     if matches!(&request, Request::Events(events) if events.follow) {
         return events::follow(program, &target, &request);
     }
+    if matches!(request, Request::DrillStart(_)) {
+        return drill::run(program, &target, &request);
+    }
     if offline {
         let colour = has_colour(std::io::stdout().is_terminal());
         return tell(explained::offline(program, &target, &request, colour));
@@ -65,6 +73,36 @@ pub fn run(program: Program, command: AdminCommand) -> ExitCode {
 #[must_use]
 pub fn errors(program: Program, target: &Target) -> ExitCode {
     once(program, target, &Request::Errors(Errors {}))
+}
+
+/// How the running program is; or why nobody can say, in one line.
+pub(crate) fn status(program: Program, target: &Target) -> Result<Box<StatusReport>, String> {
+    let data = asked(program, target, &Request::Status(StatusOf::default()))?;
+    serde_json::from_value(data).map_err(|error| format!("its status is not understood: {error}"))
+}
+
+/// Its last events, as JSON.
+pub(crate) fn events_of(program: Program, target: &Target) -> Result<Value, String> {
+    asked(program, target, &Request::Events(Events::default()))
+}
+
+/// Its sessions, those that carried most first, as JSON.
+pub(crate) fn sessions_of(program: Program, target: &Target, limit: u32) -> Result<Value, String> {
+    let list = SessionList { limit, sort: Sort::Bytes, ..SessionList::default() };
+    asked(program, target, &Request::SessionList(list))
+}
+
+/// The data of an answer; or why there is none, in one line.
+fn asked(program: Program, target: &Target, request: &Request) -> Result<Value, String> {
+    let in_one_line = |text: &str| {
+        let lines = text.lines().map(str::trim).collect::<Vec<_>>();
+        lines.join("; ").replace(":; ", ": ")
+    };
+    match call(program, target, request) {
+        Err(trouble) => Err(in_one_line(&trouble.message(program))),
+        Ok(Answered { outcome: Outcome::Done, data, .. }) => Ok(data),
+        Ok(Answered { messages, .. }) => Err(messages.join("; ")),
+    }
 }
 
 fn once(program: Program, target: &Target, request: &Request) -> ExitCode {
@@ -100,7 +138,7 @@ fn watching(program: Program, target: &Target, request: &Request) -> ExitCode {
 }
 
 /// Colour is for terminals whose owner has not asked to be spared (no-color.org).
-pub(super) fn has_colour(terminal: bool) -> bool {
+pub(crate) fn has_colour(terminal: bool) -> bool {
     let plain = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     terminal && !plain && std::env::var_os("NO_COLOR").is_none()
 }
@@ -157,6 +195,7 @@ pub(super) fn text_of(
         Request::Status(_) => show::status(&mut page, &of::<StatusReport>(data)?),
         Request::SessionList(_) => sessions::list(&mut page, &of::<SessionTable>(data)?),
         Request::SessionShow(_) => sessions::one(&mut page, &of::<Session>(data)?),
+        Request::DrillShow(_) => drill::report(&mut page, &of::<DrillReport>(data)?),
         Request::Plan(_) => planned::plan(&mut page, &of::<PlanReport>(data)?),
         Request::Explain(_) => explained::explanation(&mut page, &of::<Explanation>(data)?),
         Request::Errors(_) => errors::table(&mut page, &of::<RefusedTable>(data)?),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// Columns that a page takes at most, where its words let it.
-pub(super) const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 /// Of the last column of a table at least so many are left.
 const LAST_MIN: usize = 24;
 /// No column gives way below this.
@@ -11,7 +11,7 @@ const COLUMN_MIN: usize = 12;
 
 /// How a text looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     #[default]
     Plain,
     Bold,
@@ -37,13 +37,13 @@ impl Style {
 
 /// A cell of a table.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     style: Style,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl Into<String>, style: Style) -> Self {
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Self {
         Self { text: safe(&text.into()), style }
     }
 }
@@ -56,29 +56,29 @@ impl<T: Into<String>> From<T> for Cell {
 
 /// A page under way.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     colour: bool,
     text: String,
 }
 
 impl Page {
-    pub(super) fn new(colour: bool) -> Self {
+    pub(crate) fn new(colour: bool) -> Self {
         Self { colour, text: String::new() }
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 
     /// An empty line, unless the page begins here.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
     }
 
     /// A line of its own.
-    pub(super) fn line(&mut self, text: &str, style: Style) {
+    pub(crate) fn line(&mut self, text: &str, style: Style) {
         for (index, line) in wrap(&safe(text), WIDTH).iter().enumerate() {
             let line = if index == 0 { line.clone() } else { format!("  {line}") };
             self.styled(&line, style);
@@ -87,19 +87,19 @@ impl Page {
     }
 
     /// A line that is not broken, however long it is.
-    pub(super) fn raw(&mut self, text: &str, style: Style) {
+    pub(crate) fn raw(&mut self, text: &str, style: Style) {
         self.styled(&safe(text), style);
         self.text.push('\n');
     }
 
     /// Lines of cells. Columns are as wide as their widest cell where all fit; else the widest give
     /// way, and what they hold is wrapped. The last column takes what is left.
-    pub(super) fn table(&mut self, rows: &[Vec<Cell>]) {
+    pub(crate) fn table(&mut self, rows: &[Vec<Cell>]) {
         self.columns(rows, WIDTH);
     }
 
     /// The same with a line for each row, however long: for those that are searched and copied from.
-    pub(super) fn list(&mut self, rows: &[Vec<Cell>]) {
+    pub(crate) fn list(&mut self, rows: &[Vec<Cell>]) {
         self.columns(rows, usize::MAX);
     }
 
@@ -200,7 +200,7 @@ fn push(lines: &mut [String], text: &str) {
 
 /// A text of somebody else as it may go to a terminal: nothing in it moves the cursor, and it stays
 /// in its line.
-pub(super) fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     // Marks that turn the direction of writing could hide what stands there.
     let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()

@@ -1,5 +1,6 @@
 //! `status` for people.
 
+use super::drill;
 use super::page::{Cell, Page, Style};
 use crate::admin::moment::in_words;
 use crate::admin::{
@@ -53,13 +54,16 @@ fn head(page: &mut Page, report: &StatusReport) {
     }
     if let Some(cause) = &report.gone_back {
         let text = format!(
-            "NOT the file's: gone back, as {cause}; correct the file and reload (a restart takes it \
-             as it is)"
+            "NOT the file's: gone back, as {cause}; correct the file and reload (a boot takes it as \
+             it is)"
         );
         rows.push(vec!["configuration".into(), Cell::new(text, Style::Bad)]);
     }
     if let Some(unconfirmed) = &report.unconfirmed {
         rows.push(vec!["unconfirmed".into(), awaited(unconfirmed, report)]);
+    }
+    if let Some(drill) = &report.drill {
+        rows.push(vec!["drill".into(), drill::notice(drill, report.at)]);
     }
     if let Some(reload) = &report.last_reload {
         let ago = in_words(report.at.since(reload.at));

@@ -15,7 +15,24 @@ fn right(line: &str) -> Request {
 
 /// One of each, with everything in it.
 fn each() -> Vec<Request> {
-    [of_traffic(), of_configuration()].concat()
+    [of_traffic(), of_configuration(), of_drills()].concat()
+}
+
+fn of_drills() -> Vec<Request> {
+    let (pool, endpoint) = ("apiserver".to_owned(), "10.0.0.12".to_owned());
+    let reason = Some("rehearsal".to_owned());
+    vec![
+        Request::DrillStart(DrillStart {
+            pool,
+            endpoint,
+            fault: Fault::Slow,
+            for_seconds: 60,
+            delay_ms: Some(10_000),
+            reason: reason.clone(),
+        }),
+        Request::DrillStop(DrillStop { reason }),
+        Request::DrillShow(DrillShow {}),
+    ]
 }
 
 fn of_configuration() -> Vec<Request> {
@@ -110,7 +127,7 @@ fn every_request_survives_its_line() {
         assert_eq!(parsed.id, 7);
         assert_eq!(parsed.request.unwrap(), request);
         let question = ["status", "session list", "session show", "plan", "explain", "errors"];
-        let question = question.into_iter().chain(["events", "save"]);
+        let question = question.into_iter().chain(["events", "save", "drill show"]);
         let asks = question.into_iter().any(|words| request.words().starts_with(words));
         assert_eq!(request.changes(), !asks, "{}", request.words());
     }

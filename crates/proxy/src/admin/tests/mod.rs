@@ -2,14 +2,17 @@
 //! [`Operate`] is the test's own.
 
 mod commands;
+mod drills;
 mod followers;
 mod hostile;
 mod lines;
 mod pages;
 mod socket;
 
+use super::drill::{DrillShow, DrillStop};
 use super::request::{ClientNetwork, Confirm, Errors, Events, Save, SessionShow, StatusOf};
 use super::*;
+use crate::drill::Fault;
 use crate::engine::reactor;
 use crate::observe::Event;
 use eclusa_config::plan::{Admin, Program};

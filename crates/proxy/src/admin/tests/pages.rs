@@ -47,6 +47,7 @@ pub(super) fn report() -> StatusReport {
         file_refused: None,
         gone_back: None,
         unconfirmed: None,
+        drill: None,
         workers: vec![
             WorkerStatus { alive: true, sessions: 140 },
             WorkerStatus { alive: true, sessions: 134 },
@@ -158,7 +159,7 @@ fn overrides() -> Vec<OverrideStatus> {
     ]
 }
 
-fn compare(name: &str, text: &str) {
+pub(super) fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/admin/tests/golden").join(name);
     if std::env::var_os("BLESS").is_some() {
         fs::write(&path, text).unwrap();
@@ -167,7 +168,7 @@ fn compare(name: &str, text: &str) {
     assert_eq!(text, expected, "{}", path.display());
 }
 
-fn page(request: &Request, data: impl serde::Serialize, colour: bool) -> String {
+pub(super) fn page(request: &Request, data: impl serde::Serialize, colour: bool) -> String {
     text_of(request, serde_json::to_value(data).unwrap(), colour).unwrap().unwrap()
 }
 

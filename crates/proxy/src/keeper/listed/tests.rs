@@ -325,3 +325,45 @@ fn a_trial_ends_with_its_engine_and_what_was_gone_back_from_stays_away() {
     assert_eq!(listed.lapse(), Some(NotTheFile::Unconfirmed));
     assert_eq!(listed.in_force(), Some(&*second));
 }
+
+#[test]
+fn what_nobody_has_confirmed_is_not_taken_by_the_next_keeper_either() {
+    let tree = Tree::new("recalled");
+    let file = tree.at("edge.toml");
+    for name in ["one", "two"] {
+        fs::write(tree.at(name), name).unwrap();
+    }
+    let mut listed = tree.listed(&tree.at("one"));
+    let good = fs::read_to_string(&file).unwrap();
+    assert!(listed.confirm(eclusa_config::digest(&good)));
+    assert_eq!(listed.to_remember(), None);
+    tree.write(&file, &tree.at("two"));
+    let tried = fs::read_to_string(&file).unwrap();
+    assert!(listed.on_trial(eclusa_config::digest(&tried)));
+    let on_trial = Remembered::new(eclusa_config::digest(&tried), true, &good);
+    assert_eq!(listed.to_remember(), Some(on_trial.clone()));
+    assert!(listed.gone_back(eclusa_config::digest(&good)));
+    let gone_back = Remembered { on_trial: false, ..on_trial.clone() };
+    assert_eq!(listed.to_remember(), Some(gone_back.clone()));
+    // Another keeper, which knows the file alone.
+    for (remembered, why) in
+        [(&on_trial, NotTheFile::Unconfirmed), (&gone_back, NotTheFile::GoneBack)]
+    {
+        let mut next = Listed::read(Program::Edge, &file).unwrap_or_else(|_| panic!()).0;
+        assert!(next.recall(remembered));
+        assert_eq!((next.lapse(), next.in_force()), (Some(why), Some(&*good)));
+        assert_eq!(text(next.open(&tree.at("one"))), "one");
+        // As its engine says then, and the one after that.
+        assert!(next.gone_back(eclusa_config::digest(&good)));
+        assert_eq!(next.to_remember(), Some(gone_back.clone()));
+        assert!(next.confirm(eclusa_config::digest(&tried)));
+        assert_eq!(next.to_remember(), None);
+    }
+    // A file that says something else by now is the operator's word.
+    fs::write(&file, good.replace("shop.test", "other.test")).unwrap();
+    let mut next = Listed::read(Program::Edge, &file).unwrap_or_else(|_| panic!()).0;
+    assert!(!next.recall(&on_trial) && next.lapse().is_none());
+    fs::write(&file, &tried).unwrap();
+    let mut next = Listed::read(Program::Edge, &file).unwrap_or_else(|_| panic!()).0;
+    assert!(!next.recall(&Remembered { text: "nonsense".to_owned(), ..on_trial }));
+}

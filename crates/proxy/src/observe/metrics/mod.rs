@@ -35,6 +35,7 @@ pub(crate) use totals::{HttpTotals, PoolTotals};
 
 use super::{End, Record, View};
 use crate::admin::Cut;
+use crate::drill::Fault;
 use cells::WorkerCell;
 use histogram::Counter;
 use metrics::{counter, gauge, with_local_recorder};
@@ -101,6 +102,10 @@ impl Metrics {
             for why in ["unconfirmed", "ordered"] {
                 counter!("eclusa_rollbacks_total", "why" => why).absolute(0);
             }
+            for fault in Fault::ALL {
+                counter!("eclusa_drills_total", "fault" => fault.name()).absolute(0);
+            }
+            gauge!("eclusa_drill_on").set(0.0);
             counter!("eclusa_engine_restarts_total").absolute(0);
             counter!("eclusa_workers_replaced_total").absolute(0);
             gauge!("eclusa_haproxy_socket_clients").set(0.0);
@@ -183,6 +188,19 @@ impl Metrics {
     /// An engine before this one had gone back.
     pub(crate) fn set_gone_back(&self) {
         with_local_recorder(&self.control, || gauge!("eclusa_config_gone_back").set(1.0));
+    }
+
+    /// A drill begins.
+    pub(crate) fn drill_begins(&self, fault: Fault) {
+        with_local_recorder(&self.control, || {
+            counter!("eclusa_drills_total", "fault" => fault.name()).increment(1);
+            gauge!("eclusa_drill_on").set(1.0);
+        });
+    }
+
+    /// The drill is over.
+    pub(crate) fn drill_ends(&self) {
+        with_local_recorder(&self.control, || gauge!("eclusa_drill_on").set(0.0));
     }
 
     /// The keeper had to start so many engines anew before this one.

@@ -118,6 +118,10 @@ table! {
         "1 while not the file is in force but what was so before it: nobody confirmed it, or somebody ordered it back (`rollback`).";
     ROLLBACKS: Counter Things "eclusa_rollbacks_total" ["why"]
         "How often what was in force before was put back: `unconfirmed` or `ordered`.";
+    DRILL_ON: Gauge Things "eclusa_drill_on" []
+        "1 while an endpoint is treated as if it failed (`drill`): verdicts on it are the drill's doing.";
+    DRILLS: Counter Things "eclusa_drills_total" ["fault"]
+        "Drills that began: `freeze`, `refuse` or `slow`.";
 }
 "The dashboard" {
     DASHBOARD_OPEN: Gauge Things "eclusa_dashboard_open" ["what"]

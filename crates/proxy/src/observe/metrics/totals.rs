@@ -118,6 +118,19 @@ impl ListenerCells {
 }
 
 impl PoolCells {
+    /// Sessions that ended because their endpoint was found dead.
+    pub(crate) fn cut(&self) -> u64 {
+        ends(&self.workers, |cell| &cell.ends, |_, _, how| how == "endpoint_down")
+    }
+
+    /// Sessions and exchanges that reached no endpoint, although their clients waited.
+    pub(crate) fn unserved(&self) -> u64 {
+        let is_it =
+            |by, step, _: &str| matches!(step, Step::Queue | Step::Dial) && by != Who::Client;
+        let of_http = ends(&self.workers, |cell| &cell.http_so_far().ends, is_it);
+        ends(&self.workers, |cell| &cell.ends, is_it) + of_http
+    }
+
     /// All workers' figures, added up.
     pub(crate) fn totals(&self) -> PoolTotals {
         let workers = &self.workers;

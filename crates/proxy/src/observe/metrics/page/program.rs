@@ -10,7 +10,7 @@ use crate::relay::PIPES;
 use std::sync::atomic::Ordering;
 
 /// What this part tells of the control side.
-static CONTROL: [&Metric; 9] = [
+static CONTROL: [&Metric; 11] = [
     &table::ENGINE_RESTARTS,
     &table::RELOADS,
     &table::RELOAD_SUCCESSFUL,
@@ -20,6 +20,8 @@ static CONTROL: [&Metric; 9] = [
     &table::UNCONFIRMED,
     &table::GONE_BACK,
     &table::ROLLBACKS,
+    &table::DRILL_ON,
+    &table::DRILLS,
 ];
 
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {

@@ -1,0 +1,76 @@
+//! Which `defaults` a section has: those that it names with `from`, else the last ones above it.
+
+use super::{Proxy, Role};
+use crate::report::{Kind, Ledger};
+use crate::sections::{Section, Sources};
+
+/// The `defaults` read so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    all: Vec<Proxy>,
+}
+
+impl Known {
+    pub(super) fn add(&mut self, proxy: Proxy) {
+        self.all.push(proxy);
+    }
+
+    /// A section at its first line, with what it inherits.
+    pub(super) fn begin(&self, sources: &Sources, section: &Section, ledger: &mut Ledger) -> Proxy {
+        let words = &sources.lines[section.head].words;
+        let role = match section.kind.as_str() {
+            "frontend" => Role::Front,
+            "backend" => Role::Back,
+            "listen" => Role::Both,
+            _ => Role::Defaults,
+        };
+        let from = words.iter().position(|word| word == "from");
+        let named = from.and_then(|at| words.get(at + 1));
+        let name = words.get(1).filter(|_| from != Some(1)).cloned().unwrap_or_default();
+        let base = match named {
+            Some(wanted) => {
+                let found = self.all.iter().rev().find(|known| known.name == *wanted);
+                if found.is_none() {
+                    let note = format!("there are no `defaults {wanted}`: HAProxy refuses it");
+                    ledger.tell(section.head, Kind::Unsupported, note);
+                }
+                found
+            }
+            // A `defaults` without `from` begins anew.
+            None if role == Role::Defaults => None,
+            None => self.all.last(),
+        };
+        let mut proxy = base.cloned().unwrap_or_default();
+        if role != Role::Back && role != Role::Both && role != Role::Defaults {
+            // Endpoints and checks are no matter of a frontend.
+            proxy.checks.clear();
+        }
+        (proxy.role, proxy.name, proxy.head) = (role, name, section.head);
+        proxy.lines.clone_from(&section.lines);
+        if role == Role::Defaults {
+            ledger.same(section.head);
+        } else {
+            ledger.known(section.head);
+            if proxy.name.is_empty() {
+                ledger.tell(section.head, Kind::Unsupported, "it has no name: HAProxy refuses it");
+                proxy.name = format!("unnamed-{}", sources.lines[section.head].number);
+            }
+        }
+        // `frontend web 10.0.0.1:80`, as it was written until 1.8 or so.
+        let rest = words.iter().skip(2).take_while(|word| *word != "from");
+        for address in rest.filter(|_| role != Role::Defaults) {
+            if proxy.is_front() {
+                let note = "an address behind the name, which HAProxy refuses today: carried over \
+                            as if it were `bind`";
+                ledger.tell(section.head, Kind::Improved, note);
+                super::keywords::bind(
+                    &mut proxy,
+                    std::slice::from_ref(address),
+                    section.head,
+                    ledger,
+                );
+            }
+        }
+        proxy
+    }
+}
