@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 /// Reads of one turn, so that one exchange cannot hold the worker.
 const READS_PER_TURN: u32 = 8;
 /// So much memory that holds nothing may stay with a body that waits.
-const SPARE: usize = 4 << 10;
+const SPARE: usize = 1 << 10;
 
 /// A body of at least this length is spliced; below, copying costs less.
 const SPLICED_MIN: u64 = 32 << 10;
@@ -56,6 +56,14 @@ pub(crate) struct Pump {
     sent: u64,
     /// The sending side is ended right behind it.
     is_last: bool,
+}
+
+/// How far a turn has come.
+enum Gone {
+    /// There is more to do.
+    On,
+    /// To the end.
+    Whole,
 }
 
 impl Pump {
@@ -151,6 +159,29 @@ impl Pump {
         (from, inbox): (&mut Stream, &mut Head),
         to: &mut Stream,
     ) -> Poll<Result<(), Fault>> {
+        match self.go_on(context, (from, &mut *inbox), to) {
+            Poll::Ready(Ok(Gone::On)) => {
+                // Others have their turn first.
+                give_way(context);
+                return Poll::Pending;
+            }
+            Poll::Ready(done) => return Poll::Ready(done.map(drop)),
+            Poll::Pending => {}
+        }
+        // Somebody is waited for, however long.
+        self.hold_little();
+        inbox.hold_little();
+        Poll::Pending
+    }
+
+    /// Moves on for a turn.
+    fn go_on(
+        &mut self,
+        context: &mut Context<'_>,
+        (from, inbox): (&mut Stream, &mut Head),
+        to: &mut Stream,
+    ) -> Poll<Result<Gone, Fault>> {
+        let to_broke = |error| Fault::Broken(Side::To, error);
         for _ in 0..READS_PER_TURN {
             ready!(self.drain(context, to))?;
             if let Some(fault) = self.fault.take() {
@@ -167,17 +198,13 @@ impl Pump {
                 continue;
             }
             if matches!(self.source, Source::Ended) {
-                return self.finish(context, to).map_err(|error| Fault::Broken(Side::To, error));
+                return self.finish(context, to).map_ok(|()| Gone::Whole).map_err(to_broke);
             }
             let there = inbox.rest();
             if there.is_empty() {
                 // What TLS holds back must not wait for bytes that wait for it.
-                ready!(to.poll_flush(context)).map_err(|error| Fault::Broken(Side::To, error))?;
-                let read = self.read(context, (from, inbox), to);
-                if read.is_pending() {
-                    self.hold_little();
-                }
-                ready!(read)?;
+                ready!(to.poll_flush(context)).map_err(to_broke)?;
+                ready!(self.read(context, (from, inbox), to))?;
             } else {
                 let used = self.take(there)?;
                 inbox.use_rest(used);
@@ -187,9 +214,7 @@ impl Pump {
                 break;
             }
         }
-        // Others have their turn first.
-        give_way(context);
-        Poll::Pending
+        Poll::Ready(Ok(Gone::On))
     }
 
     /// All is written, and the other side is told so.
@@ -318,10 +343,7 @@ impl Pump {
                 _ => to.poll_write(context, rest),
             };
             match written {
-                Poll::Pending => {
-                    self.hold_little();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     let error = io::ErrorKind::WriteZero.into();
                     return Poll::Ready(Err(Fault::Broken(Side::To, error)));

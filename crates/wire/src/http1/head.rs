@@ -6,8 +6,8 @@ use super::field::{EDITED, Field, REMOVED, Span};
 use super::framing::Body;
 use super::target::Named;
 
-/// So much of a rest that is used up may lie about.
-const SPARE: usize = 4 << 10;
+/// So much memory that holds nothing may stay with a head that is waited with.
+const SPARE: usize = 1 << 10;
 
 /// The version that a message came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,14 +132,20 @@ impl Head {
         self.arena.get(self.length + self.used..).unwrap_or_default()
     }
 
-    /// Uses up the first `count` bytes of [`Self::rest`]. The memory of a long rest is given back with its
-    /// last byte: a body may go on for hours after what came with its head.
+    /// Uses up the first `count` bytes of [`Self::rest`].
     pub fn use_rest(&mut self, count: usize) {
         self.used += count.min(self.rest().len());
-        if self.used > SPARE && self.rest().is_empty() {
+        if self.rest().is_empty() {
             self.arena.truncate(self.length);
-            self.arena.shrink_to_fit();
             self.used = 0;
+        }
+    }
+
+    /// Gives memory back that holds nothing, before a wait of any length: a body may go on for hours after
+    /// what came with its head.
+    pub fn hold_little(&mut self) {
+        if self.arena.capacity() > self.arena.len() + SPARE {
+            self.arena.shrink_to_fit();
         }
     }
 
