@@ -3,12 +3,11 @@
 use crate::h2::Http2;
 use crate::tls::{accept, originate};
 use eclusa_proxy::layer7::{
-    poll_receive, poll_send, poll_send_pieces, reset_on_close, room, untaken,
+    known, poll_receive, poll_send, poll_send_pieces, reset_on_close, room, untaken,
 };
 use eclusa_wire::http1::{Limits, Reason, Trailers};
-use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -236,14 +235,11 @@ impl Stream {
 /// What the reactor has heard of the end of a connection.
 fn closed(socket: &TcpStream) -> Option<Presence> {
     let any = Interest::READABLE | Interest::WRITABLE | Interest::ERROR;
-    let ready = pin!(socket.ready(any));
-    match ready.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(ready)) if ready.is_write_closed() || ready.is_error() => {
-            Some(Presence::Gone)
-        }
-        Poll::Ready(Ok(ready)) if ready.is_read_closed() => Some(Presence::Ended),
-        _ => None,
+    let ready = known(socket, any).ok().flatten()?;
+    if ready.is_write_closed() || ready.is_error() {
+        return Some(Presence::Gone);
     }
+    ready.is_read_closed().then_some(Presence::Ended)
 }
 
 impl AsyncRead for Stream {

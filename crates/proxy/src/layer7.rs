@@ -12,7 +12,7 @@ pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId, QueueTime};
 pub use crate::relay::{Filled, poll_write_more, read_in_doubt};
 pub use crate::turn::{come_round, give_way, is_long, now, others_first, poll_room, turn};
 pub use count::IdleGauge;
-pub use eclusa_sys::transfer::{poll_receive, poll_send, poll_send_pieces};
+pub use eclusa_sys::transfer::{known, poll_receive, poll_send, poll_send_pieces};
 pub use splice::Splice;
 
 use crate::engine::{Guards, Worker};

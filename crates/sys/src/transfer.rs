@@ -5,9 +5,11 @@
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
-use tokio::io::Interest;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
 /// Reads once into `buffer`; 0 at the end of what the peer says.
@@ -68,6 +70,18 @@ pub fn poll_send_pieces(
         if let Some(done) = done {
             return Poll::Ready(done);
         }
+    }
+}
+
+/// What the reactor knows of `stream`, of these kinds; `None`: nothing. Asks nobody, and nobody is woken when it
+/// changes.
+///
+/// # Errors
+/// The reactor ends.
+pub fn known(stream: &TcpStream, interest: Interest) -> io::Result<Option<Ready>> {
+    match pin!(stream.ready(interest)).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ready) => ready.map(Some),
+        Poll::Pending => Ok(None),
     }
 }
 
@@ -138,6 +152,8 @@ mod tests {
         drop(one);
         let read = poll_fn(|context| poll_receive(context, &other, &mut buffer)).await.unwrap();
         assert_eq!(read, 0);
+        let ends = known(&other, Interest::READABLE).unwrap().unwrap();
+        assert!(ends.is_read_closed() && !ends.is_write_closed());
     }
 
     #[tokio::test]

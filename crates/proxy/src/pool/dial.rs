@@ -7,13 +7,14 @@ use crate::drill::{Drill, Met};
 use crate::engine::Worker;
 use eclusa_policy::verdict::{DialFault, Evidence};
 use eclusa_sys::socket::{connect, is_local_trouble, reset_on_close};
+use eclusa_sys::transfer::known;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream as StdTcpStream};
 use std::os::fd::AsFd;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -92,6 +93,16 @@ enum Way {
     Connecting(TcpStream),
     /// A drill holds it: it fails, or connects then.
     Held(Pin<Box<dyn Future<Output = io::Result<()>>>>),
+}
+
+impl Way {
+    /// It may stand already, unseen. Closing it in good order would leave our port in TIME_WAIT for a minute; where
+    /// clients that break off have used most of them up, the kernel searches milliseconds for one that is free.
+    fn abandon(&self) {
+        if let Self::Connecting(stream) = self {
+            reset_on_close(stream.as_fd());
+        }
+    }
 }
 
 impl Attempt {
@@ -263,7 +274,7 @@ impl Dialler<'_> {
             Some(drill) => Ok(Way::Held(Box::pin(drill.meet()))),
         };
         match fresh {
-            Ok(way) => attempt.way = way,
+            Ok(way) => std::mem::replace(&mut attempt.way, way).abandon(),
             // The old one may still be answered.
             Err(error) if is_local_trouble(&error) => self.worker.local_trouble(&error),
             Err(_) => {}
@@ -468,16 +479,10 @@ impl Dialler<'_> {
     }
 }
 
-/// Who has lost, or whose client has left, may stand already, unseen. Closing it in good order would leave our
-/// port in TIME_WAIT for a minute; where clients that break off have used most of them up, the kernel searches
-/// milliseconds for one that is free.
 impl Drop for Dialler<'_> {
     fn drop(&mut self) {
-        for attempt in self.running.iter().flatten() {
-            if let Way::Connecting(stream) = &attempt.way {
-                reset_on_close(stream.as_fd());
-            }
-        }
+        // Who has lost, or whose client has left.
+        self.running.iter().flatten().for_each(|attempt| attempt.way.abandon());
     }
 }
 
@@ -491,10 +496,8 @@ fn held(drill: Arc<Drill>, endpoint: &Endpoint, met: &mut Option<Box<Met>>) -> W
 /// Whether a connection that became writable stands, or why not. The reactor knows whether epoll
 /// told of an error; only then the system is asked which.
 fn stands(stream: &TcpStream) -> io::Result<()> {
-    let ready = pin!(stream.ready(Interest::WRITABLE));
-    match ready.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(ready)) if !ready.is_write_closed() => Ok(()),
-        Poll::Ready(Err(error)) => Err(error),
+    match known(stream, Interest::WRITABLE)? {
+        Some(ready) if !ready.is_write_closed() => Ok(()),
         _ => match stream.take_error() {
             Ok(None) => Ok(()),
             Ok(Some(error)) | Err(error) => Err(error),
