@@ -1,6 +1,6 @@
 //! `bench endpoint` of the HTTP work: the same answer to every request.
 
-use super::endpoint::listening;
+use super::accepted::{Accepted, LISTENER};
 use super::message::answer;
 use super::tally::Tally;
 use super::{Interest, Part, say, serve};
@@ -9,15 +9,9 @@ use crate::failure::{Context, Outcome};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// The token of the listening socket.
-const LISTENER: u64 = u64::MAX - 1;
-
-/// Connections accepted before the others get their turn.
-const ACCEPTS: usize = 64;
 
 /// Answers from this length on are sent by reference.
 const LARGE: usize = 16 << 10;
@@ -32,9 +26,7 @@ struct Connection {
 
 struct Answers {
     interest: Interest,
-    listener: OwnedFd,
-    connections: Vec<Option<Connection>>,
-    free: Vec<usize>,
+    accepted: Accepted<Connection>,
     answer: Vec<u8>,
     /// The same as a file, where it is large.
     file: Option<OwnedFd>,
@@ -46,19 +38,16 @@ struct Answers {
 /// # Errors
 /// The address cannot be bound, or the process has been forgotten for longer than `limit`.
 pub fn run(address: SocketAddr, http: Http, limit: Duration) -> Outcome<()> {
-    let listener = listening(address).context(|| format!("cannot listen on {address}"))?;
+    let interest = Interest::new()?;
     let answer = answer(http);
     let file = (answer.len() >= LARGE).then(|| in_file(&answer)).transpose()?;
     let mut part = Answers {
-        interest: Interest::new()?,
-        listener,
-        connections: Vec::new(),
-        free: Vec::new(),
+        accepted: Accepted::at(address, &interest)?,
+        interest,
         answer,
         file,
         tally: Tally::new(None),
     };
-    part.interest.add(&part.listener, LISTENER, EventFlags::IN)?;
     say("listening")?;
     serve(&mut part, limit)
 }
@@ -78,24 +67,19 @@ impl Part for Answers {
         if token == LISTENER {
             return self.accept();
         }
-        let index = usize::try_from(token).context(|| "token".into())?;
-        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
-            return Ok(());
-        };
+        let Some((index, connection)) = self.accepted.get(token) else { return Ok(()) };
         if connection.sent.is_none()
             && flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
         {
             match connection.receive() {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.connections[index] = None;
-                    self.free.push(index);
+                    self.accepted.end(index);
                     return Ok(());
                 }
                 Err(what) => {
                     self.tally.fail(what);
-                    self.connections[index] = None;
-                    self.free.push(index);
+                    self.accepted.end(index);
                     return Ok(());
                 }
             }
@@ -105,8 +89,7 @@ impl Part for Answers {
             Ok(true) => self.tally.add(1),
             Err(what) => {
                 self.tally.fail(what);
-                self.connections[index] = None;
-                self.free.push(index);
+                self.accepted.end(index);
             }
         }
         Ok(())
@@ -118,7 +101,7 @@ impl Part for Answers {
     }
 
     fn tally(&mut self) -> &mut Tally {
-        self.tally.set_open(self.connections.len() - self.free.len());
+        self.tally.set_open(self.accepted.open());
         &mut self.tally
     }
 
@@ -129,26 +112,11 @@ impl Part for Answers {
 
 impl Answers {
     fn accept(&mut self) -> Outcome<()> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        for _ in 0..ACCEPTS {
-            let socket = match accept_with(&self.listener, flags) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN) => break,
-                Err(error) => {
-                    self.tally.fail(format!("accept: {error}"));
-                    break;
-                }
-            };
-            let index = self.free.pop().unwrap_or(self.connections.len());
-            if index == self.connections.len() {
-                self.connections.push(None);
-            }
-            // Edge-triggered, so that one registration does for requests and answers.
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            self.interest.add(&socket, index as u64, flags)?;
-            self.connections[index] = Some(Connection { socket, tail: [0; 4], sent: None });
-        }
-        Ok(())
+        // Edge-triggered, so that one registration does for requests and answers.
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        self.accepted.accept((&self.interest, flags), &mut self.tally, |socket| {
+            Ok(Connection { socket, tail: [0; 4], sent: None })
+        })
     }
 }
 

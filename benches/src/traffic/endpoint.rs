@@ -1,24 +1,18 @@
 //! `bench endpoint`: accepts, and does the other half of the work.
 
+use super::accepted::{Accepted, LISTENER};
 use super::script::{Heard, Script};
 use super::stream::{AT_ONCE, Blob, Drain, Exchange, Progress, quiet};
 use super::tally::Tally;
 use super::{Interest, Part, say, serve};
 use crate::case::Work;
-use crate::failure::{Context, Outcome};
+use crate::failure::Outcome;
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::net::{accept_with, bind, listen, recv, send, socket_with, sockopt};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// The token of the listening socket.
-const LISTENER: u64 = u64::MAX - 1;
-
-/// Connections accepted before the others get their turn.
-const ACCEPTS: usize = 64;
 
 struct Connection {
     socket: OwnedFd,
@@ -34,9 +28,7 @@ struct Endpoint {
     said: Vec<u8>,
     bytes: usize,
     interest: Interest,
-    listener: OwnedFd,
-    connections: Vec<Option<Connection>>,
-    free: Vec<usize>,
+    accepted: Accepted<Connection>,
     resting: bool,
     blob: Blob,
     drain: Drain,
@@ -48,40 +40,22 @@ struct Endpoint {
 /// # Errors
 /// The address cannot be bound, or the process has been forgotten for longer than `limit`.
 pub fn run(address: SocketAddr, work: Work, bytes: usize, limit: Duration) -> Outcome<()> {
-    let listener = listening(address).context(|| format!("cannot listen on {address}"))?;
+    let interest = Interest::new()?;
     let scripted = matches!(work, Work::ProxyV2 | Work::Passthrough | Work::Websocket);
     let mut endpoint = Endpoint {
         work,
         script: scripted.then(|| Script::of(work)).transpose()?,
         said: Vec::new(),
         bytes,
-        interest: Interest::new()?,
-        listener,
-        connections: Vec::new(),
-        free: Vec::new(),
+        accepted: Accepted::at(address, &interest)?,
+        interest,
         resting: false,
         blob: Blob::new()?,
         drain: Drain::new(),
         tally: Tally::new(None),
     };
-    endpoint.interest.add(&endpoint.listener, LISTENER, EventFlags::IN)?;
     say("listening")?;
     serve(&mut endpoint, limit)
-}
-
-/// A listening socket that does not block.
-///
-/// # Errors
-/// The address cannot be bound.
-pub(super) fn listening(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_tcp_nodelay(&socket, true)?; // inherited: saves a call per connection
-    bind(&socket, &address)?;
-    listen(&socket, 4096)?;
-    Ok(socket)
 }
 
 impl Part for Endpoint {
@@ -89,10 +63,7 @@ impl Part for Endpoint {
         if token == LISTENER {
             return self.accept();
         }
-        let index = usize::try_from(token).context(|| "token".into())?;
-        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
-            return Ok(());
-        };
+        let Some((index, connection)) = self.accepted.get(token) else { return Ok(()) };
         let socket = &connection.socket;
         let mut buffer = [0u8; 4096];
         let ended = match self.work {
@@ -141,7 +112,7 @@ impl Part for Endpoint {
     }
 
     fn tally(&mut self) -> &mut Tally {
-        self.tally.set_open(self.connections.len() - self.free.len());
+        self.tally.set_open(self.accepted.open());
         &mut self.tally
     }
 
@@ -196,31 +167,16 @@ impl Connection {
 
 impl Endpoint {
     fn accept(&mut self) -> Outcome<()> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let interest = match self.work {
+        let flags = match self.work {
             Work::BulkDown => EventFlags::OUT,
             Work::Idle => EventFlags::OUT | EventFlags::IN | EventFlags::ET,
             _ => EventFlags::IN,
         };
-        for _ in 0..ACCEPTS {
-            let socket = match accept_with(&self.listener, flags) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN) => break,
-                Err(error) => {
-                    self.tally.fail(format!("accept: {error}"));
-                    break;
-                }
-            };
-            let index = self.free.pop().unwrap_or(self.connections.len());
-            if index == self.connections.len() {
-                self.connections.push(None);
-            }
-            self.interest.add(&socket, index as u64, interest)?;
-            let exchange = Exchange::new(self.bytes);
-            let heard = self.script.as_ref().map(Script::begin).unwrap_or_default();
-            self.connections[index] = Some(Connection { socket, exchange, heard });
-        }
-        Ok(())
+        let Self { accepted, interest, tally, script, bytes, .. } = self;
+        accepted.accept((&*interest, flags), tally, |socket| {
+            let heard = script.as_ref().map(Script::begin).unwrap_or_default();
+            Ok(Connection { socket, exchange: Exchange::new(*bytes), heard })
+        })
     }
 
     /// While it rests a sender hears of nothing but the other side's end.
@@ -234,7 +190,6 @@ impl Endpoint {
         if let Err(what) = how {
             self.tally.fail(what);
         }
-        self.connections[index] = None;
-        self.free.push(index);
+        self.accepted.end(index);
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! End of input ends the process, so none outlives the runner, however that ends.
 
+mod accepted;
 pub mod answering;
 pub mod answers;
 pub mod endpoint;

@@ -1,8 +1,8 @@
 //! `bench endpoint` of what needs more than [`super::answers`]: gRPC behind candidates, and in the null
 //! test TLS and HTTP/2, which only candidates speak otherwise. It is no faster than it has to be.
 
+use super::accepted::{Accepted, LISTENER};
 use super::answering::{Answer, BODY_MAX, Heard};
-use super::endpoint::listening;
 use super::tally::Tally;
 use super::{Interest, Part, say, serve};
 use crate::case::Http;
@@ -11,7 +11,7 @@ use crate::failure::{Context, Failure, Outcome};
 use rustix::event::epoll::EventFlags;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -19,12 +19,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The token of the listening socket.
-const LISTENER: u64 = u64::MAX - 1;
-
-/// Connections accepted before the others get their turn.
-const ACCEPTS: usize = 64;
 
 /// Bytes received at once.
 const ROOM: usize = 64 << 10;
@@ -44,9 +38,7 @@ struct Terminated {
     answer: Answer,
     tls: Option<Arc<ServerConfig>>,
     interest: Interest,
-    listener: OwnedFd,
-    connections: Vec<Option<Connection>>,
-    free: Vec<usize>,
+    accepted: Accepted<Connection>,
     tally: Tally,
 }
 
@@ -60,18 +52,15 @@ pub fn run(address: SocketAddr, http: Http, limit: Duration) -> Outcome<()> {
         let told = format!("answers of HTTP/2 have at most {BODY_MAX} bytes here");
         return Err(Failure::new(told));
     }
-    let listener = listening(address).context(|| format!("cannot listen on {address}"))?;
+    let interest = Interest::new()?;
     let mut part = Terminated {
         http,
         answer: Answer::new(http),
         tls: http.tls.then(|| config(http)).transpose()?,
-        interest: Interest::new()?,
-        listener,
-        connections: Vec::new(),
-        free: Vec::new(),
+        accepted: Accepted::at(address, &interest)?,
+        interest,
         tally: Tally::new(None),
     };
-    part.interest.add(&part.listener, LISTENER, EventFlags::IN)?;
     say("listening")?;
     serve(&mut part, limit)
 }
@@ -99,10 +88,7 @@ impl Part for Terminated {
         if token == LISTENER {
             return self.accept();
         }
-        let index = usize::try_from(token).context(|| "token".into())?;
-        let Some(connection) = self.connections.get_mut(index).and_then(Option::as_mut) else {
-            return Ok(());
-        };
+        let Some((index, connection)) = self.accepted.get(token) else { return Ok(()) };
         let mut ended = Ok(false);
         if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             ended = connection.receive(&self.answer, &mut self.tally);
@@ -115,8 +101,7 @@ impl Part for Terminated {
             }
         };
         if ended {
-            self.connections[index] = None;
-            self.free.push(index);
+            self.accepted.end(index);
         }
         Ok(())
     }
@@ -127,7 +112,7 @@ impl Part for Terminated {
     }
 
     fn tally(&mut self) -> &mut Tally {
-        self.tally.set_open(self.connections.len() - self.free.len());
+        self.tally.set_open(self.accepted.open());
         &mut self.tally
     }
 
@@ -138,33 +123,18 @@ impl Part for Terminated {
 
 impl Terminated {
     fn accept(&mut self) -> Outcome<()> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        for _ in 0..ACCEPTS {
-            let socket = match accept_with(&self.listener, flags) {
-                Ok(socket) => socket,
-                Err(Errno::AGAIN) => break,
-                Err(error) => {
-                    self.tally.fail(format!("accept: {error}"));
-                    break;
-                }
-            };
-            let index = self.free.pop().unwrap_or(self.connections.len());
-            if index == self.connections.len() {
-                self.connections.push(None);
-            }
-            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
-            self.interest.add(&socket, index as u64, flags)?;
-            let secure = self.tls.clone().map(ServerConnection::new).transpose();
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        let Self { accepted, interest, tally, tls, http, .. } = self;
+        accepted.accept((&*interest, flags), tally, |socket| {
+            let secure = tls.clone().map(ServerConnection::new).transpose();
             let mut secure = secure.context(|| "TLS".into())?.map(Box::new);
             if let Some(secure) = &mut secure {
                 secure.set_buffer_limit(None);
             }
             let mut said = Vec::new();
-            let heard = Heard::begin(self.http, &mut said);
-            let unsent = Vec::new();
-            self.connections[index] = Some(Connection { socket, secure, heard, said, unsent });
-        }
-        Ok(())
+            let heard = Heard::begin(*http, &mut said);
+            Ok(Connection { socket, secure, heard, said, unsent: Vec::new() })
+        })
     }
 }
 
