@@ -5,6 +5,7 @@ use e2e::plain::try_connect;
 use e2e::product::{PATIENCE, Product, Program};
 use e2e::proof::{Item, size, wrong_of};
 use eclusa_testkit::ca::{Ca, Leaf};
+use eclusa_testkit::explained::{is_end, told, told_by};
 use eclusa_testkit::netns::{Cluster, Host, Shape, skipped};
 use eclusa_testkit::process::{Scratch, binary};
 use eclusa_testkit::random::{Asks, HOSTS, LISTENERS, POOLS, Place, site};
@@ -12,7 +13,7 @@ use eclusa_testkit::tls::{ClientConfig, TlsClient};
 use fastrand::Rng;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -156,61 +157,6 @@ impl Bed {
             Err(error) if is_end(&error) => "closed".to_owned(),
             Err(error) => format!("{error}"),
         }
-    }
-}
-
-fn is_end(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), ConnectionReset | BrokenPipe | UnexpectedEof)
-}
-
-/// What answers a request.
-fn told_by(mut stream: impl Read + Write, wire: &str) -> String {
-    // Whoever is closed out may be so before it has said all.
-    let _ = stream.write_all(wire.as_bytes()).and_then(|()| stream.flush());
-    let mut stream = BufReader::new(stream);
-    let mut line = String::new();
-    match stream.read_line(&mut line) {
-        Ok(0) => return "closed".to_owned(),
-        Err(error) if is_end(&error) => return "closed".to_owned(),
-        Err(error) => return error.to_string(),
-        Ok(_) => {}
-    }
-    let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
-    if status != "200" {
-        return status;
-    }
-    let mut length = 0;
-    while line != "\r\n" {
-        line.clear();
-        if stream.read_line(&mut line).is_err() {
-            return "half an answer".to_owned();
-        }
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut body = vec![0; length];
-    match stream.read_exact(&mut body) {
-        Ok(()) => String::from_utf8_lossy(&body).into_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// What `explain` says comes of it: one of these.
-fn told(explained: &Value) -> BTreeSet<String> {
-    let pools = explained["pools"].as_array().unwrap();
-    match explained["outcome"].as_str().unwrap() {
-        "pool" | "split" => {
-            pools.iter().map(|pool| pool["name"].as_str().unwrap().to_owned()).collect()
-        }
-        "denied" => BTreeSet::from(["closed".to_owned()]),
-        _ => match explained["status"].as_u64() {
-            Some(status) => BTreeSet::from([status.to_string()]),
-            None => BTreeSet::from(["closed".to_owned()]),
-        },
     }
 }
 

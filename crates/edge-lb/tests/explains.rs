@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use eclusa_testkit::explained::{told, told_by};
 use eclusa_testkit::free_port;
 use eclusa_testkit::process::Scratch;
 use eclusa_testkit::wait::{wait_for, wait_until};
@@ -182,47 +183,10 @@ pool = "one"
 
 /// What came of a request: the name of the pool, the status, or nothing.
 fn went(at: SocketAddr, from: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(at).unwrap();
+    let stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let header = format!("PROXY TCP4 {from} 192.0.2.1 50000 80\r\n");
-    stream.write_all(format!("{header}{request}").as_bytes()).unwrap();
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    if reader.read_line(&mut line).unwrap_or(0) == 0 {
-        return "closed".to_owned();
-    }
-    let status = line.split(' ').nth(1).unwrap().to_owned();
-    if status != "200" {
-        return status;
-    }
-    let mut length = 0;
-    while line != "\r\n" {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        if let Some((name, value)) = line.split_once(": ")
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap();
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    String::from_utf8(body).unwrap()
-}
-
-/// What `explain` says comes of it: one of these.
-fn told(explained: &Value) -> BTreeSet<String> {
-    let pools = explained["pools"].as_array().unwrap();
-    match explained["outcome"].as_str().unwrap() {
-        "pool" | "split" => {
-            pools.iter().map(|pool| pool["name"].as_str().unwrap().to_owned()).collect()
-        }
-        "denied" => BTreeSet::from(["closed".to_owned()]),
-        _ => match explained["status"].as_u64() {
-            Some(status) => BTreeSet::from([status.to_string()]),
-            None => BTreeSet::from(["closed".to_owned()]),
-        },
-    }
+    told_by(stream, &format!("{header}{request}"))
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub mod book;
 pub mod ca;
 pub mod client;
 pub mod endpoint;
+pub mod explained;
 pub mod flood;
 pub mod http2;
 pub mod netns;
