@@ -35,7 +35,6 @@ mod scratch;
 mod shared;
 mod site;
 mod spare;
-mod stage;
 mod stream;
 pub mod tls;
 

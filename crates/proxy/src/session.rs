@@ -1,7 +1,10 @@
 //! The story of one TCP connection: accept → preamble → access → route → pool → lease → dial →
 //! relay → one finish record.
 
-use crate::engine::{Accepted, Guards, Worker};
+mod carry;
+
+use crate::crew::{self, Crew};
+use crate::engine::{Accepted, Worker};
 use crate::layer7::{Arrival, Connection, Service};
 use crate::listener::Listener;
 use crate::observe::{End, Hello, Record, Step, Who};
@@ -10,36 +13,41 @@ use crate::pool::{
 };
 use crate::preamble::Preamble;
 use crate::registry::{Entry, Order, SettingUp, Watch};
-use crate::relay::{Finished, Relay, reason_of};
+use crate::relay::{Relay, reason_of};
 use crate::replay::{Flight, Runner, first_byte};
 use crate::turn::Turns;
+use carry::{Carried, Carry};
 use eclusa_config::plan::{Peek, SendProxy};
 use eclusa_policy::access::Decision;
-use eclusa_policy::balance::EARLY;
 use eclusa_policy::condition::Facts;
+use eclusa_policy::limits::ClientNetwork;
 use eclusa_policy::replay;
-use eclusa_policy::verdict::Evidence;
 use eclusa_sys::socket::{local_address, reset_on_close};
 use eclusa_wire::proxy_protocol;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
+thread_local! {
+    static CARRYING: Crew<Scene> = const { RefCell::new(Vec::new()) };
+    static SERVING: Crew<Box<New>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Begins the story of one connection.
 pub(crate) fn start(worker: &Rc<Worker>, accepted: Accepted) {
-    let listener = accepted.address.listener();
-    match listener.service_at_once(accepted.peer.ip()) {
+    let worker = worker.clone();
+    match accepted.address.listener().service_at_once(accepted.peer.ip()) {
         Some(service) => {
-            let network = accepted.peer.ip().into();
-            let new = Box::new(New { worker: worker.clone(), accepted, service });
-            worker.clone().spawn(Turns(network, Opened::New(Some(new))));
+            let new = Box::new(New { worker, accepted, service });
+            crew::spawn(&SERVING, |new| Turns(new.network(), Opened::New(Some(new))), new);
         }
-        None => worker.clone().spawn(run(worker.clone(), accepted)),
+        None => crew::spawn(&CARRYING, Carry::begin, Scene { worker, accepted }),
     }
 }
 
@@ -54,6 +62,12 @@ struct New {
     worker: Rc<Worker>,
     accepted: Accepted,
     service: Arc<dyn Service>,
+}
+
+impl New {
+    fn network(&self) -> ClientNetwork {
+        self.accepted.peer.ip().into()
+    }
 }
 
 type Serving = Pin<Box<dyn Future<Output = ()>>>;
@@ -95,12 +109,21 @@ fn open(new: New) -> Option<Serving> {
     Some(service.serve(Arrival { client, first: Vec::new(), connection }))
 }
 
-/// Carries one connection from accept until it relays, or until it is refused.
-async fn run(worker: Rc<Worker>, accepted: Accepted) {
+/// A connection that is to be set up.
+struct Scene {
+    worker: Rc<Worker>,
+    accepted: Accepted,
+}
+
+/// Sets a session up until it relays; none where it ends before, or where a service takes it.
+async fn set_up(Scene { worker, accepted }: Scene) -> Option<Carried> {
     let Accepted { socket, peer, address, at, guards } = accepted;
     let mut client = match TcpStream::from_std(socket.into()) {
         Ok(client) => client,
-        Err(error) => return worker.local_trouble(&error),
+        Err(error) => {
+            worker.local_trouble(&error);
+            return None;
+        }
     };
     let (entry, listener) = (worker.registry().enter(), address.listener());
     let mut session = Session::begin(&worker, &listener, &client, peer, at);
@@ -109,30 +132,26 @@ async fn run(worker: Rc<Worker>, accepted: Accepted) {
         let (listener, watch) = (listener.plan().name.clone(), Rc::clone(entry.watch()));
         worker.registry().say(SettingUp { id, listener, peer, accepted: at, watch });
     };
-    let set_up = until_stopped(entry.watch(), say, session.set_up(&mut client)).await;
-    let set_up = match set_up {
-        Ok(set_up) => set_up,
-        Err(order) => {
-            let closed = order == Order::Close;
-            let why = if closed { "closed by the operator" } else { "the service stops" };
-            let step = session.step();
-            return session.refuse(client, End::abort(Who::Operator, step, why));
-        }
-    };
-    match set_up {
-        Ok(SetUp::Established(established)) => {
+    match until_stopped(entry.watch(), say, session.set_up(&mut client)).await {
+        Ok(Ok(SetUp::Established(established))) => {
             let relay = session.into_relay(client, established, entry);
-            let (carrier, stage) = (worker.clone(), Stage::Relaying(relay));
-            carrier.spawn(Carry { worker, record: None, stage, _guards: guards });
+            return Some(Carried { worker, relay, guards });
         }
-        Ok(SetUp::Opened(service, first)) => {
+        Ok(Ok(SetUp::Opened(service, first))) => {
             let record = session.record;
             let network = record.client.ip().into();
             let connection = Connection::new(worker.clone(), address, record, entry, guards);
             worker.spawn(Turns(network, service.serve(Arrival { client, first, connection })));
         }
-        Err(end) => session.refuse(client, end),
+        Ok(Err(end)) => session.refuse(client, end),
+        Err(order) => {
+            let closed = order == Order::Close;
+            let why = if closed { "closed by the operator" } else { "the service stops" };
+            let step = session.step();
+            session.refuse(client, End::abort(Who::Operator, step, why));
+        }
     }
+    None
 }
 
 /// What `future` yields, unless the operator ends the session first. One who asks what there is has it
@@ -153,91 +172,6 @@ async fn until_stopped<T>(
         future.as_mut().poll(context).map(Ok)
     })
     .await
-}
-
-/// Carries an established session to its end. A struct and no async function: this is what a
-/// session at rest costs.
-struct Carry {
-    worker: Rc<Worker>,
-    /// Once the relay is over; until then the registry has it.
-    record: Option<Box<Record>>,
-    stage: Stage,
-    _guards: Guards,
-}
-
-#[allow(clippy::large_enum_variant, reason = "a box would cost every session an allocation")]
-enum Stage {
-    Relaying(Relay),
-    /// Delivering what a broken side said; short, and rare.
-    Closing(Pin<Box<dyn Future<Output = (u64, u64)>>>, End),
-    Over,
-}
-
-impl Future for Carry {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let carry = self.get_mut();
-        if let Stage::Relaying(relay) = &mut carry.stage {
-            let finished = ready!(Pin::new(relay).poll(context));
-            carry.leave_relay(finished);
-        }
-        if let Stage::Closing(closing, _) = &mut carry.stage {
-            let bytes = ready!(closing.as_mut().poll(context));
-            if let Stage::Closing(_, end) = std::mem::replace(&mut carry.stage, Stage::Over) {
-                carry.finish(bytes, end);
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Carry {
-    fn leave_relay(&mut self, finished: Finished) {
-        let Stage::Relaying(relay) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            return;
-        };
-        self.record = relay.watch().record().take();
-        if let Some(record) = &mut self.record {
-            record.first_byte = relay.first_byte().map(|at| at - record.accepted);
-            if self.worker.wants_tcp_info() {
-                record.tcp = relay.tcp_info();
-            }
-        }
-        if finished.is_clean() {
-            let bytes = relay.bytes();
-            drop(relay);
-            return self.finish(bytes, finished.end);
-        }
-        let end = finished.end.clone();
-        let closing = Box::pin(async move { relay.close(&finished).await });
-        self.stage = Stage::Closing(closing, end);
-    }
-
-    fn finish(&mut self, bytes: (u64, u64), end: End) {
-        let Some(mut record) = self.record.take() else { return };
-        (record.bytes_up, record.bytes_down) = bytes;
-        if end.who == Who::Endpoint {
-            tell_early_end(&self.worker, &record);
-        }
-        finish(&self.worker, record, end, true);
-    }
-}
-
-/// An endpoint that ends sessions at once, or without a byte, gets fewer new ones for a while; one
-/// that never answered is suspected.
-fn tell_early_end(worker: &Worker, record: &Record) {
-    let (Some(pool), Some(endpoint)) = (&record.pool, &record.endpoint) else { return };
-    let answered = record.bytes_down > 0;
-    if answered && record.accepted.elapsed() >= EARLY {
-        return;
-    }
-    if pool.plan().early_ends_weigh {
-        worker.pickers().ended_early(pool.id(), endpoint, worker.time());
-    }
-    if !answered {
-        worker.signal(pool, endpoint, Evidence::EndedEarly { answered });
-    }
 }
 
 /// Counts the end, and writes the finish record if it is `wanted`.
@@ -421,7 +355,8 @@ impl<'a> Session<'a> {
         client_spoke: bool,
     ) -> Result<Dialled, End> {
         self.step = Step::Dial;
-        let began = Instant::now();
+        // Now: the preamble has just ended.
+        let began = self.record.accepted + self.record.preamble;
         let may_half_close = client_spoke && self.record.hello != Hello::Complete;
         let call = Call {
             source: self.record.client.ip(),

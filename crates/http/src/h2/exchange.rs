@@ -11,11 +11,12 @@ use crate::exchange::{Done, PARTING, Run, Then, begin};
 use crate::patience::Alarm;
 use crate::site::Site;
 use crate::spare;
-use crate::stage::{Stage, Stages};
 use crate::stream::Stream;
+use eclusa_proxy::crew::{self, Crew};
 use eclusa_proxy::layer7::{
     End, Part, QueueTime, Refusal, Snapshot, Step, StreamPermit, Told, Who, now, poll_room, turn,
 };
+use eclusa_proxy::stage::{self, Stage, Stages};
 use eclusa_wire::http1::{Head, Reason as Refused};
 use h2::Reason;
 use http::Request;
@@ -40,12 +41,18 @@ pub(super) struct Scene {
 }
 
 thread_local! {
-    pub(super) static STAGES: Stages<Scene, ()> = const { RefCell::new(Vec::new()) };
+    static CREW: Crew<Scene> = const { RefCell::new(Vec::new()) };
+    static STAGES: Stages<Scene, ()> = const { RefCell::new(Vec::new()) };
+}
+
+/// Begins an exchange as a task beside that of its connection.
+pub(super) fn begin_task(scene: Scene) {
+    crew::spawn(&CREW, |scene| stage::run(&STAGES, build_stage, scene), scene);
 }
 
 /// Where exchanges of HTTP/2 run. A stage has a timer, so that none is set anew for each.
 #[allow(clippy::large_futures, reason = "a stage is boxed as such, and kept")]
-pub(super) fn build_stage() -> Stage<Scene, ()> {
+fn build_stage() -> Stage<Scene, ()> {
     let alarm = Alarm::default();
     Stage::build(async move |scene| play(scene, &alarm).await)
 }

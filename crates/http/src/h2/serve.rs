@@ -2,7 +2,7 @@
 //! same thread; one task drives the connection. It runs behind the streams that were ready before it, so
 //! that what they have to say goes out together.
 
-use super::exchange::{self, STAGES, Scene};
+use super::exchange::{self, Scene};
 use super::gathered::Gathered;
 use super::guard::{Guard, Watch};
 use super::lanes::Lanes;
@@ -10,7 +10,6 @@ use super::stream::Http2;
 use crate::connection::{Over, Session, end_by, finish};
 use crate::patience::part;
 use crate::site::Http;
-use crate::stage;
 use crate::stream::Stream;
 use bytes::Bytes;
 use eclusa_config::plan;
@@ -24,7 +23,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::task::spawn_local;
 
 /// How an HTTP/2 connection begins without TLS (RFC 9113, section 3.4). No request of HTTP/1 has that
 /// method.
@@ -236,7 +234,7 @@ impl Driver<'_> {
         let client = Stream::Http2(Box::new(Http2::new(taken.lane(), respond, body)));
         let (session, number) = (Rc::clone(self.session), self.number);
         let scene = Scene { session, request, client, taken, permit, number };
-        spawn_local(stage::run(&STAGES, exchange::build_stage, scene));
+        exchange::begin_task(scene);
     }
 
     /// Notes whether the connection rests.

@@ -321,11 +321,12 @@ impl Dialler<'_> {
         match way {
             Ok(way) => {
                 self.tries += 1;
-                *free = Some(Attempt { way, lease, began: Instant::now() });
+                let began = Instant::now();
+                *free = Some(Attempt { way, lease, began });
                 let hedge = self.pool.plan().dial.hedge_after;
-                self.rival_at = hedge.map(|after| (Instant::now() + after).min(self.deadline));
+                self.rival_at = hedge.map(|after| (began + after).min(self.deadline));
                 self.slow_at = match self.tries {
-                    1 => hedge.map(|after| Instant::now() + after.mul_f64(SLOW)),
+                    1 => hedge.map(|after| began + after.mul_f64(SLOW)),
                     _ => None,
                 };
                 return true;

@@ -1,19 +1,19 @@
-//! Where exchanges run. Their state is some kilobytes, which would have to be allocated, moved and freed for each
-//! request, and which a connection at rest must not carry around. So there are a few stages on a thread, and
-//! an exchange has one for as long as it runs.
+//! Where what is short and large runs: exchanges, and the setting up of sessions. Their state is some kilobytes,
+//! which would have to be allocated, moved and freed for each of them, and which a connection at rest must not
+//! carry around. So there are a few stages on a thread, and an exchange has one for as long as it runs.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::thread::LocalKey;
 
 /// So many of a kind are kept for the exchanges to come: a burst leaves no more behind.
 const KEPT: usize = 64;
 
-/// Those of a thread, for exchanges that are begun with a `Scene` and yield `Done`.
-pub(crate) type Stages<Scene, Done> = RefCell<Vec<Stage<Scene, Done>>>;
+/// Those of a thread, for what is begun with a `Scene` and yields `Done`.
+pub type Stages<Scene, Done> = RefCell<Vec<Stage<Scene, Done>>>;
 
 /// What is given to a stage, and what it yields.
 struct Desk<Scene, Done> {
@@ -22,15 +22,15 @@ struct Desk<Scene, Done> {
 }
 
 /// One stage.
-pub(crate) struct Stage<Scene, Done> {
+pub struct Stage<Scene, Done> {
     desk: Rc<Desk<Scene, Done>>,
-    /// Runs one exchange after the other. One that panics takes its stage along.
+    /// Runs one scene after the other. One that panics takes its stage along.
     work: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 impl<Scene: 'static, Done: 'static> Stage<Scene, Done> {
     /// Where `play` runs what is given to it.
-    pub(crate) fn build(play: impl AsyncFn(Scene) -> Done + 'static) -> Self {
+    pub fn build(play: impl AsyncFn(Scene) -> Done + 'static) -> Self {
         let desk = Rc::new(Desk { next: Cell::new(None), done: Cell::new(None) });
         let given = Rc::clone(&desk);
         let work = Box::pin(async move {
@@ -51,21 +51,37 @@ impl<Scene: 'static, Done: 'static> Stage<Scene, Done> {
     }
 }
 
+/// A scene on its stage, which goes back to those of the thread when it is over.
+pub struct Run<Scene: 'static, Done: 'static> {
+    stages: &'static LocalKey<Stages<Scene, Done>>,
+    stage: Option<Stage<Scene, Done>>,
+}
+
+impl<Scene: 'static, Done: 'static> Future for Run<Scene, Done> {
+    type Output = Done;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Done> {
+        let Some(stage) = &mut self.stage else { return Poll::Pending };
+        let done = ready!(stage.poll(context));
+        let (stages, stage) = (self.stages, self.stage.take());
+        stages.with_borrow_mut(|free| {
+            if free.len() < KEPT {
+                free.extend(stage);
+            }
+        });
+        Poll::Ready(done)
+    }
+}
+
 /// Runs `scene` on one of the thread's stages, or on a new one.
-pub(crate) async fn run<Scene: 'static, Done: 'static>(
+pub fn run<Scene: 'static, Done: 'static>(
     stages: &'static LocalKey<Stages<Scene, Done>>,
     build: fn() -> Stage<Scene, Done>,
     scene: Scene,
-) -> Done {
-    let mut stage = stages.with_borrow_mut(Vec::pop).unwrap_or_else(build);
+) -> Run<Scene, Done> {
+    let stage = stages.with_borrow_mut(Vec::pop).unwrap_or_else(build);
     stage.desk.next.set(Some(scene));
-    let done = poll_fn(|context| stage.poll(context)).await;
-    stages.with_borrow_mut(|free| {
-        if free.len() < KEPT {
-            free.push(stage);
-        }
-    });
-    done
+    Run { stages, stage: Some(stage) }
 }
 
 #[cfg(test)]
