@@ -19,6 +19,11 @@ const WORKER: &str = "worker-";
 /// The name of callgrind's files.
 const OUT: &str = "callgrind.out";
 
+/// Where valgrind and its tools meet: not in a place of all users, where what is ended at once leaves its pipes.
+fn meeting(directory: &Path) -> String {
+    format!("--vgdb-prefix={}", directory.join("vgdb").display())
+}
+
 /// What is put before a command whose instructions are to be counted; files go to `directory`.
 #[must_use]
 pub fn callgrind(directory: &Path) -> Vec<String> {
@@ -31,6 +36,7 @@ pub fn callgrind(directory: &Path) -> Vec<String> {
         // From the first question on: starting is of no interest, and slow enough.
         "--instr-atstart=no".into(),
         format!("--callgrind-out-file={out}"),
+        meeting(directory),
     ]
 }
 
@@ -59,25 +65,41 @@ impl Instructions {
         self.tell(&["zero"])
     }
 
-    /// What the busiest thread has executed since.
+    /// The busiest thread, and what it has executed since.
     ///
     /// # Errors
     /// As [`Self::of`], or there is nothing to read.
-    pub fn read(&self) -> Outcome<u64> {
+    pub fn read(&self) -> Outcome<(String, u64)> {
+        let most = self.threads()?.into_iter().max_by_key(|(_, count)| *count);
+        let most = most.filter(|(_, count)| *count > 0);
+        most.ok_or_else(|| Failure::new("callgrind has counted nothing"))
+    }
+
+    /// What this thread has executed since.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn read_of(&self, thread: &str) -> Outcome<u64> {
+        let found = self.threads()?.into_iter().find(|(name, _)| name == thread);
+        Ok(found.map_or(0, |(_, count)| count))
+    }
+
+    /// Threads, by the end of their files' names, and what each has executed.
+    fn threads(&self) -> Outcome<Vec<(String, u64)>> {
         self.remove()?;
         self.tell(&["dump"])?;
         let counts = self.files()?.into_iter().map(|file| {
             let text = fs::read_to_string(&file).context(|| file.display().to_string())?;
-            Ok(total(&text).unwrap_or(0))
+            let name = file.to_string_lossy();
+            let thread = name.rsplit('-').next().unwrap_or_default().to_owned();
+            Ok((thread, total(&text).unwrap_or(0)))
         });
-        let counts: Vec<u64> = counts.collect::<Outcome<_>>()?;
-        let most = counts.into_iter().max().filter(|count| *count > 0);
-        most.ok_or_else(|| Failure::new("callgrind has counted nothing"))
+        counts.collect()
     }
 
     fn tell(&self, words: &[&str]) -> Outcome<()> {
         let mut command = Command::new("vgdb");
-        command.arg(format!("--pid={}", self.process)).args(words);
+        command.arg(meeting(&self.directory)).arg(format!("--pid={}", self.process)).args(words);
         let output = command.output().context(|| "cannot run vgdb".into())?;
         if output.status.success() {
             return Ok(());
@@ -157,7 +179,7 @@ impl SystemCalls {
         Ok(Self { strace, table })
     }
 
-    /// How many there were.
+    /// How many there were; an error if none.
     ///
     /// # Errors
     /// strace leaves no table.

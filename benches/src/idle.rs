@@ -8,7 +8,7 @@ use crate::meter::{Memory, Sockets, family, slab};
 use crate::scene::{Bench, Scene};
 use crate::setup::Setup;
 use crate::stage::Stage;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Sessions that exchange at the same time.
@@ -34,7 +34,7 @@ pub struct Idle {
 }
 
 /// What one setup kept.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Found {
     /// Before the first session.
     pub before: Memory,
@@ -55,7 +55,7 @@ pub struct Found {
 }
 
 /// One setup.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct IdleRow {
     /// The setup.
     pub setup: String,
@@ -66,7 +66,7 @@ pub struct IdleRow {
 }
 
 /// One case.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct IdleTable {
     /// The load's name.
     pub name: String,

@@ -20,6 +20,7 @@ pub mod markdown;
 pub mod measure;
 pub mod meter;
 pub mod options;
+pub mod page;
 pub mod place;
 pub mod plot;
 pub mod prepare;

@@ -6,8 +6,10 @@ use bench::guard::{self, Baseline};
 use bench::idle::{self, Idle, IdleReport};
 use bench::markdown;
 use bench::options::{
-    Command, Common, EndpointOptions, GuardOptions, IdleOptions, LoadOptions, Options, Run,
+    Command, Common, EndpointOptions, GuardOptions, IdleOptions, LoadOptions, Options, PageOptions,
+    Run,
 };
+use bench::page;
 use bench::prepare::{prepare, setups};
 use bench::publish;
 use bench::report::Report;
@@ -28,6 +30,9 @@ fn main() -> ExitCode {
         Command::Run(options) => measure(&options),
         Command::Idle(options) => measure_idle(&options),
         Command::Guard(options) => count(&options),
+        Command::Page(PageOptions { page, figures }) => {
+            page::read(&figures).and_then(|report| page::put(&page, &report)).map(|()| true)
+        }
         Command::Endpoint(options) => serve_endpoint(&options),
         Command::Load(options) => serve_load(&options),
     };
@@ -87,6 +92,7 @@ fn measure(options: &Run) -> Outcome<bool> {
         "rounds".into(),
         format!("{rounds} of {:?} after {:?}", times.measure, times.warm_up),
     ));
+    facts.push(("command".into(), options.typed.clone().unwrap_or_else(typed)));
     let mut report = Report { facts, tables: Vec::new(), idle: Vec::new() };
     for (case, variant) in &cases {
         let setups = setups(&bench, case, candidates, &known)?;
@@ -96,12 +102,24 @@ fn measure(options: &Run) -> Outcome<bool> {
         } else {
             report.tables.push(run::run(&bench, case, variant, &setups, effort)?);
         }
+        // All takes hours: what there is so far survives a signal.
+        if let Some(folder) = &options.out {
+            publish::folder(folder, &report)?;
+        }
     }
     tell(&options.common, &markdown::report(&report, None), &report)?;
-    if let Some(folder) = &options.out {
-        publish::folder(folder, &report)?;
+    if let Some(page) = &options.page {
+        page::put(page, &report)?;
     }
     Ok(report.good())
+}
+
+/// This program's own command line, without where it is.
+fn typed() -> String {
+    std::iter::once("bench".to_owned())
+        .chain(std::env::args().skip(1))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Every setup of every case.
@@ -135,12 +153,17 @@ fn count(options: &GuardOptions) -> Outcome<bool> {
     // Wherever there is time.
     bench.cores = None;
     let GuardOptions { baseline: file, bless, burden, .. } = options;
-    let found = guard::count(&bench, &cases, &options.cases, usize::from(options.repeat), *burden)?;
+    let mut baseline =
+        if *bless && !file.exists() { Baseline::default() } else { Baseline::read(file)? };
+    let manner = guard::Manner {
+        repeat: usize::from(options.repeat),
+        burden: *burden,
+        doubt: (!bless && !burden).then_some(&baseline),
+    };
+    let found = guard::count(&bench, &cases, &options.cases, manner)?;
     if let Some(file) = &options.json {
         publish::json(file, &found)?;
     }
-    let mut baseline =
-        if *bless && !file.exists() { Baseline::default() } else { Baseline::read(file)? };
     if *bless {
         baseline.rustc = guard::rustc();
         let medians =

@@ -8,7 +8,7 @@ use crate::statistics::Spread;
 use std::fmt::Write;
 
 /// What the columns mean; printed once, above the tables.
-const LEGEND: &str = "\
+pub(crate) const LEGEND: &str = "\
 Each figure is the median of the rounds, in brackets the smallest and the largest. *CPU* is the \
 processor time of the candidate with all its threads and processes per unit, *machine* that of \
 the whole machine, *× best* the CPU as a multiple of the best peer's, round by round. A star marks \
@@ -57,7 +57,7 @@ fn plot(name: &str, plots: Option<&str>) -> String {
     plots.map_or_else(String::new, |folder| format!("![{name}]({folder}/{file})\n\n"))
 }
 
-fn facts(facts: &[Fact]) -> String {
+pub(crate) fn facts(facts: &[Fact]) -> String {
     let mut text = String::from("| | |\n|---|---|\n");
     for (name, value) in facts {
         let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|"));
@@ -67,18 +67,18 @@ fn facts(facts: &[Fact]) -> String {
 }
 
 fn case(table: &Table, plots: Option<&str>) -> String {
+    format!("## {}\n\n{}", table.name, load(table, plots))
+}
+
+/// All that was found under a load, without a heading.
+pub(crate) fn load(table: &Table, plots: Option<&str>) -> String {
     let form = table.form.name();
-    let mut text = format!("## {}\n\n{} Form: {form}.", table.name, table.description);
+    let mut text = format!("{} Form: {form}.", table.description);
     if let Some(reloads) = Spread::of(reloads(table)).filter(|_| table.breaks) {
         let _ = write!(text, " Reloads of each candidate in a round: {:.0}.", reloads.median);
     }
     text.push_str("\n\n");
-    let (cpu, rate) = match table.unit {
-        Unit::Gigabyte => ("s/GB", "GB/s"),
-        Unit::RoundTrip => ("µs/round trip", "round trips/s"),
-        Unit::Connection => ("µs/connection", "connections/s"),
-        Unit::Request => ("µs/request", "requests/s"),
-    };
+    let (cpu, rate) = words(table.unit);
     let first = match table.steps_of {
         None => "",
         Some(Of::Workers) => " × one worker |",
@@ -118,6 +118,24 @@ fn case(table: &Table, plots: Option<&str>) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What processor time and rates are in.
+pub(crate) fn words(unit: Unit) -> (&'static str, &'static str) {
+    match unit {
+        Unit::Gigabyte => ("s/GB", "GB/s"),
+        Unit::RoundTrip => ("µs/round trip", "round trips/s"),
+        Unit::Connection => ("µs/connection", "connections/s"),
+        Unit::Request => ("µs/request", "requests/s"),
+    }
+}
+
+/// What seconds for a unit are multiplied by to be in that, and how many digits are shown.
+pub(crate) fn scale(unit: Unit) -> (f64, usize) {
+    match unit {
+        Unit::Gigabyte => (1.0, 3),
+        Unit::RoundTrip | Unit::Connection | Unit::Request => (1e6, 1),
+    }
 }
 
 /// How often candidates were reloaded.
@@ -163,11 +181,8 @@ fn errors(errors: u64) -> String {
 }
 
 fn line(row: &Row, table: &Table) -> String {
-    // Seconds per GB, or microseconds per operation.
-    let (scale, digits, rate_digits) = match table.unit {
-        Unit::Gigabyte => (1.0, 3, 2),
-        Unit::RoundTrip | Unit::Connection | Unit::Request => (1e6, 1, 0),
-    };
+    let (scale, digits) = scale(table.unit);
+    let rate_digits = if table.unit == Unit::Gigabyte { 2 } else { 0 };
     let is_like = |other: &&Row| other.candidate == row.candidate && other.step == row.step;
     let several = table.rows.iter().filter(is_like).count() > 1;
     let star = if several && row.counts { " \\*" } else { "" };
@@ -198,19 +213,24 @@ fn line(row: &Row, table: &Table) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-fn spread(value: Spread, scale: f64, digits: usize) -> String {
+pub(crate) fn spread(value: Spread, scale: f64, digits: usize) -> String {
     let Spread { median, min, max } = value;
     format!("{:.digits$} ({:.digits$}–{:.digits$})", median * scale, min * scale, max * scale)
 }
 
 /// A case of idle sessions.
 fn idle(table: &IdleTable, plots: Option<&str>) -> String {
+    format!("## {}\n\n{}", table.name, rest(table, plots))
+}
+
+/// All that was found of idle sessions, without a heading.
+pub(crate) fn rest(table: &IdleTable, plots: Option<&str>) -> String {
     let mut text = format!(
-        "## {}\n\n{} {} sessions, {} of them active at a time. {IDLE}\n\n\
+        "{} {} sessions, {} of them active at a time. {IDLE}\n\n\
          | setup | before KiB | idle KiB | peak KiB | **per session KiB** | peak per session KiB | \
          buffers KiB | machine's buffers KiB | slab per session KiB | sockets | errors |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n",
-        table.name, table.description, table.sessions, table.at_once
+        table.description, table.sessions, table.at_once
     );
     for row in &table.rows {
         text.push_str(&idle_line(row));

@@ -9,7 +9,7 @@ use crate::scene::{Bench, Scene};
 use crate::setup::Setup;
 use crate::stage::Stage;
 use crate::traffic::tally::{Latency, Report};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// How long connections rest before memory is read, so that queues are empty.
@@ -25,7 +25,7 @@ pub struct Times {
 }
 
 /// What one measurement found. Times are in seconds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Sample {
     /// Time between the two marks.
     pub seconds: f64,

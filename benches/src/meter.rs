@@ -1,7 +1,7 @@
 //! What the kernel says about processes and the machine (`/proc`).
 
 use crate::failure::{Context, Failure, Outcome};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
@@ -121,7 +121,7 @@ impl Machine {
 }
 
 /// Memory of processes, in KiB. Pages that several of them share count once for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Memory {
     /// Resident now.
     pub resident: u64,
@@ -160,7 +160,7 @@ fn kibibytes(status: &str, key: &str) -> Option<u64> {
 }
 
 /// TCP sockets as a process's `/proc/net/sockstat` has them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Sockets {
     /// In use in the process's network namespace.
     pub in_use: u64,

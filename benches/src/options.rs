@@ -35,6 +35,8 @@ pub enum Command {
     Idle(IdleOptions),
     /// Count instructions and system calls per unit, beside those that are written down.
     Guard(GuardOptions),
+    /// Write the figures of runs into the marked part of a page.
+    Page(PageOptions),
     /// The endpoint of a measurement; started by the others.
     #[command(hide = true)]
     Endpoint(EndpointOptions),
@@ -79,9 +81,15 @@ pub struct Run {
     /// Leave the open loops out.
     #[arg(long)]
     pub closed: bool,
-    /// Write report, figures and plots to this folder.
+    /// Write report, figures and plots to this folder, anew after each load.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Write the figures into the marked part of this page.
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+    /// What the report names as the command; without it this program's own.
+    #[arg(long, value_name = "WORDS", hide = true)]
+    pub typed: Option<String>,
     /// What it shares.
     #[command(flatten)]
     pub common: Common,
@@ -122,6 +130,16 @@ pub struct GuardOptions {
     /// Write all counts to this file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+}
+
+/// `bench page`.
+#[derive(Debug, Args)]
+pub struct PageOptions {
+    /// The page.
+    pub page: PathBuf,
+    /// Files that `--json` or `--out` of a run has written; where several have a load, the last counts.
+    #[arg(required = true)]
+    pub figures: Vec<PathBuf>,
 }
 
 /// `bench endpoint`.

@@ -8,13 +8,13 @@ use crate::setup::{DIRECT, OURS, Setup};
 use crate::statistics::{Spread, ratio_by_round};
 use crate::traffic::tally::Latency;
 use crate::warnings::warnings;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A core this busy is the limit of what goes through it.
 const SATURATED: f64 = 0.93;
 
 /// What holds the rate back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// The candidate's core.
@@ -26,7 +26,7 @@ pub enum Limit {
 }
 
 /// One setup over all rounds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Row {
     /// The setup.
     pub setup: String,
@@ -74,7 +74,7 @@ pub struct Row {
 
 /// A setup that is asked at a rate, whatever becomes of what was asked before. Latencies run from when
 /// an operation was due.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Paced {
     /// Operations that were due each second.
     pub rate: f64,
@@ -113,7 +113,7 @@ impl Paced {
 }
 
 /// Ours beside one peer: ratios of processor time per unit, round by round.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Comparison {
     /// The peer's setup that counts.
     pub peer: String,
@@ -126,7 +126,7 @@ pub struct Comparison {
 }
 
 /// One load of one case.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Table {
     /// `case/connections`.
     pub name: String,
@@ -149,7 +149,7 @@ pub struct Table {
 }
 
 /// A whole run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub struct Report {
     /// About the machine and the run.
     pub facts: Vec<Fact>,
@@ -357,4 +357,4 @@ fn compare(rows: &[Row], step: Option<usize>) -> Vec<Comparison> {
 
 #[cfg(test)]
 #[path = "report_tests.rs"]
-mod tests;
+pub(crate) mod tests;

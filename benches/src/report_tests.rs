@@ -6,7 +6,7 @@ use crate::setup::Setup;
 use std::path::Path;
 
 /// A second in which the candidate took `candidate` seconds for 100 units.
-fn sample(candidate: f64) -> Sample {
+pub(crate) fn sample(candidate: f64) -> Sample {
     Sample {
         seconds: 1.0,
         units: 100.0,
@@ -26,7 +26,7 @@ fn sample(candidate: f64) -> Sample {
 }
 
 /// The row of the setup `name`, with a flavour behind a full stop and a step behind `@`.
-fn row(name: &str, samples: Vec<Option<Sample>>) -> Row {
+pub(crate) fn row(name: &str, samples: Vec<Option<Sample>>) -> Row {
     let (name, step) = name.split_once('@').unwrap_or((name, ""));
     let (candidate, flavour) = name.split_once('.').unwrap_or((name, ""));
     let extension = match candidate {
@@ -45,7 +45,7 @@ fn row(name: &str, samples: Vec<Option<Sample>>) -> Row {
     Row::new(&setup, samples, Vec::new())
 }
 
-fn case() -> Case {
+pub(crate) fn case() -> Case {
     Case {
         name: "c".into(),
         description: String::new(),
@@ -62,13 +62,13 @@ fn case() -> Case {
     }
 }
 
-const VARIANT: Variant = Variant { connections: 1, form: Form::Bare };
+pub(crate) const VARIANT: Variant = Variant { connections: 1, form: Form::Bare };
 
 fn table(rows: Vec<Row>) -> Table {
     Table::new(&case(), &VARIANT, rows)
 }
 
-fn steady(name: &str, candidate: f64) -> Row {
+pub(crate) fn steady(name: &str, candidate: f64) -> Row {
     row(name, vec![Some(sample(candidate)), Some(sample(candidate))])
 }
 

@@ -1,9 +1,9 @@
 //! Medians, spreads and ratios of the rounds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The middle of some rounds with the smallest and the largest beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
 pub struct Spread {
     /// The median; of an even number the mean of the middle two.
     pub median: f64,

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: ours beside HAProxy, nginx and Envoy on this host; `--guard`: what a unit of work
 //! takes beside what is written down. Both are done by the package `bench`; here is what it needs built.
 
-use crate::{Outcome, step, tuned};
+use crate::{Outcome, guard, step, tuned};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -11,9 +11,6 @@ const BUILD: Duration = Duration::from_secs(3600);
 
 /// What all measurements may take: a full run of all cases takes hours.
 const MEASURE: Duration = Duration::from_secs(12 * 3600);
-
-/// What counting may take.
-const COUNT: Duration = Duration::from_secs(1800);
 
 /// `cargo xtask bench`.
 #[derive(Debug, clap::Args)]
@@ -39,6 +36,13 @@ pub struct Options {
     /// Write report, figures and plots to this folder.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Write the figures into the marked part of this page: `docs/performance.md`.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// With `--page`: measure nothing, and take the figures of these files (`--json`, `report.json` of
+    /// `--out`); where several have a load, the last.
+    #[arg(long, value_delimiter = ',', value_name = "FILES", requires = "page", conflicts_with_all = ["cases", "peers", "rounds", "seconds", "quick", "json", "out", "closed", "loopback", "tuned", "list", "guard"])]
+    figures: Vec<PathBuf>,
     /// Leave the open loops out.
     #[arg(long)]
     closed: bool,
@@ -53,7 +57,7 @@ pub struct Options {
     list: bool,
     /// Count instructions and system calls of a unit of work; over 5 % more than what is written down in
     /// `benches/guard.toml` fails.
-    #[arg(long, conflicts_with_all = ["peers", "rounds", "seconds", "quick", "out", "closed", "loopback", "tuned"])]
+    #[arg(long, conflicts_with_all = ["peers", "rounds", "seconds", "quick", "out", "page", "closed", "loopback", "tuned"])]
     guard: bool,
     /// With `--guard`: write down what is found.
     #[arg(long, requires = "guard")]
@@ -71,29 +75,28 @@ pub struct Options {
 /// # Errors
 /// Something does not build; the runner has found that not all is as it should be.
 pub fn run(options: &Options) -> Outcome {
-    let mut command = runner(!options.guard && !options.list);
+    let is_named = std::env::var_os("BENCH_ECLUSA").is_some();
     if options.list {
-        command.arg("list");
-        return told(&mut command, BUILD);
+        return told(guard::runner().arg("list"), BUILD);
     }
-    // Where the environment names another, that is measured.
-    if std::env::var_os("BENCH_ECLUSA").is_none() {
-        command.env("BENCH_ECLUSA", program(options.tuned)?);
+    if !options.figures.is_empty() {
+        return told(guard::runner().args(options.of_page()), BUILD);
     }
     if options.guard {
-        command.args(options.of_guard());
-        return told(&mut command, BUILD + COUNT);
+        if !is_named {
+            guard::build(BUILD)?;
+        }
+        let words = options.of_guard();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        return told(&mut guard::command(guard::runner(), &words), BUILD + guard::COUNT);
     }
-    command.args(options.of_run());
-    told(&mut command, BUILD + MEASURE)
-}
-
-/// The program that measures; where it only counts it need not be fast.
-fn runner(release: bool) -> Command {
     let mut command = step::cargo();
-    command.arg("run").args(release.then_some("--release"));
-    command.args(["--locked", "--quiet", "-p", "bench", "--"]);
-    command
+    command.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--"]);
+    // Where the environment names another, that is measured.
+    if !is_named {
+        command.env("BENCH_ECLUSA", program(options.tuned)?);
+    }
+    told(command.args(options.of_run()), BUILD + MEASURE)
 }
 
 /// What is measured.
@@ -101,11 +104,8 @@ fn program(tuned: bool) -> Outcome<PathBuf> {
     if tuned {
         return Ok(tuned::build(None)?.programs.join("eclusa-edge"));
     }
-    // Both, alone, as `cargo xtask test` builds them: what else is built with them changes their features.
-    let mut command = step::cargo();
-    command.args(["build", "--release", "--locked", "-p", "eclusa-apiserver", "-p", "eclusa-edge"]);
-    told(&mut command, BUILD)?;
-    Ok(step::target_directory().join("release/eclusa-edge"))
+    told(&mut step::programs("release"), BUILD)?;
+    Ok(step::built("release", "eclusa-edge"))
 }
 
 fn told(command: &mut Command, limit: Duration) -> Outcome {
@@ -139,15 +139,43 @@ impl Options {
         words.extend(with("--seconds", self.seconds));
         words.extend(with("--json", absolute(self.json.as_ref())));
         words.extend(with("--out", absolute(self.out.as_ref())));
+        words.extend(with("--page", absolute(self.page.as_ref())));
         words.extend(flag("--quick", self.quick));
         words.extend(flag("--closed", self.closed));
         words.extend(flag("--loopback", self.loopback));
+        words.extend(["--typed".to_owned(), self.typed()]);
         words
     }
 
-    fn of_guard(&self) -> Vec<String> {
-        let mut words = vec!["guard".to_owned()];
+    /// What stands in the report as what was typed: what decides about figures, and no names of files.
+    fn typed(&self) -> String {
+        let is_set = |name: &&str| std::env::var_os(name).is_some();
+        let named = ["BENCH_ECLUSA", "BENCH_HAPROXY", "BENCH_NGINX", "BENCH_ENVOY"];
+        let named = named.iter().filter(|name| is_set(name)).map(|name| format!("{name}=..."));
+        let mut words: Vec<_> = named.collect();
+        words.push("cargo xtask bench".to_owned());
         words.extend(self.cases.iter().cloned());
+        words.extend(with("--peers", (!self.peers.is_empty()).then(|| self.peers.join(","))));
+        words.extend(with("--rounds", self.rounds));
+        words.extend(with("--seconds", self.seconds));
+        let flags = [
+            ("--quick", self.quick),
+            ("--closed", self.closed),
+            ("--loopback", self.loopback),
+            ("--tuned", self.tuned),
+        ];
+        words.extend(flags.into_iter().filter_map(|(name, set)| flag(name, set)));
+        words.join(" ")
+    }
+
+    fn of_page(&self) -> Vec<String> {
+        let files = self.figures.iter().filter_map(|file| absolute(Some(file)));
+        let page = absolute(self.page.as_ref());
+        std::iter::once("page".to_owned()).chain(page).chain(files).collect()
+    }
+
+    fn of_guard(&self) -> Vec<String> {
+        let mut words: Vec<_> = self.cases.clone();
         words.extend(with("--repeat", self.repeat));
         words.extend(with("--json", absolute(self.json.as_ref())));
         words.extend(flag("--bless", self.bless));
@@ -181,21 +209,32 @@ mod tests {
     #[test]
     fn the_runner_is_told_what_was_asked_for() {
         let words = |line| options(line).map(|options| options.of_run().join(" "));
-        assert_eq!(words(""), Ok("run".into()));
+        assert_eq!(words(""), Ok("run --typed cargo xtask bench".into()));
         assert_eq!(
-            words("http-small --peers nginx,envoy --rounds 3 --json /a.json --closed"),
+            words("http-small --peers nginx,envoy --rounds 3 --json /a.json --page /b.md --closed"),
             Ok("run http-small --candidates direct,eclusa,nginx,envoy --rounds 3 --json /a.json \
+                --page /b.md --closed --typed cargo xtask bench http-small --peers nginx,envoy --rounds 3 \
                 --closed"
                 .into())
         );
         let counted = options("--guard --repeat 5 http-small").map(|o| o.of_guard().join(" "));
-        assert_eq!(counted, Ok("guard http-small --repeat 5".into()));
+        assert_eq!(counted, Ok("http-small --repeat 5".into()));
+        let page = options("--page /b.md --figures /1.json,/2.json").map(|o| o.of_page());
+        assert_eq!(page, Ok(["page", "/b.md", "/1.json", "/2.json"].map(str::to_owned).to_vec()));
     }
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        for line in ["--quick --rounds 3", "--bless", "--guard --quick", "--guard --bless --burden"]
-        {
+        let burdened = "--guard --bless --burden";
+        let rendered = "--figures a.json --page b.md --rounds 3";
+        for line in [
+            "--quick --rounds 3",
+            "--bless",
+            "--guard --quick",
+            burdened,
+            "--figures a.json",
+            rendered,
+        ] {
             assert!(options(line).is_err(), "{line}");
         }
     }

@@ -3,13 +3,31 @@
 use crate::step::{self, Ran};
 use crate::{Outcome, tree};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-/// What building a target may take: a cold build of libFuzzer and the crates on a slow machine.
-const BUILD: Duration = Duration::from_secs(600);
+/// What building the targets may take: a cold build of libFuzzer and the crates on a slow machine.
+const BUILD: Duration = Duration::from_secs(900);
+
+/// What reading the corpora may take.
+const OVERDUE: Duration = Duration::from_secs(60);
+
+/// What shows libFuzzer where an input leads, as `cargo fuzz build -s none` has it (0.13): its program would
+/// take longer to build than these targets. One unit of code, or nothing is inlined across crates. Without the
+/// address sanitizer the stable compiler will do; nothing that is fuzzed is unsafe.
+const FLAGS: [&str; 9] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-sanitizer-coverage-stack-depth",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+    "-Cdebug-assertions",
+    "-Ccodegen-units=1",
+];
 
 /// `cargo xtask fuzz`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +66,7 @@ impl std::fmt::Display for Fuzzed {
 /// Runs the targets that were asked for.
 ///
 /// # Errors
-/// cargo-fuzz is missing, a target is unknown, does not build, or crashed.
+/// There is no C++ compiler, a target is unknown, does not build, or crashed.
 pub fn run(options: &Options) -> Outcome {
     missing().map_or(Ok(()), Err)?;
     let known = targets()?;
@@ -83,23 +101,18 @@ pub fn targets() -> Outcome<Vec<String>> {
     Ok(names.map(ToOwned::to_owned).collect())
 }
 
-/// What to do when there is no cargo-fuzz.
+/// What to do when libFuzzer cannot be built.
 pub fn missing() -> Option<String> {
-    let found = cargo_fuzz().arg("--version").output().is_ok_and(|output| output.status.success());
-    (!found).then(|| "cargo-fuzz is not installed: cargo install cargo-fuzz --locked".into())
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    let found = step::said(Command::new(&compiler).arg("--version")).is_ok();
+    (!found).then(|| {
+        format!("no C++ compiler `{compiler}`, which libFuzzer is built with: apt-get install g++")
+    })
 }
 
-/// `cargo fuzz`, also where it was installed for this repository only.
-fn cargo_fuzz() -> Command {
-    let mut command = step::cargo();
-    let tools = step::target_directory().join("tools/bin");
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let paths = std::iter::once(tools).chain(std::env::split_paths(&path));
-    if let Ok(path) = std::env::join_paths(paths) {
-        command.env("PATH", path);
-    }
-    command.arg("fuzz");
-    command
+/// Where they are built: not where `cargo fuzz` does it, which has flags of its own.
+fn folder() -> PathBuf {
+    step::target_directory().join("fuzz")
 }
 
 /// Builds targets and runs each for some seconds, as many at once as there are cores; `told` hears of
@@ -125,30 +138,41 @@ pub fn each(targets: &[String], seconds: u32, mut told: impl FnMut(Fuzzed, &Ran)
 
 /// Builds the targets: with one call, since each call links one after the other.
 fn build(targets: &[String]) -> Ran {
-    // Without the address sanitizer the stable compiler will do; nothing that is fuzzed is unsafe.
-    let mut build = cargo_fuzz();
-    build.args(["build", "-s", "none"]);
-    if let [target] = targets {
-        build.arg(target);
-    }
+    let host = match step::host() {
+        Ok(host) => host,
+        Err(trouble) => return failed(trouble),
+    };
+    let mut build = step::cargo();
+    build.args(["build", "--release", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
+    // With a target named, nothing that runs while it compiles has the flags.
+    build.args(["--target", &host, "--target-dir"]).arg(folder());
+    build.args(targets.iter().flat_map(|target| ["--bin", target.as_str()]));
+    build.env("RUSTFLAGS", format!("--cfg fuzzing {}", FLAGS.join(" ")));
     step::run(&mut build, BUILD)
 }
 
 /// Runs a target that was built.
 fn run_one(target: &str, seconds: u32) -> Ran {
-    let found = format!("fuzz/target/corpus/{target}");
-    if let Err(error) = fs::create_dir_all(tree::root().join(&found)) {
-        return failed(format!("cannot make {found}: {error}"));
+    // As `cargo fuzz` has them: what it found goes on here, and the other way round.
+    let (found, crashes) =
+        (format!("fuzz/target/corpus/{target}"), format!("fuzz/artifacts/{target}/"));
+    for folder in [&found, &crashes] {
+        if let Err(error) = fs::create_dir_all(tree::root().join(folder)) {
+            return failed(format!("cannot make {folder}: {error}"));
+        }
     }
-    let mut command = cargo_fuzz();
-    command.args(["run", "-s", "none", target, &found]);
+    let program = match step::host() {
+        Ok(host) => folder().join(host).join("release").join(target),
+        Err(trouble) => return failed(trouble),
+    };
+    let mut command = step::program(&program.to_string_lossy());
+    command.arg(format!("-artifact_prefix={crashes}")).arg(found);
     let kept = format!("fuzz/corpus/{target}");
     if tree::root().join(&kept).is_dir() {
         command.arg(kept);
     }
-    command.args(["--", "-print_final_stats=1", &format!("-max_total_time={seconds}")]);
-    let limit = BUILD + Duration::from_secs(u64::from(seconds) * 2);
-    step::run_quietly(&mut command, limit)
+    command.args(["-print_final_stats=1", &format!("-max_total_time={seconds}")]);
+    step::run_quietly(&mut command, OVERDUE + Duration::from_secs(u64::from(seconds) * 2))
 }
 
 /// What did not run.

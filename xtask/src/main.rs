@@ -4,6 +4,7 @@ mod bench;
 mod deny;
 mod dist;
 mod fuzz;
+mod guard;
 mod prepush;
 mod prove;
 mod step;

@@ -1,6 +1,7 @@
 //! `cargo xtask prepush`: what should pass before a push, in a few minutes.
 
-use crate::{Outcome, test::Steps};
+use crate::Outcome;
+use crate::test::{Steps, cargo};
 
 /// Format, tidy, clippy and the quick tests.
 ///
@@ -12,7 +13,7 @@ pub fn run() -> Outcome {
     steps.tidy();
     steps.clippy();
     // Tests of the test bed start programs of the workspace.
-    steps.build("build programs", &["build", "--workspace", "--locked", "--bins"]);
+    steps.build("build programs", &mut cargo(&["build", "--workspace", "--locked", "--bins"]));
     // The end-to-end tests are for `cargo xtask test`.
     steps.cargo_test(&["--exclude", "e2e"], &[]);
     steps.finish()

@@ -80,6 +80,40 @@ pub fn target_directory() -> PathBuf {
     crate::tree::root().join(folder)
 }
 
+/// Builds both programs as they ship, alone: what else is built with them changes their features.
+pub fn programs(profile: &str) -> Command {
+    let mut command = cargo();
+    command.args(["build", "--profile", profile, "--locked"]);
+    command.args(crate::deny::DAEMONS.iter().flat_map(|program| ["-p", *program]));
+    command
+}
+
+/// Where they then are.
+pub fn built(profile: &str, program: &str) -> PathBuf {
+    target_directory().join(profile).join(program)
+}
+
+/// What a command says on its standard output, without the blanks around it.
+///
+/// # Errors
+/// It does not run, or ends badly.
+pub fn said(command: &mut Command) -> crate::Outcome<String> {
+    let words = typed(command);
+    let output = command.output().map_err(|error| format!("{words}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{words}: {}", output.status));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// What rustc calls this kind of machine.
+///
+/// # Errors
+/// There is no rustc.
+pub fn host() -> crate::Outcome<String> {
+    said(Command::new("rustc").args(["--print", "host-tuple"]))
+}
+
 /// The command as one would type it, without its variables.
 pub fn typed(command: &Command) -> String {
     let program = PathBuf::from(command.get_program());

@@ -2,7 +2,7 @@
 //! `N passed, N failed, N skipped`.
 
 use crate::step::{self, Ran, Tally};
-use crate::{Outcome, deny, fuzz, tidy};
+use crate::{Outcome, deny, fuzz, guard, tidy};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,20 +30,20 @@ pub fn run(options: &Options) -> Outcome {
     steps.tidy();
     steps.chore("deny", || deny::run(&deny::Options::brief()));
     steps.clippy();
-    steps.build("build tests", &["test", "--workspace", "--locked", "--no-run"]);
-    // Programs that tests start and that are not theirs; the fakes need no optimizing.
-    steps.build("build programs", &["build", "--workspace", "--locked", "--bins"]);
-    // Alone, without the test bed, so that the tests run what ships.
-    let release = ["build", "--release", "--locked", "-p", "eclusa-apiserver", "-p", "eclusa-edge"];
-    let built = steps.build("build release", &release);
-    let programs = if built { RELEASE } else { &[] };
+    // With the programs that tests start and that are not theirs: by themselves they would have other features,
+    // and so would be built twice. The fakes need no optimizing.
+    steps.build("build tests", &mut cargo(&["build", "--workspace", "--all-targets", "--locked"]));
+    // Alone, without the test bed, so that the tests run what ships, but for how hard the compiler tries.
+    let built = steps.build("build programs", &mut step::programs(guard::PROFILE));
+    let programs = if built { PROGRAMS } else { &[] };
     steps.cargo_test(&[], programs);
+    steps.guard(built);
     steps.fuzz();
     steps.finish()
 }
 
 /// Programs and the variables by which the tests find them.
-const RELEASE: &[(&str, &str)] =
+const PROGRAMS: &[(&str, &str)] =
     &[("ECLUSA_APISERVER_BINARY", "eclusa-apiserver"), ("ECLUSA_EDGE_BINARY", "eclusa-edge")];
 
 /// A step that has ended.
@@ -89,18 +89,40 @@ impl Steps {
         self.single("clippy", &mut command);
     }
 
-    /// Tests of the workspace; `programs` are variables and release binaries that they name.
+    /// Tests of the workspace; `programs` are variables and optimized programs that they name.
     pub fn cargo_test(&mut self, arguments: &[&str], programs: &[(&str, &str)]) {
         let mut command = step::cargo();
         command.args(["test", "--workspace", "--locked", "--no-fail-fast"]).args(arguments);
-        let release = step::target_directory().join("release");
-        command.envs(programs.iter().map(|(variable, name)| (variable, release.join(name))));
+        let path = |name| step::built(guard::PROFILE, name);
+        command.envs(programs.iter().map(|(variable, name)| (variable, path(name))));
         let ran = self.begin("cargo test", &mut command);
         let mut tally = ran.tally();
         if ran.trouble.is_some() && tally.failed == 0 {
             tally.failed = 1; // It did not build, or a test took the whole program with it.
         }
         self.end("cargo test", ran.took, tally, ran.trouble);
+    }
+
+    /// What a unit of work takes, beside what is written down, and that more of it is noticed. Counted is what
+    /// was `built`.
+    fn guard(&mut self, built: bool) {
+        const NAMES: [&str; 2] = ["guard", "guard noticing"];
+        if !built {
+            let tally = one(false);
+            return self.end(NAMES[0], Duration::ZERO, tally, Some("nothing to count".into()));
+        }
+        if let Some(missing) = guard::missing() {
+            return self.skip(NAMES[0], NAMES.len() as u64, missing);
+        }
+        let mut command = guard::command(guard::built_runner(), &[]);
+        let ran = self.begin(NAMES[0], &mut command);
+        self.end(NAMES[0], ran.took, one(ran.trouble.is_none()), ran.trouble);
+        if self.stopped() {
+            return;
+        }
+        announce(NAMES[1]);
+        let (ran, trouble) = guard::burden(guard::built_runner());
+        self.end(NAMES[1], ran.took, one(trouble.is_none()), trouble);
     }
 
     /// The fuzz targets, for a moment each.
@@ -122,10 +144,8 @@ impl Steps {
     }
 
     /// A command that makes what later steps need; counted only when it fails.
-    pub fn build(&mut self, name: &str, arguments: &[&str]) -> bool {
-        let mut command = step::cargo();
-        command.args(arguments);
-        let ran = self.begin(name, &mut command);
+    pub fn build(&mut self, name: &str, command: &mut Command) -> bool {
+        let ran = self.begin(name, command);
         let good = ran.trouble.is_none();
         let tally = if good { Tally::default() } else { one(false) };
         self.end(name, ran.took, tally, ran.trouble);
@@ -201,6 +221,13 @@ impl Steps {
     }
 }
 
+/// A command of cargo's.
+pub fn cargo(arguments: &[&str]) -> Command {
+    let mut command = step::cargo();
+    command.args(arguments);
+    command
+}
+
 fn announce(name: &str) {
     eprintln!("\n== {name}");
 }
@@ -252,7 +279,7 @@ mod tests {
         for ci in [false, true] {
             let mut steps = Steps::new(ci);
             steps.end("tidy", Duration::ZERO, one(true), None);
-            steps.skip("fuzz", 2, "no cargo-fuzz".into());
+            steps.skip("fuzz", 2, "no C++ compiler".into());
             assert_eq!(steps.finish().is_err(), ci);
         }
         assert!(Steps::new(false).finish().is_err(), "nothing ran");

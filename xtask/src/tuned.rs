@@ -121,7 +121,7 @@ fn watch(folder: &Path) -> Outcome<PathBuf> {
 /// into the names of all functions, and by other names the compiler finds nothing in a profile, without a word.
 fn build_with(folder: &Path, flags: &str) -> Outcome<Command> {
     let mut command = step::cargo();
-    command.args(["build", "--release", "--locked", "--target", &target()?]);
+    command.args(["build", "--release", "--locked", "--target", &step::host()?]);
     command.env("CARGO_TARGET_DIR", folder).env("RUSTFLAGS", flags);
     command.env("CARGO_PROFILE_RELEASE_LTO", "fat").env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
     Ok(command)
@@ -131,11 +131,7 @@ fn build_with(folder: &Path, flags: &str) -> Outcome<Command> {
 fn compile(mut command: Command, folder: &Path, programs: &[&str]) -> Outcome<PathBuf> {
     command.args(programs.iter().flat_map(|program| ["-p", *program]));
     told(&mut command, BUILD)?;
-    Ok(folder.join(target()?).join("release"))
-}
-
-fn target() -> Outcome<String> {
-    said(Command::new("rustc").args(["--print", "host-tuple"]))
+    Ok(folder.join(step::host()?).join("release"))
 }
 
 /// Whether a file is there and was written after the other.
@@ -146,7 +142,7 @@ fn is_newer(file: &Path, other: &Path) -> bool {
 
 /// What merges profiles of this compiler.
 fn tool() -> Outcome<PathBuf> {
-    let libraries = said(Command::new("rustc").args(["--print", "target-libdir"]))?;
+    let libraries = step::said(Command::new("rustc").args(["--print", "target-libdir"]))?;
     let tool = Path::new(&libraries).with_file_name("bin").join("llvm-profdata");
     match tool.is_file() {
         true => Ok(tool),
@@ -154,15 +150,6 @@ fn tool() -> Outcome<PathBuf> {
                       or build without a profile (`dist --untuned`)"
             .into()),
     }
-}
-
-fn said(command: &mut Command) -> Outcome<String> {
-    let words = step::typed(command);
-    let output = command.output().map_err(|error| format!("tuned: {words}: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("tuned: {words}: {}", output.status));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn told(command: &mut Command, limit: Duration) -> Outcome {

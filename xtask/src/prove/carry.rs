@@ -1,5 +1,6 @@
 //! The topic `carry`: TCP sessions from accept to finish record, beside HAProxy and nginx.
 
+use super::benched::Measure;
 use super::work::Work;
 use super::{Step, Topic};
 
@@ -42,7 +43,12 @@ pub const CARRY: Topic = Topic {
         Step {
             name: "idle",
             title: "Memory of idle sessions",
-            work: Work::Idle { item: "4", sessions: 10_000, fewer: 5_000, most_kibibytes: 2.0 },
+            work: Work::Measure(Measure::Idle {
+                item: "4",
+                sessions: 10_000,
+                fewer: 5_000,
+                most_kibibytes: 2.0,
+            }),
         },
         Step {
             name: "bulk-down",

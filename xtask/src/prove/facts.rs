@@ -10,12 +10,24 @@ pub type Fact = (&'static str, String);
 pub fn commit() -> String {
     let git = |arguments: &[&str]| output("git", arguments);
     let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "unknown".into() };
-    // The pages themselves may differ: a proof must not doubt itself.
-    let changed = git(&["status", "--porcelain", "--", ".", ":!docs/proof"]);
+    // What is written out of figures may differ: a proof must not doubt itself.
+    let changed =
+        git(&["status", "--porcelain", "--", ".", ":!docs/proof", ":!docs/performance.md"]);
     if changed.is_none_or(|changed| !changed.is_empty()) {
         return format!("{commit} with changes");
     }
     commit
+}
+
+/// A commit as [`commit`] has it, if `short` is that one in fewer letters.
+pub fn full(short: &str, now: &str) -> String {
+    let words = |commit: &str| {
+        let (commit, rest) = commit.split_once(' ').unwrap_or((commit, ""));
+        (commit.to_owned(), rest.to_owned())
+    };
+    let ((short_id, short_rest), (id, rest)) = (words(short), words(now));
+    let is_same = short_id.len() >= 7 && id.starts_with(&short_id) && short_rest == rest;
+    if is_same { now.to_owned() } else { short.to_owned() }
 }
 
 /// All facts; what is not here says so.
@@ -76,6 +88,17 @@ mod tests {
         assert_eq!(processor(cpuinfo), "Fast 9, 2 cores, in a virtual machine");
         assert_eq!(memory("MemTotal:  24500000 kB\n"), "24 GiB");
         assert_eq!(memory(""), "unknown");
+    }
+
+    #[test]
+    fn a_short_commit_is_told_from_another() {
+        assert_eq!(full("abc1234", "abc123456789"), "abc123456789");
+        assert_eq!(full("abc1234", "abc999956789"), "abc1234");
+        assert_eq!(full("abc1234", "abc123456789 with changes"), "abc1234");
+        assert_eq!(
+            full("abc1234 with changes", "abc123456789 with changes"),
+            "abc123456789 with changes"
+        );
     }
 
     #[test]

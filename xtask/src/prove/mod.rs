@@ -5,6 +5,7 @@
 //! step can be repeated alone; the page is made from all of them, and what is from another commit
 //! is marked.
 
+mod benched;
 mod carry;
 mod checks;
 mod edge;
@@ -16,11 +17,13 @@ mod measured;
 mod operate;
 mod packages;
 mod page;
+mod speed;
 mod start;
 mod verdicts;
 mod work;
 
 use crate::{Outcome, step, tree};
+use benched::Asked;
 use grid::Grid;
 use serde_json::{Value, json};
 use std::fs;
@@ -31,7 +34,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`, `edge`, `h2`, `life`, `operate`, `verdicts`.
+    /// What to prove: `carry`, `edge`, `h2`, `life`, `operate`, `speed`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -39,8 +42,12 @@ pub struct Options {
     /// Only tests whose names contain this, in steps that run tests; other items are kept.
     #[arg(long, value_name = "TEXT", requires = "only")]
     filter: Option<String>,
+    /// Take what the bench measures from the figures of a whole run (`report.json` of `cargo xtask bench
+    /// --tuned --out`); what they lack is measured.
+    #[arg(long, value_name = "FILE")]
+    figures: Option<PathBuf>,
     /// Run nothing; write the page again from the results there are.
-    #[arg(long, conflicts_with_all = ["only", "filter"])]
+    #[arg(long, conflicts_with_all = ["only", "filter", "figures"])]
     render: bool,
 }
 
@@ -66,8 +73,15 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 6] =
-    [&carry::CARRY, &edge::EDGE, &h2::H2, &life::LIFE, &operate::OPERATE, &verdicts::VERDICTS];
+const TOPICS: [&Topic; 7] = [
+    &carry::CARRY,
+    &edge::EDGE,
+    &h2::H2,
+    &life::LIFE,
+    &operate::OPERATE,
+    &speed::SPEED,
+    &verdicts::VERDICTS,
+];
 
 /// What one run of a step yielded.
 #[derive(Debug, Default)]
@@ -80,6 +94,8 @@ pub struct Yield {
     pub command: String,
     /// Why it is not complete.
     pub trouble: Option<String>,
+    /// The commit and the date that it is of, where those are not of now.
+    pub of: Option<(String, String)>,
 }
 
 /// Runs the steps and writes the page.
@@ -98,6 +114,7 @@ pub fn run(options: &Options) -> Outcome {
     }
     let folder = step::target_directory().join("proof").join(topic.name);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let figures = options.figures.as_deref().map(benched::value).transpose()?;
     let wanted = |step: &&Step| {
         !options.render
             && (options.only.is_empty() || options.only.iter().any(|name| name == step.name))
@@ -105,7 +122,8 @@ pub fn run(options: &Options) -> Outcome {
     for step in topic.steps.iter().filter(wanted) {
         eprintln!("\n== prove {} {}", topic.name, step.name);
         let old = kept(&folder, step).filter(|_| options.filter.is_some());
-        let found = step.work.run(step.name, &folder, options.filter.as_deref());
+        let asked = Asked { step: step.name, figures: figures.as_ref() };
+        let found = step.work.run(&folder, options.filter.as_deref(), &asked);
         keep(&folder, step, found, old)?;
         if step::interrupted() {
             return Err(
@@ -134,7 +152,9 @@ fn kept(folder: &std::path::Path, step: &Step) -> Option<Value> {
 
 /// Writes down what a run yielded; of `old` what was not repeated stays.
 fn keep(folder: &std::path::Path, step: &Step, found: Yield, old: Option<Value>) -> Outcome {
-    let value = merge(found, old, &facts::commit(), &now());
+    let mut found = found;
+    let (commit, date) = found.of.take().unwrap_or_else(|| (facts::commit(), now()));
+    let value = merge(found, old, &commit, &date);
     let path = file(folder, step);
     let text = serde_json::to_string_pretty(&value).map_err(|error| error.to_string())?;
     fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))

@@ -1,21 +1,19 @@
 //! The kinds of steps: how each runs, and how its items are found.
 
+use super::benched::{Asked, Measure};
 use super::checks::{self, Check};
-use super::{Yield, measured, packages, start};
+use super::measured::{Against, Bar};
+use super::{Yield, packages, start};
 use crate::step::{self, Ran, cargo, count, program, typed};
-use crate::{Outcome, fuzz, tuned};
+use crate::{Outcome, fuzz};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What building in release may take.
 pub const BUILD: Duration = Duration::from_secs(1800);
-
-/// What a measurement of one load may take.
-const MEASURE: Duration = Duration::from_secs(1800);
 
 /// A kind of step, with what it needs to know.
 pub enum Work {
@@ -43,8 +41,8 @@ pub enum Work {
     Checks { package: &'static str, targets: &'static [&'static str], checks: &'static [Check] },
     /// Processor time per unit beside a peer, or beside the best of them.
     Bench { load: &'static str, item: &'static str, peer: Option<&'static str>, most: f64 },
-    /// Resident memory of idle sessions; `fewer` of them where the limit of descriptors forbids.
-    Idle { item: &'static str, sessions: u32, fewer: u32, most_kibibytes: f64 },
+    /// What else the bench runner finds.
+    Measure(Measure),
     /// Fuzz targets.
     Fuzz { item: &'static str, targets: &'static [&'static str], seconds: u32 },
     /// The packages of `cargo xtask dist`, in a clean Debian root.
@@ -54,8 +52,10 @@ pub enum Work {
 }
 
 impl Work {
-    /// Runs it; files go to `folder`. What fails is told in what it yields.
-    pub fn run(&self, name: &str, folder: &Path, filter: Option<&str>) -> Yield {
+    /// Runs it; files go to `folder`. Of tests only those that `filter` names. What fails is told in what it
+    /// yields.
+    pub fn run(&self, folder: &Path, filter: Option<&str>, asked: &Asked<'_>) -> Yield {
+        let name = asked.step;
         match self {
             Self::Program { item, bound, arguments, seconds } => {
                 let mut command = cargo();
@@ -79,22 +79,11 @@ impl Work {
             }
             Self::Checks { package, targets, checks } => checks::run(package, targets, checks),
             Self::Bench { load, item, peer, most } => {
-                let json = folder.join(format!("{name}.bench"));
-                bench(&["run", load, "--closed"], &json, |report| {
-                    measured::comparison(report, item, load, *peer, *most)
-                })
+                let against = peer.map_or(Against::Best, Against::Peer);
+                let bar = Bar { load, item, against, most: *most };
+                Measure::bars(std::slice::from_ref(&bar), folder, asked)
             }
-            Self::Idle { item, sessions, fewer, most_kibibytes } => {
-                let json = folder.join(format!("{name}.bench"));
-                // Two descriptors for each session and some for the rest.
-                let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-                let enough = u64::from(*sessions) * 2 + 2000;
-                let many = descriptors.maximum.is_none_or(|maximum| maximum >= enough);
-                let sessions = if many { sessions } else { fewer }.to_string();
-                bench(&["idle", "--sessions", &sessions, "--mebibytes", "1"], &json, |report| {
-                    measured::idle(report, item, *most_kibibytes)
-                })
-            }
+            Self::Measure(measure) => measure.run(folder, asked),
             Self::Packages => packages::run(folder),
             Self::Start => start::run(folder),
             Self::Fuzz { item, targets, seconds } => fuzz_targets(item, targets, *seconds),
@@ -103,24 +92,14 @@ impl Work {
 }
 
 /// What a command's end says by itself.
-fn ended(command: &Command, ran: &Ran) -> Yield {
+pub(super) fn ended(command: &Command, ran: &Ran) -> Yield {
     Yield { command: typed(command), trouble: ran.trouble.clone(), ..Yield::default() }
 }
 
 /// Builds what ships, alone, as it ships.
 fn build_release() -> Option<String> {
-    let mut command = cargo();
-    command.args(["build", "--release", "--locked", "-p", "eclusa-apiserver", "-p", "eclusa-edge"]);
-    step::run(&mut command, BUILD)
-        .trouble
-        .map(|trouble| format!("the programs do not build: {trouble}"))
-}
-
-/// What is measured: the edge as it is packed. Built once.
-fn packed_edge() -> Outcome<PathBuf> {
-    static TUNED: OnceLock<Outcome<PathBuf>> = OnceLock::new();
-    let build = || tuned::build(None).map(|tuned| tuned.programs.join("eclusa-edge"));
-    TUNED.get_or_init(build).clone()
+    let trouble = step::run(&mut step::programs("release"), BUILD).trouble;
+    trouble.map(|trouble| format!("the programs do not build: {trouble}"))
 }
 
 /// Builds the fakes that tests start as processes of their own, beside the tests.
@@ -252,30 +231,6 @@ fn items(lines: &str) -> Outcome<Vec<Value>> {
         items.push(item);
     }
     Ok(items)
-}
-
-fn bench(arguments: &[&str], json: &Path, read: impl FnOnce(&Value) -> Vec<Value>) -> Yield {
-    let program = match packed_edge() {
-        Ok(program) => program,
-        Err(trouble) => return Yield { trouble: Some(trouble), ..Yield::default() },
-    };
-    let markdown = json.with_extension("tables");
-    let _ = (fs::remove_file(json), fs::remove_file(&markdown));
-    let mut command = cargo();
-    command.args(["run", "--release", "--locked", "--quiet", "-p", "bench", "--"]).args(arguments);
-    let short = format!("cargo xtask tuned; BENCH_ECLUSA=... {}", typed(&command));
-    command.env("BENCH_ECLUSA", program).arg("--json").arg(json).arg("--markdown").arg(&markdown);
-    let ran = step::run(&mut command, BUILD + MEASURE);
-    let mut yielded = Yield { command: short, ..ended(&command, &ran) };
-    let report = fs::read_to_string(json).map_err(|error| error.to_string());
-    match report.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string())) {
-        Ok(report) => yielded.items = read(&report),
-        Err(error) => {
-            yielded.trouble.get_or_insert(format!("there is no report: {error}"));
-        }
-    }
-    yielded.tables = fs::read_to_string(&markdown).unwrap_or_default();
-    yielded
 }
 
 fn fuzz_targets(item: &str, targets: &[&str], seconds: u32) -> Yield {
