@@ -3,7 +3,7 @@
 use crate::plain::{connect, hear};
 use eclusa_testkit::netns::Host;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -21,7 +21,22 @@ pub struct Answer {
 #[must_use]
 #[track_caller]
 pub fn get(host: &Host, address: SocketAddr, path: &str) -> Answer {
-    let mut stream = connect(host, address);
+    ask(connect(host, address), path)
+}
+
+/// The same from the namespace of the test.
+///
+/// # Panics
+/// Nobody answers.
+#[must_use]
+#[track_caller]
+pub fn get_here(address: SocketAddr, path: &str) -> Answer {
+    let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    ask(stream, path)
+}
+
+#[track_caller]
+fn ask(mut stream: TcpStream, path: &str) -> Answer {
     let request = format!("GET {path} HTTP/1.1\r\nHost: eclusa\r\nConnection: close\r\n\r\n");
     let answer = stream.write_all(request.as_bytes()).and_then(|()| hear(&stream));
     let answer = answer.unwrap_or_else(|error| panic!("{path}: {error}"));

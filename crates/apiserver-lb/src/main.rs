@@ -8,6 +8,7 @@ use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::bundle::{self, SupportBundle};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::doctor::{self, Doctor};
+use eclusa_proxy::observing::{self, Observe};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,6 +47,12 @@ enum Command {
     /// told to be for eclusa-edge. Nothing on this host is changed.
     #[command(after_long_help = haproxy::AFTER_HELP)]
     Import(Import),
+    /// Judge the masters beside the HAProxy that carries the traffic, and carry nothing
+    ///
+    /// The probes and verdicts are those of the service. What would have followed from them is told, and
+    /// where HAProxy says something else. Nothing is listened on but the address of the metrics.
+    #[command(after_long_help = observing::help(PROGRAM))]
+    Observe(Observe),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -97,6 +104,7 @@ fn main() -> ExitCode {
         Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, None),
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, None),
         Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
+        Command::Observe(wanted) => observing::run(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

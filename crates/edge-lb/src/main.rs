@@ -10,6 +10,7 @@ use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments
 use eclusa_proxy::doctor::{self, Doctor};
 use eclusa_proxy::drop_in::{self, DropIn};
 use eclusa_proxy::layer7::Layer;
+use eclusa_proxy::observing::{self, Observe};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +52,12 @@ enum Command {
     /// The files are read as HAProxy reads them. Nothing on this host is changed.
     #[command(after_long_help = haproxy::AFTER_HELP)]
     Import(Import),
+    /// Judge the endpoints beside the HAProxy that carries the traffic, and carry nothing
+    ///
+    /// The probes and verdicts are those of the service. What would have followed from them is told, and
+    /// where HAProxy says something else. Nothing is listened on but the address of the metrics.
+    #[command(after_long_help = observing::help(PROGRAM))]
+    Observe(Observe),
     /// Print a drop-in for the unit that keeps the service from all other addresses
     ///
     /// `IPAddressDeny=` and `IPAddressAllow=` of systemd.resource-control(5), for what the file says:
@@ -126,6 +133,7 @@ fn main() -> ExitCode {
         Command::Doctor(wanted) => doctor::run(PROGRAM, &wanted, Some(layer())),
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, Some(layer())),
         Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
+        Command::Observe(wanted) => observing::run(PROGRAM, &wanted),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Errors(target) => client::errors(PROGRAM, &target),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),

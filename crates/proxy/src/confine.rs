@@ -59,18 +59,42 @@ pub(crate) struct InForce {
 ///
 /// A kernel that cannot do a part of it is no reason to carry no traffic: that is told.
 pub(crate) fn confine(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> InForce {
+    let keep = (!has_keeper).then_some(Capability::NetBindService);
+    hold(plan, keep, || {
+        let mut files = files(plan, config, has_keeper);
+        // Without one the start fails, with the reason.
+        files.write.extend(keeper::run_directory(plan.run_directory.as_deref()).ok());
+        files.write.push(state_directory());
+        let haproxy = plan.haproxy_socket.as_ref().map(|haproxy| &haproxy.file);
+        let sockets = plan.admin.iter().chain(haproxy).filter_map(|file| file.socket.as_deref());
+        files.write.extend(sockets.flat_map(directories));
+        files.write.extend(plan.dashboard.socket.iter().flat_map(|path| directories(path)));
+        files
+    })
+}
+
+/// The same for who observes: it writes nothing but the log. `read`: what it reads beside what the
+/// configuration names.
+pub(crate) fn confine_observer(plan: &Plan, config: &Path, read: Option<&Path>) -> InForce {
+    hold(plan, None, || {
+        let mut files = files(plan, Some(config), false);
+        files.read.extend(read.into_iter().flat_map(directories));
+        files
+    })
+}
+
+fn hold(plan: &Plan, keep: Option<Capability>, files: impl FnOnce() -> Files) -> InForce {
     let mut warnings = Vec::new();
     let mut words = Vec::new();
     if plan.confine == Confine::Off {
         return InForce { words: "confined by nothing (confine = \"off\")".to_owned(), warnings };
     }
-    let keep = (!has_keeper).then_some(Capability::NetBindService);
     match drop_capabilities(keep) {
         Ok(()) => words.push("no capabilities".to_owned()),
         Err(error) => warnings.push(format!("capabilities could not be dropped: {error}")),
     }
     if plan.confine == Confine::Strict {
-        match restrict_files(&files(plan, config, has_keeper)) {
+        match restrict_files(&files()) {
             Ok(Some(abi)) => words.push(format!("files by Landlock (ABI {abi})")),
             Ok(None) => warnings.push("this kernel has no Landlock: files are not held".to_owned()),
             Err(error) => warnings.push(format!("files are not held: {error}")),
@@ -87,6 +111,7 @@ pub(crate) fn confine(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> I
     InForce { words: format!("confined: {}", words.join(", ")), warnings }
 }
 
+/// What is read, and where the log is written.
 fn files(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> Files {
     let mut files = Files { read: READ.map(PathBuf::from).to_vec(), ..Files::default() };
     // Editors write a new file in place of the old one: the directory, not the file.
@@ -99,13 +124,6 @@ fn files(plan: &Plan, config: Option<&Path>, has_keeper: bool) -> Files {
     }
     files.write.push("/dev/null".into());
     files.write.extend(plan.log.files().flat_map(|path| directories(path)));
-    // Without one the start fails, with the reason.
-    files.write.extend(keeper::run_directory(plan.run_directory.as_deref()).ok());
-    files.write.push(state_directory());
-    let haproxy = plan.haproxy_socket.as_ref().map(|haproxy| &haproxy.file);
-    let sockets = plan.admin.iter().chain(haproxy).filter_map(|file| file.socket.as_deref());
-    files.write.extend(sockets.flat_map(directories));
-    files.write.extend(plan.dashboard.socket.iter().flat_map(|path| directories(path)));
     files
 }
 

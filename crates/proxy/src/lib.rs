@@ -26,6 +26,7 @@ pub mod layer7;
 mod listener;
 mod listening;
 pub mod observe;
+pub mod observing;
 mod operate;
 pub mod pool;
 mod preamble;

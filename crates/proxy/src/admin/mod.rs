@@ -41,7 +41,7 @@ mod tests;
 
 pub(crate) use audit::{By, event as audited};
 pub(crate) use drill::{DrillConnections, DrillPool, DrillReport, DrillStart, DrillVerdict};
-pub(crate) use events::EventTable;
+pub(crate) use events::{EventTable, Told};
 pub(crate) use explain::{
     CandidateReport, Explain, Explanation, PoolReport, TriedReport, WhyReport,
 };

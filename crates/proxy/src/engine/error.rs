@@ -29,7 +29,10 @@ impl fmt::Display for StartError {
             Self::Observe(address, error) => {
                 write!(f, "`observe.listen`: cannot listen on {address}: {error}")?;
                 if error.kind() == io::ErrorKind::AddrInUse {
-                    f.write_str(" (write an address that nothing else on this host has)")?;
+                    f.write_str(
+                        " (write an address that nothing else on this host has; `observe` has it \
+                         while it runs)",
+                    )?;
                 }
                 Ok(())
             }

@@ -38,6 +38,7 @@ use crate::observe::http;
 use crate::observe::metrics::{Heartbeats, Metrics};
 use crate::observe::{Event, Live, Logger, Writer};
 use crate::observe::{Faces, Recent, Refusals, View};
+use crate::observing::Tap;
 use crate::pool::{Pool, PoolId};
 use crate::signal::{CHANGES, COMMANDS, Command, SIGNALS, Signal};
 use crate::{control, probe, resolve, turn};
@@ -93,6 +94,8 @@ pub(crate) struct Shared {
     full: AtomicU32,
     began: Instant,
     signals: mpsc::Sender<Signal>,
+    /// Somebody observes: nothing is carried, and nothing follows from what the judges say.
+    tap: Option<Tap>,
 }
 
 impl Shared {
@@ -109,6 +112,11 @@ impl Shared {
     /// The pools at this moment.
     pub(crate) fn pools(&self) -> Arc<Vec<Arc<Pool>>> {
         self.pools.load_full()
+    }
+
+    /// Who observes, where nothing is carried.
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        self.tap.as_ref()
     }
 
     /// Where it listens at this moment.
@@ -252,9 +260,28 @@ impl Engine {
         sockets: Sockets,
         layer: Option<Arc<dyn Layer>>,
     ) -> Result<Self, StartError> {
+        Self::begin(plan, sockets, layer, None)
+    }
+
+    /// Starts what judges the pools of a plan without listeners: `tap` hears what the judges say, and
+    /// nothing follows from it.
+    ///
+    /// # Errors
+    /// [`StartError`]; then nothing is left running.
+    pub(crate) fn start_observing(plan: &Plan, tap: Tap) -> Result<Self, StartError> {
+        let sockets = Sockets::own(plan.program, plan.run_directory.clone());
+        Self::begin(plan, sockets, None, Some(tap))
+    }
+
+    fn begin(
+        plan: &Plan,
+        sockets: Sockets,
+        layer: Option<Arc<dyn Layer>>,
+        tap: Option<Tap>,
+    ) -> Result<Self, StartError> {
         let (logger, writer) = Logger::start(&plan.log)
             .map_err(|error| StartError::Io("cannot open the log", error))?;
-        match Self::start_logged(plan, logger, sockets, layer) {
+        match Self::start_logged(plan, logger, sockets, layer, tap) {
             Ok(engine) => {
                 engine.control().writer = Some(writer);
                 Ok(engine)
@@ -271,6 +298,7 @@ impl Engine {
         logger: Logger,
         sockets: Sockets,
         layer: Option<Arc<dyn Layer>>,
+        tap: Option<Tap>,
     ) -> Result<Self, StartError> {
         let workers = plan.workers.unwrap_or_else(processors);
         let metrics = Metrics::new(workers, plan.program.name());
@@ -304,6 +332,7 @@ impl Engine {
             began: Instant::now(),
             signals,
             logger,
+            tap,
         });
         let live: Arc<dyn Live> = shared.clone();
         shared.logger.set_live(Arc::downgrade(&live));
@@ -387,6 +416,9 @@ impl Engine {
     }
 
     fn announce(&self) {
+        if self.shared.tap.is_some() {
+            return;
+        }
         let logger = &self.shared.logger;
         for address in self.shared.addresses().iter() {
             let event = Event::new("listening", format!("listening on {address}"));

@@ -136,7 +136,8 @@ impl Watch {
         }
         let pool = self.pool().name();
         let message = if begins {
-            format!("PANIC: no endpoint of pool {pool} is well; it sends to the least bad")
+            let sends = if self.shared.tap().is_some() { "would send" } else { "sends" };
+            format!("PANIC: no endpoint of pool {pool} is well; it {sends} to the least bad")
         } else {
             format!("pool {pool} is no longer in panic")
         };

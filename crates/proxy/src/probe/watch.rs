@@ -10,6 +10,7 @@ use super::resets::Resets;
 use crate::admin::AdminState;
 use crate::drill::Fault;
 use crate::engine::Shared;
+use crate::observing::{Judged, What};
 use crate::pool::{Endpoint, Pool, first_report};
 use eclusa_config::plan::Probe;
 use eclusa_policy::time::Time;
@@ -351,17 +352,22 @@ impl Watch {
                         let known = member.endpoint.report();
                         self.pool().publish(&member.endpoint, report);
                         self.tell_verdict(&member, known, before, report);
+                        self.tell_observer(&member, What::Changed(report));
                     }
                 }
                 Event::Reset { key, reason } => {
-                    if let Some(member) = self.member(key) {
+                    if let Some(member) = self.member(key)
+                        && !self.tell_observer(&member, What::Reset(reason))
+                    {
                         self.pool().cells().probing.resets_ordered();
                         self.resets.order(&member.endpoint, reason, pace);
                         self.tell_resets(&member, Some(reason));
                     }
                 }
                 Event::StopReset { key } => {
-                    if let Some(member) = self.member(key) {
+                    if let Some(member) = self.member(key)
+                        && !self.tell_observer(&member, What::Spare)
+                    {
                         member.endpoint.set_reset_order(0);
                         self.tell_resets(&member, None);
                     }
@@ -376,6 +382,14 @@ impl Watch {
             }
         }
         self.happened.notify_one();
+    }
+
+    /// Tells who observes, if somebody does: then nothing stands on the endpoint, and nothing follows.
+    fn tell_observer(&self, member: &Member, what: What) -> bool {
+        let Some(tap) = self.shared.tap() else { return false };
+        let (at, pool) = (self.shared.time(), self.pool.clone());
+        tap.tell(Judged { at, pool, endpoint: member.endpoint.clone(), what });
+        true
     }
 
     /// Tells of the certificate of an endpoint what changed for the worse.

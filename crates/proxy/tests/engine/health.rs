@@ -253,6 +253,8 @@ fn an_address_that_is_taken_is_told_with_its_key() {
     });
     let expected = format!("`observe.listen`: cannot listen on {address}: ");
     assert!(told.starts_with(&expected), "{told}");
-    assert!(told.ends_with("(write an address that nothing else on this host has)"), "{told}");
+    let remedy =
+        "(write an address that nothing else on this host has; `observe` has it while it runs)";
+    assert!(told.ends_with(remedy), "{told}");
     drop(balancer);
 }

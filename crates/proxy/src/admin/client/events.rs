@@ -19,7 +19,8 @@ pub(super) fn table(page: &mut Page, table: &EventTable) {
     }
 }
 
-fn row(fields: &Map<String, Value>) -> Vec<Cell> {
+/// An event as a row.
+pub(crate) fn row(fields: &Map<String, Value>) -> Vec<Cell> {
     let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or("?");
     let severity = text("severity");
     let style = match severity {

@@ -19,6 +19,7 @@ pub use commands::{
 };
 pub use drill::{DrillCommand, Drilling};
 
+pub(crate) use events::row as event_row;
 pub(crate) use page::{Cell, Page, Style};
 
 use super::request::{Errors, Events, Request, SessionList, Sort, StatusOf};

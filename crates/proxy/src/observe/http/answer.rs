@@ -12,6 +12,11 @@ const INDEX: &str = "/metrics\n/livez\n/readyz\n/reach\n/vip\n/pool/NAME\n";
 
 /// Status and text for a path and what stands behind its `?`.
 pub(super) fn answer(site: &Site, path: &str, query: Option<&str>) -> (StatusCode, String) {
+    // As if nobody were here: who asks wants to know of a service.
+    if site.shared.tap().is_some() && path != "/metrics" {
+        let text = "`observe` carries nothing: /metrics alone is answered\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, text.to_owned());
+    }
     match path {
         "/" => (StatusCode::OK, INDEX.to_owned()),
         "/metrics" => {

@@ -74,7 +74,10 @@ pub(crate) fn start(shared: &Arc<Shared>, sockets: Vec<StdListener>, observe: Ob
     }
     let haproxy = (observe.haproxy_stats, observe.haproxy_names);
     let site = Rc::new(Site { shared: shared.clone(), vip: Vip::new(observe.peer), haproxy });
-    spawn_local(vip::watch(site.clone()));
+    // Who carries nothing holds no address.
+    if shared.tap().is_none() {
+        spawn_local(vip::watch(site.clone()));
+    }
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     for socket in sockets {
         spawn_local(serve(site.clone(), socket, permits.clone()));

@@ -8,6 +8,7 @@
 //! | `probing` | what the probes' thread counts |
 //! | `heartbeat` | which workers run |
 //! | `dashboard` | who looks at the dashboard, and who may not |
+//! | `observed` | what `observe` finds |
 //! | `recorder` | reloads, restarts: what the control side counts by the macros of `metrics` |
 //! | `process` | what the system knows of the process |
 //! | `totals` | what workers count as plain numbers, for who tells it in other words |
@@ -18,6 +19,7 @@ mod dashboard;
 mod exchanges;
 mod heartbeat;
 mod histogram;
+mod observed;
 mod page;
 mod probing;
 mod process;

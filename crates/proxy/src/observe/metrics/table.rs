@@ -317,6 +317,20 @@ table! {
     VIP: Gauge Things "eclusa_vip" []
         "1 while this host should hold the address that it shares with its peer (what `/vip` says).";
 }
+"What `observe` finds" {
+    OBSERVE_WOULD: Counter Things "eclusa_observe_would_have_total" ["pool", "order"]
+        "Orders that nobody carried out: `drain`, `refuse` (no new sessions to an endpoint), `reset` (its sessions), `turn_away` (no endpoint of the pool was left).";
+    OBSERVE_COMPARED: Gauge Things "eclusa_observe_compared" ["pool"]
+        "Endpoints of which HAProxy and `observe` both know whether they are up.";
+    OBSERVE_DIFFERING: Gauge Things "eclusa_observe_differing" ["pool"]
+        "Those of them on which the two differ at this moment.";
+    OBSERVE_DISAGREEMENTS: Counter Things "eclusa_observe_disagreements_total" ["pool", "out_by"]
+        "Disagreements that began, by who said that the endpoint is out: `we` or `haproxy`.";
+    OBSERVE_NOTICED: Counter Things "eclusa_observe_noticed_total" ["pool", "first"]
+        "Deaths that both noticed, by who was first: `we`, `haproxy`, or `together` as far as HAProxy's seconds tell.";
+    OBSERVE_READS: Counter Things "eclusa_observe_haproxy_reads_total" ["outcome"]
+        "Reads of what HAProxy says: `done` or `failed`.";
+}
 }
 
 /// Every metric.
@@ -349,7 +363,8 @@ it stays. A host whose endpoints are not probed never lets go.
 
 Sizes are base units: seconds, bytes. A counter begins at 0 when its engine begins, and goes on over \
 reloads. Counters by `ended_by`, `step` and `how`, those by `reason` of what is refused, and histograms \
-have no samples before something happened; figures of TLS and HTTP have none where TCP is carried. \
+have no samples before something happened; figures of TLS and HTTP have none where TCP is carried, \
+and those of `observe` none in a service. \
 Names that begin with `process_` are those that Prometheus's own libraries use.
 ";
 

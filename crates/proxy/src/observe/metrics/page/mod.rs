@@ -25,6 +25,7 @@ pub(crate) fn render(metrics: &Metrics, view: &View) -> String {
     exchanges::write(&mut page, metrics, view);
     endpoints::write(&mut page, metrics, view);
     program::write_reach(&mut page, metrics);
+    program::write_observed(&mut page, metrics);
     page.0
 }
 

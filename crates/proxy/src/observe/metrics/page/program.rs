@@ -24,6 +24,16 @@ static CONTROL: [&Metric; 11] = [
     &table::DRILLS,
 ];
 
+/// What `observe` finds.
+static OBSERVED: [&Metric; 6] = [
+    &table::OBSERVE_WOULD,
+    &table::OBSERVE_COMPARED,
+    &table::OBSERVE_DIFFERING,
+    &table::OBSERVE_DISAGREEMENTS,
+    &table::OBSERVE_NOTICED,
+    &table::OBSERVE_READS,
+];
+
 pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
     control(page, metrics, &table::BUILD_INFO);
     process(page, metrics);
@@ -42,6 +52,11 @@ pub(super) fn write(page: &mut Page, metrics: &Metrics, view: &View) {
 pub(super) fn write_reach(page: &mut Page, metrics: &Metrics) {
     page.single(&table::REACH, metrics.reach.load(Ordering::Relaxed));
     page.single(&table::VIP, u8::from(metrics.vip.load(Ordering::Relaxed)));
+}
+
+/// There is nothing of it where traffic is carried.
+pub(super) fn write_observed(page: &mut Page, metrics: &Metrics) {
+    OBSERVED.iter().for_each(|metric| control(page, metrics, metric));
 }
 
 fn control(page: &mut Page, metrics: &Metrics, metric: &Metric) {
