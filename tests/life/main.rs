@@ -14,6 +14,7 @@ mod haproxys_log;
 mod keeper;
 mod large;
 mod logs;
+mod migration;
 mod observe;
 mod operate;
 mod reload;

@@ -6,6 +6,7 @@ use eclusa_config::{CommandOption, Mode};
 use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::bundle::{self, SupportBundle};
+use eclusa_proxy::canary::{self, Canary};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::doctor::{self, Doctor};
 use eclusa_proxy::observing::{self, Observe};
@@ -53,6 +54,11 @@ enum Command {
     /// where HAProxy says something else. Nothing is listened on but the address of the metrics.
     #[command(after_long_help = observing::help(PROGRAM))]
     Observe(Observe),
+    /// Move a share of the new connections from where HAProxy listens to our listener, or show or undo that
+    ///
+    /// By rules of nftables that go back by themselves. For a migration: docs/canary.md.
+    #[command(after_long_help = canary::HELP)]
+    Canary(Canary),
     #[command(flatten)]
     Admin(AdminCommand),
 }
@@ -105,6 +111,7 @@ fn main() -> ExitCode {
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, None),
         Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::Observe(wanted) => observing::run(PROGRAM, &wanted),
+        Command::Canary(wanted) => canary::run(PROGRAM, &wanted),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),
     })
 }

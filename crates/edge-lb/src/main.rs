@@ -6,6 +6,7 @@ use eclusa_haproxy_import::command::{self as haproxy, Import};
 use eclusa_http::Http;
 use eclusa_proxy::admin::client::{self, AdminCommand, EXIT_CODES, Target};
 use eclusa_proxy::bundle::{self, SupportBundle};
+use eclusa_proxy::canary::{self, Canary};
 use eclusa_proxy::command::{self, Check, EXIT_CODES_AND_SIGNALS, EngineArguments};
 use eclusa_proxy::doctor::{self, Doctor};
 use eclusa_proxy::drop_in::{self, DropIn};
@@ -58,6 +59,11 @@ enum Command {
     /// where HAProxy says something else. Nothing is listened on but the address of the metrics.
     #[command(after_long_help = observing::help(PROGRAM))]
     Observe(Observe),
+    /// Move a share of the new connections from where HAProxy listens to our listener, or show or undo that
+    ///
+    /// By rules of nftables that go back by themselves. For a migration: docs/canary.md.
+    #[command(after_long_help = canary::HELP)]
+    Canary(Canary),
     /// Print a drop-in for the unit that keeps the service from all other addresses
     ///
     /// `IPAddressDeny=` and `IPAddressAllow=` of systemd.resource-control(5), for what the file says:
@@ -134,6 +140,7 @@ fn main() -> ExitCode {
         Command::SupportBundle(wanted) => bundle::run(PROGRAM, &wanted, Some(layer())),
         Command::Import(wanted) => haproxy::run(PROGRAM, &wanted),
         Command::Observe(wanted) => observing::run(PROGRAM, &wanted),
+        Command::Canary(wanted) => canary::run(PROGRAM, &wanted),
         Command::DropIn(wanted) => drop_in::print(PROGRAM, &wanted),
         Command::Errors(target) => client::errors(PROGRAM, &target),
         Command::Admin(wanted) => client::run(PROGRAM, wanted),

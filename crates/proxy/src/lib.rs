@@ -7,6 +7,7 @@
 pub mod admin;
 mod any_certificate;
 pub mod bundle;
+pub mod canary;
 pub mod command;
 mod confine;
 mod control;

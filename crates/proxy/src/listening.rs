@@ -1,5 +1,5 @@
 //! Who listens on this host: the tables of the kernel (`/proc/net/tcp`, proc(5)), and the processes
-//! that have the sockets open.
+//! that have the sockets open; and how many connections a port has.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -41,9 +41,23 @@ impl Listening {
 
 /// All sockets of this network namespace that listen.
 pub(crate) fn all() -> Vec<Listening> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let tables = tables.iter().filter_map(|table| fs::read_to_string(table).ok());
-    tables.flat_map(|table| table.lines().skip(1).filter_map(of_line).collect::<Vec<_>>()).collect()
+    tables().flat_map(|table| table.lines().filter_map(of_line).collect::<Vec<_>>()).collect()
+}
+
+/// How many connections of this network namespace have this port on this side and are not over.
+pub(crate) fn connections(port: u16) -> usize {
+    // TIME_WAIT, CLOSE, LISTEN
+    const NONE: [&str; 3] = ["06", "07", "0A"];
+    let is_one = |line: &&str| {
+        local(line).is_some_and(|(address, state)| address.port() == port && !NONE.contains(&state))
+    };
+    tables().map(|table| table.lines().filter(is_one).count()).sum()
+}
+
+fn tables() -> impl Iterator<Item = String> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
 }
 
 /// The processes that have these sockets open, as far as this user may see them.
@@ -79,14 +93,16 @@ pub(crate) fn holders(of: &[Listening]) -> HashMap<u64, Vec<Holder>> {
 /// A line of the table, if it is that of a listener.
 fn of_line(line: &str) -> Option<Listening> {
     const LISTEN: &str = "0A";
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    let (ip, port) = fields.get(1)?.split_once(':')?;
+    let (address, _) = local(line).filter(|(_, state)| *state == LISTEN)?;
+    Some(Listening { address, inode: line.split_whitespace().nth(9)?.parse().ok()? })
+}
+
+/// This side of a line of the table, and its state; `None`: it is the head.
+fn local(line: &str) -> Option<(SocketAddr, &str)> {
+    let mut fields = line.split_whitespace().skip(1);
+    let (ip, port) = fields.next()?.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    if *fields.get(3)? != LISTEN {
-        return None;
-    }
-    let address = SocketAddr::new(address_of_hex(ip)?, port);
-    Some(Listening { address, inode: fields.get(9)?.parse().ok()? })
+    Some((SocketAddr::new(address_of_hex(ip)?, port), fields.nth(1)?))
 }
 
 /// An address as the kernel prints it: 32-bit words in the host's byte order.
@@ -115,6 +131,11 @@ mod tests {
         let holders = holders(&found);
         let pids: Vec<_> = holders[&found[0].inode].iter().map(|holder| holder.pid).collect();
         assert_eq!(pids, [std::process::id()]);
+        assert_eq!(connections(address.port()), 0);
+        let client = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(connections(address.port()), 1);
+        let own = client.local_addr().unwrap().port();
+        assert_eq!(connections(own), 1);
         drop(listener);
         assert!(!all().iter().any(|it| it.address == address));
     }

@@ -22,7 +22,7 @@ use eclusa_policy::access::Decision;
 use eclusa_policy::condition::Facts;
 use eclusa_policy::limits::ClientNetwork;
 use eclusa_policy::replay;
-use eclusa_sys::socket::{local_address, reset_on_close};
+use eclusa_sys::socket::{local_address, named_address, reset_on_close};
 use eclusa_wire::proxy_protocol;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -105,6 +105,7 @@ fn open(new: New) -> Option<Serving> {
         return None;
     }
     session.record.preamble = at.elapsed();
+    session.ask_for_named(&client);
     let connection = Connection::new(Rc::clone(&worker), address, session.record, entry, guards);
     Some(service.serve(Arrival { client, first: Vec::new(), connection }))
 }
@@ -271,11 +272,15 @@ impl<'a> Session<'a> {
         if let Some(service) = self.listener.service()
             && !service.passes(self.record.server_name.as_deref())
         {
+            self.ask_for_named(client);
             return Ok(SetUp::Opened(service.clone(), first_flight));
         }
         let pool = self.route()?;
         let dialled = self.dial(&pool, client, !first_flight.is_empty()).await?;
         let may_replay = self.may_replay(&pool, &first_flight);
+        if pool.plan().send_proxy.is_some() {
+            self.ask_for_named(client);
+        }
         let hello = if may_replay { first_flight.clone() } else { Vec::new() };
         let established = self.first_bytes(&pool, dialled, first_flight);
         if may_replay && established.unsent.is_empty() {
@@ -311,6 +316,17 @@ impl<'a> Session<'a> {
         }
         self.record.preamble = began.elapsed();
         Ok(preamble.into_first_flight())
+    }
+
+    /// Where endpoints are told of the connection: by the address that the client named, if this host has put
+    /// ours in its place (`canary`).
+    fn ask_for_named(&mut self, client: &TcpStream) {
+        // A PROXY header has named it.
+        if self.record.peer.is_none()
+            && let Ok(named) = named_address(client.as_fd(), self.record.local)
+        {
+            self.record.local = named;
+        }
     }
 
     fn access(&self) -> Result<(), End> {

@@ -183,6 +183,17 @@ pub fn local_address(socket: BorrowedFd<'_>) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::other("the socket has no internet address"))
 }
 
+/// The address that the client named, where this host has put `local` in its place (`dnat` or `redirect` of
+/// nftables(8): `SO_ORIGINAL_DST`).
+///
+/// # Errors
+/// `ENOENT` or `ENOPROTOOPT` where nobody tracks connections here.
+pub fn named_address(socket: BorrowedFd<'_>, local: SocketAddr) -> io::Result<SocketAddr> {
+    let socket = SockRef::from(&socket);
+    let named = if local.is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() }?;
+    named.as_socket().ok_or_else(|| io::Error::other("the socket has no internet address"))
+}
+
 /// Bytes in the send queue that the peer has not acknowledged (`SIOCOUTQ`, tcp(7)).
 ///
 /// # Errors
