@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod agreement;
+mod compare;
 mod compat;
 mod cost;
 mod dashboard;

@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
 use eclusa_config::{CommandOption, Mode};
-use eclusa_haproxy_import::command::{self as haproxy, Import};
+use eclusa_haproxy_compare::{self as haproxy, Import};
 use eclusa_proxy::admin::client::{self, AdminCommand};
 use eclusa_proxy::bundle::{self, SupportBundle};
 use eclusa_proxy::canary::{self, Canary};
@@ -46,7 +46,7 @@ enum Command {
     ///
     /// The files are read as HAProxy reads them. What leads to the masters is carried over; the rest is
     /// told to be for eclusa-edge. Nothing on this host is changed.
-    #[command(after_long_help = haproxy::AFTER_HELP)]
+    #[command(after_long_help = haproxy::after_help())]
     Import(Import),
     /// Judge the masters beside the HAProxy that carries the traffic, and carry nothing
     ///

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use eclusa_config::plan::Program;
-use eclusa_haproxy_import::command::{self as haproxy, Import};
+use eclusa_haproxy_compare::{self as haproxy, Import};
 use eclusa_http::Http;
 use eclusa_proxy::admin::client::{self, AdminCommand, EXIT_CODES, Target};
 use eclusa_proxy::bundle::{self, SupportBundle};
@@ -51,7 +51,7 @@ enum Command {
     /// Write a configuration from haproxy.cfg, and tell of every line what became of it
     ///
     /// The files are read as HAProxy reads them. Nothing on this host is changed.
-    #[command(after_long_help = haproxy::AFTER_HELP)]
+    #[command(after_long_help = haproxy::after_help())]
     Import(Import),
     /// Judge the endpoints beside the HAProxy that carries the traffic, and carry nothing
     ///

@@ -58,8 +58,34 @@ enum Form {
     Source,
 }
 
+impl Import {
+    /// The texts of its files, in order.
+    ///
+    /// # Errors
+    /// One cannot be read; which, and why.
+    pub fn files(&self) -> Result<Vec<File>, String> {
+        files(&self.files)
+    }
+
+    /// Whether its report is for programs.
+    #[must_use]
+    pub fn wants_json(&self) -> bool {
+        matches!(self.report, Form::Json)
+    }
+}
+
+/// What is known beside the files: the variables of this process.
+#[must_use]
+pub fn options() -> Options {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    Options { environment, vip: false }
+}
+
 /// The host that the command runs on.
-struct Here;
+#[derive(Clone, Copy, Debug)]
+pub struct Here;
 
 impl Host for Here {
     fn read(&self, path: &str) -> Option<String> {
@@ -84,15 +110,12 @@ pub fn run(program: Program, wanted: &Import) -> ExitCode {
 
 /// Whether it is complete.
 fn imported(program: Program, wanted: &Import) -> Result<bool, String> {
-    let files = files(&wanted.files)?;
+    let files = wanted.files()?;
     let keepalived = match &wanted.keepalived {
         Some(path) => Some((path, read(path).map_err(|error| unreadable(path, &error))?)),
         None => None,
     };
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let options = Options { environment, vip: keepalived.is_some() };
+    let options = Options { vip: keepalived.is_some(), ..self::options() };
     let imported = import(program, &files, &options, &Here);
     match &wanted.output {
         Some(path) => write(path, &imported.toml)?,

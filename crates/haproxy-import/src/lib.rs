@@ -10,6 +10,7 @@ pub mod command;
 pub mod keepalived;
 pub mod lexer;
 mod model;
+pub mod outline;
 mod preprocess;
 pub mod report;
 pub mod sections;

@@ -20,8 +20,12 @@ mod times;
 mod tuning;
 mod write;
 
+pub use criterion::How;
+
 pub(crate) use apiserver::apiserver;
+pub(crate) use criterion::comparison;
 pub(crate) use edge::edge;
+pub(crate) use names::Names;
 
 use crate::Host;
 use crate::model::{Config, Proxy};
@@ -37,6 +41,11 @@ pub(crate) struct Work<'w> {
     pub(crate) masters: bool,
     /// Something will ask `/vip`.
     pub(crate) vip: bool,
+}
+
+/// Whether clients are served at a section, and not HAProxy's page of figures alone.
+pub(crate) fn serves(work: Work<'_>, index: usize) -> bool {
+    edge::is_served(work, index)
 }
 
 impl<'w> Work<'w> {

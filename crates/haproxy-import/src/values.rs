@@ -57,8 +57,10 @@ pub(crate) struct Place {
 
 /// The part behind the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Port {
+pub enum Port {
+    /// It is not written.
     None,
+    /// A port.
     One(u16),
     /// From the first to the last.
     Range(u16, u16),

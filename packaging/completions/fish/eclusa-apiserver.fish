@@ -70,6 +70,10 @@ complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import
 json\t'One object, for programs'
 source\t'haproxy.cfg itself, each line with a mark: = same, d default, + improved, - ignored, ! unsupported'"
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -l keepalived -d 'keepalived.conf: find checks that name HAProxy or go through it, and write what takes their place' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -l haproxy -d 'HAProxy, where it is not in PATH' -r -F
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -l requests -d 'How many requests are sent to each; of checks there is a round for each hundred, four at most' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -l seed -d 'Another seed makes other traffic; the same makes the same' -r
+complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -l check-live -d 'Write nothing: run HAProxy and the import side by side on loopback, and tell what differs'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand observe" -s c -l config -d 'The file; without it the default file' -r -F
 complete -c eclusa-apiserver -n "__fish_eclusa_apiserver_using_subcommand observe" -l haproxy -d 'The HAProxy that carries the traffic: its stats socket, http://HOST:PORT/PATH;csv, or a file with its table' -r

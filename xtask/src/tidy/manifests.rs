@@ -5,7 +5,7 @@ use crate::tree::File;
 
 /// The arrows between our crates: a folder, the name of its package, and the packages of ours that
 /// it may depend on outside of its tests.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("crates/wire", &[]),
     ("crates/sys", &[]),
     ("crates/policy", &["eclusa-wire"]),
@@ -17,13 +17,20 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ),
     (
         "crates/apiserver-lb",
-        &["eclusa-config", "eclusa-haproxy-import", "eclusa-policy", "eclusa-proxy"],
+        &["eclusa-config", "eclusa-haproxy-compare", "eclusa-policy", "eclusa-proxy"],
     ),
     (
         "crates/edge-lb",
-        &["eclusa-config", "eclusa-haproxy-import", "eclusa-http", "eclusa-policy", "eclusa-proxy"],
+        &[
+            "eclusa-config",
+            "eclusa-haproxy-compare",
+            "eclusa-http",
+            "eclusa-policy",
+            "eclusa-proxy",
+        ],
     ),
     ("crates/haproxy-import", &["eclusa-config", "eclusa-policy"]),
+    ("crates/haproxy-compare", &["eclusa-config", "eclusa-haproxy-import", "eclusa-wire"]),
     (
         "crates/testkit",
         &["eclusa-config", "eclusa-http", "eclusa-policy", "eclusa-proxy", "eclusa-wire"],

@@ -121,7 +121,7 @@ pub fn run(options: &Options) -> Outcome {
 }
 
 /// Crates that ship.
-const PRODUCT: [&str; 9] = [
+const PRODUCT: [&str; 10] = [
     "crates/wire/",
     "crates/sys/",
     "crates/policy/",
@@ -130,6 +130,7 @@ const PRODUCT: [&str; 9] = [
     "crates/http/",
     "crates/apiserver-lb/",
     "crates/edge-lb/",
+    "crates/haproxy-compare/",
     "crates/haproxy-import/",
 ];
 

@@ -12,7 +12,7 @@ pub(crate) const OPTIONS: &[Row] = &[
     row(
         "forwardfor",
         Carried,
-        "`http.forwarded_for`: clients' own claims are replaced, where HAProxy lets them stand beside",
+        "a rule that sets `X-Forwarded-For`: clients' own claims are replaced, where HAProxy lets them stand beside",
     ),
     row(
         "http-server-close httpclose forceclose",

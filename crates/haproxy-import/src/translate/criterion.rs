@@ -103,9 +103,12 @@ impl<'a> Asking<'a> {
 
 /// How a value is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
+pub enum How {
+    /// The whole of it.
     Exact,
+    /// How it begins.
     Prefix,
+    /// How it ends.
     Suffix,
     /// Anywhere.
     Part,
@@ -113,13 +116,14 @@ enum How {
     Segment,
     /// Between dots.
     Label,
+    /// By a regular expression.
     Regex,
     /// It is there.
     Found,
 }
 
 /// The fetch without what its name says of the comparison, and that.
-fn comparison(criterion: &Criterion) -> Result<(&str, How), String> {
+pub(crate) fn comparison(criterion: &Criterion) -> Result<(&str, How), String> {
     let ends = [
         ("_beg", How::Prefix),
         ("_end", How::Suffix),
@@ -301,6 +305,7 @@ fn host(
     how: How,
     (line, ledger): (usize, &mut Ledger),
 ) -> Result<When, String> {
+    ledger.note("hosts are compared without their port: `Host: a.test:8080` is `a.test`");
     let mut patterns = Vec::new();
     for text in &criterion.patterns {
         // `shop.example.com:443`

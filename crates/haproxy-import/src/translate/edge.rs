@@ -95,7 +95,7 @@ pub(super) fn defaults_of(work: Work<'_>) -> Vec<usize> {
 }
 
 /// Whether a section becomes a listener.
-fn is_served(work: Work<'_>, index: usize) -> bool {
+pub(super) fn is_served(work: Work<'_>, index: usize) -> bool {
     let purpose = || observed::purpose(work, index);
     work.proxy(index).is_front() && matches!(purpose(), Purpose::Traffic | Purpose::Monitor)
 }

@@ -16,6 +16,9 @@ use std::collections::HashSet;
 /// The most that a condition may be made of.
 const SIZE_MAX: usize = 2_000;
 
+/// What HAProxy answers at `monitor-uri`.
+const READY: &str = "<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n";
+
 /// Where the rest goes when nobody takes it: a listener must name a pool.
 pub(super) const NOWHERE: &str = "nowhere";
 
@@ -116,12 +119,13 @@ impl List<'_> {
                         `/livez` of `observe.listen`";
             return ledger.tell(set.line, Kind::Unsupported, note);
         }
-        let note = "a rule that answers 200; `/livez` and `/readyz` of `observe.listen` tell more";
-        ledger.tell(set.line, Kind::Same, note);
+        let note = "a rule that answers 200, whatever the query is; `/livez` and `/readyz` of \
+                    `observe.listen` tell more";
+        ledger.tell(set.line, Kind::Improved, note);
         let answer = toml::inline(&[
             pair("status", "200"),
             pair("type", "\"text/html\""),
-            pair("body", toml::text("<html><body><h1>200 OK</h1>Service ready.</body></html>")),
+            pair("body", toml::text(READY)),
         ]);
         let when = When::texts("path", vec![path.to_owned()]);
         self.push(Some(set.line), vec![pair("answer", answer)], &when);
@@ -377,7 +381,7 @@ fn passwords(users: &UserList, realm: Option<&str>, ledger: &mut Ledger) -> Stri
     toml::inline(&pairs)
 }
 
-/// `option forwardfor`, as `forwarded_for` where that says the same, else as rules.
+/// `option forwardfor`, as rules.
 fn forwarded(
     work: Work<'_>,
     (listener, front): (&Listener, &Proxy),
@@ -390,7 +394,6 @@ fn forwarded(
     }
     let of_rules =
         list.changed.iter().any(|it| it.starts_with("x-forwarded-") || it == "forwarded");
-    let whole = front.option("forwardfor");
     let flags = told(work, (listener, front), steps);
     for back in steps.iter().filter_map(|step| step.back) {
         // Said twice, it is done once.
@@ -398,8 +401,6 @@ fn forwarded(
             ledger.tell(flag.line, Kind::Improved, REPLACED);
         }
     }
-    let everywhere = whole.is_some() || (!steps.is_empty() && flags.len() == steps.len());
-    let plain = flags.iter().all(|(_, flag)| after(&flag.words, "header").is_none());
     if flags.is_empty() {
         if !of_rules {
             ledger.note(format!(
@@ -416,15 +417,8 @@ fn forwarded(
     }
     let except = flags.iter().find_map(|(_, flag)| after(&flag.words, "except"));
     let except = except.and_then(|text| values::network(&text));
-    if everywhere && plain && !of_rules {
-        let Some(network) = except else { return Vec::new() };
-        for (_, flag) in &flags {
-            let note = "`except`: what those say of the client is kept, and their own address comes \
-                        behind it (`trusted`)";
-            ledger.tell(flag.line, Kind::Improved, note);
-        }
-        return vec![pair("forwarded_for", "\"append\""), pair("trusted", toml::texts(&[network]))];
-    }
+    // Not `forwarded_for = "set"`: that also tells of scheme, host and port, which a proxy in front may
+    // have told better.
     tell(list, flags, except.as_deref());
     vec![pair("forwarded_for", "\"off\"")]
 }

@@ -86,7 +86,14 @@ fn server_name(pool: &mut Pool, kept: &[&Endpoint], ledger: &mut Ledger) {
         pool.tls.push(pair("server_name", toml::text(&name)));
         return;
     }
-    let Some(sni) = sni else { return };
+    let Some(sni) = sni else {
+        for endpoint in kept.iter().filter(|it| it.has("ssl")) {
+            let note = "the host of the request is sent as the server name (SNI), where HAProxy sends \
+                        none; write `server_name` where the endpoint wants another";
+            ledger.tell(endpoint.line_of("ssl"), Kind::Improved, note);
+        }
+        return;
+    };
     let line = kept.iter().find(|it| it.has("sni")).map_or(0, |it| it.line_of("sni"));
     let host = ["req.hdr(host)", "hdr(host)", "ssl_fc_sni"];
     let bare = sni.to_ascii_lowercase().replace(",lower", "").replace(",field(1,:)", "");
