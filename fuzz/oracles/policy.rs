@@ -4,7 +4,7 @@
 use eclusa_policy::condition::path::{encoded, normal};
 use eclusa_policy::condition::{
     Asked, CertificatePatterns, ClientCertificate, Condition, Expression, Facts, Fingerprint,
-    Named, Networks, PathPattern, TextPattern, Values, Written,
+    Named, Networks, PathPattern, TextPattern, Unknown, Values, Written,
 };
 use eclusa_policy::name::NamePattern;
 use eclusa_policy::route::{RouteTable, Split, Target, Trace};
@@ -250,6 +250,7 @@ impl Known {
             server_name: self.server_name.as_deref(),
             client_certificate: self.certificate.as_ref(),
             request: asked.as_ref(),
+            world: &Unknown,
         })
     }
 }

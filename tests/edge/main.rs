@@ -5,6 +5,7 @@
 
 mod autobahn;
 mod bed;
+mod carried;
 mod certbot;
 mod clients;
 mod corpus;

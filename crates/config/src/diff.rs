@@ -101,6 +101,9 @@ impl Diff {
         if old.errors != new.errors {
             self.change("errors".to_owned(), "pages changed");
         }
+        if old.counters != new.counters {
+            self.change("counter".to_owned(), "counters changed");
+        }
         if drills(old) != drills(new) {
             let what = if drills(new) { "drills may be ordered" } else { "drills are off" };
             self.change("admin".to_owned(), what);

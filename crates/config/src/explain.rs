@@ -6,20 +6,22 @@
 
 mod question;
 mod trace;
+mod world;
 
 pub use question::{Pair, Question};
 pub use trace::{RouteTried, RuleTried, shares};
 
 use crate::plan::{Listener, Peek, Plan};
 use eclusa_policy::access::Decision;
-use eclusa_policy::condition::{Asked, Facts, Reasons, Written};
+use eclusa_policy::condition::{Asked, Facts, Reasons, Unknown, World, Written};
 use eclusa_policy::route::{RouteTable, Target};
-use eclusa_policy::rules::{Context, End, Id, Scheme, decide_traced};
+use eclusa_policy::rules::{Context, End, Id, Scheme, Spoken, decide_traced};
 use question::Request;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use trace::Heard;
+use world::Asking;
 
 /// A client's port, where none is known; rules may write it into a header field.
 const CLIENT_PORT: u16 = 50_000;
@@ -65,6 +67,11 @@ pub enum Outcome<'p> {
         /// Why, or with what, in words.
         what: String,
     },
+    /// A rule ends its connection without an answer.
+    Closed {
+        /// This one, counted from 0.
+        rule: usize,
+    },
     /// A route takes it.
     Routed {
         /// Which, counted from 0.
@@ -76,12 +83,24 @@ pub enum Outcome<'p> {
     Nowhere,
 }
 
-/// Explains what becomes of what `question` describes.
+/// Explains what becomes of what `question` describes, where nobody knows how pools and counters stand.
 ///
 /// # Errors
 /// What the question lacks, or what is wrong with it, in words.
 pub fn explain<'p>(plan: &'p Plan, question: &Question) -> Result<Explained<'p>, String> {
-    Explainer { whole: true, ..Explainer::new(plan) }.explain(question)
+    explain_in(plan, question, &Unknown)
+}
+
+/// The same in this world.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_in<'p>(
+    plan: &'p Plan,
+    question: &Question,
+    world: &'p dyn World,
+) -> Result<Explained<'p>, String> {
+    Explainer { whole: true, world, ..Explainer::new(plan) }.explain(question)
 }
 
 /// Answers several questions about a plan.
@@ -91,12 +110,14 @@ pub(crate) struct Explainer<'p> {
     tables: HashMap<Arc<str>, RouteTable>,
     /// Routes that the index left out are explained, too.
     whole: bool,
+    /// How pools and counters stand.
+    world: &'p dyn World,
 }
 
 impl<'p> Explainer<'p> {
     /// For outcomes: routes that the index left out are no part of the answers.
     pub(crate) fn new(plan: &'p Plan) -> Self {
-        Self { plan, tables: HashMap::new(), whole: false }
+        Self { plan, tables: HashMap::new(), whole: false, world: &Unknown }
     }
 
     /// As [`explain`].
@@ -109,7 +130,7 @@ impl<'p> Explainer<'p> {
                 let routes = listener.routes.iter();
                 RouteTable::new(routes.map(|it| (it.when.clone(), it.target.clone())))
             });
-            explained.decide(table, self.whole);
+            explained.decide((table, self.whole), self.world);
         }
         Ok(explained)
     }
@@ -194,11 +215,13 @@ fn seen(
 
 impl<'p> Explained<'p> {
     /// Rules and routes, as traffic asks them.
-    fn decide(&mut self, table: &RouteTable, whole: bool) {
+    fn decide(&mut self, (table, whole): (&RouteTable, bool), world: &dyn World) {
+        let world = Asking::new(world);
         let (server_name, request) = (self.server_name.clone(), self.request.clone());
         let asked = request.as_ref().map(|request| Asked::new(request));
         let facts = Facts {
             request: asked.as_ref(),
+            world: &world,
             ..Facts::of_connection(self.from, self.destination, server_name.as_deref())
         };
         let mut heard = Heard::new(Reasons::new(&facts));
@@ -219,7 +242,10 @@ impl<'p> Explained<'p> {
         }
         let scheme = if self.listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
         let id = Id(&"explain");
-        let context = Context { facts: *facts, client_port: CLIENT_PORT, scheme, id };
+        // What nobody has sent: as most clients would.
+        let tls = if scheme == Scheme::Https { "TLSv1.3" } else { "" };
+        let spoken = Spoken { http: "1.1", tls, hostname: "HOSTNAME" };
+        let context = Context { facts: *facts, client_port: CLIENT_PORT, scheme, id, spoken };
         let mut shown = false;
         let decision = decide_traced(
             &http.rules,
@@ -241,14 +267,15 @@ impl<'p> Explained<'p> {
                 self.notes.push(format!("the endpoint gets the {what} {sent}"));
             }
         }
+        let rule = self.rules.last().map(|last| last.rule);
         let (status, what) = match &decision.end {
             None => return None,
+            Some(End::Close) => return Some(Outcome::Closed { rule: rule.unwrap_or_default() }),
             Some(End::Redirect { status, location }) => (*status, format!("to {location}")),
             Some(End::Deny(status)) => (*status, "refused".to_owned()),
             Some(End::Answer(answer)) => (answer.status, "a fixed answer".to_owned()),
             Some(End::Challenge(_) | End::Verify(..)) => (401, "no name and password".to_owned()),
         };
-        let rule = self.rules.last().map(|last| last.rule);
         Some(Outcome::Answered { status, rule, what })
     }
 

@@ -109,6 +109,8 @@ pub struct Plan {
     pub pools: Vec<Arc<Pool>>,
     /// Pages for answers of our own, each status once.
     pub errors: Vec<ErrorPage>,
+    /// What rules count and conditions ask; a condition names one by its index.
+    pub counters: Vec<Counter>,
     /// Lists in files that conditions ask; they are read again when the file changes.
     pub lists: Vec<Arc<List>>,
 }

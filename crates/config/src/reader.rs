@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
         self.read(key, |value, _| self.integer_of(key, &key.kind, value))
     }
 
-    fn integer_of(&self, key: &Key, kind: &Kind, value: &Value) -> Option<u32> {
+    pub(crate) fn integer_of(&self, key: &Key, kind: &Kind, value: &Value) -> Option<u32> {
         let Kind::Integer { min, max } = kind else { return None };
         let Data::Integer(number) = &value.data else {
             self.wrong_type(key, kind, value);

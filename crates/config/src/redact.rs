@@ -102,7 +102,7 @@ impl Places {
                     }
                 }
             }
-            (Kind::Shares, Data::Table(shares)) => {
+            (Kind::Shares | Kind::Numbers { .. }, Data::Table(shares)) => {
                 for (pool, share) in &shares.entries {
                     self.keep(pool.span);
                     self.value(&Kind::Boolean, share);

@@ -45,6 +45,18 @@ pub(crate) fn host_pattern(text: &str) -> Result<NamePattern, Mistake> {
     }
 }
 
+/// The beginning of a host, in lower case.
+pub(crate) fn host_prefix(text: &str) -> Result<Box<str>, Mistake> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.[:".contains(c);
+    if text.is_empty() || text.len() > 255 || !text.chars().all(fits) {
+        return mistake(
+            format!("no host begins with {}", quoted(text)),
+            "write for example \"api.\"; other alphabets in their xn-- form",
+        );
+    }
+    Ok(text.to_ascii_lowercase().into())
+}
+
 /// A path in the form in which paths are compared.
 pub(crate) fn compared_path(text: &str) -> Result<Box<str>, Mistake> {
     self::text(text)?;
@@ -158,8 +170,20 @@ pub(crate) fn header_name(text: &str) -> Result<Box<str>, Mistake> {
     }
 }
 
-/// A text with variables.
+/// A text with variables of a request.
 pub(crate) fn template(text: &str) -> Result<Template, Mistake> {
+    let template = answer_template(text)?;
+    match template.late() {
+        Some(name) => mistake(
+            format!("`{{{name}}}` is known only when an endpoint has answered"),
+            "use it in `set_response_header` or `add_response_header`",
+        ),
+        None => Ok(template),
+    }
+}
+
+/// A text with variables of a request and of its answer.
+pub(crate) fn answer_template(text: &str) -> Result<Template, Mistake> {
     if text.len() > TEXT_MAX {
         return mistake("the text is too long", format!("write at most {TEXT_MAX} bytes"));
     }
@@ -201,18 +225,43 @@ pub(crate) fn host_template(text: &str) -> Result<Template, Mistake> {
     Ok(template)
 }
 
-/// `header:NAME`, `cookie:NAME`, `path`.
+/// `header:NAME`, `cookie:NAME`, `query:NAME`, `path`.
 pub(crate) fn hash_by(text: &str) -> Result<HashBy, Mistake> {
     match text.split_once(':') {
         None if text == "path" => Ok(HashBy::Path),
         Some(("header", name)) => asked_header(name).map(|name| HashBy::Header(name.into())),
         Some(("cookie", name)) => token(name).map(|name| HashBy::Cookie(name.into())),
+        Some(("query", name)) => self::text(name).map(|name| HashBy::Query(name.into())),
         _ => mistake(
             format!("{} says nothing to hash by", quoted(text)),
-            "write \"header:X-User\", \"cookie:session\" or \"path\"; for the client's address \
-             `balance = \"source-hash\"`",
+            "write \"header:X-User\", \"cookie:session\", \"query:id\" or \"path\"; for the client's \
+             address `balance = \"source-hash\"`",
         ),
     }
+}
+
+/// The name of a header field that may stand in the log, in lower case.
+pub(crate) fn logged_header(text: &str) -> Result<Box<str>, Mistake> {
+    let name = asked_header(text)?;
+    if ["authorization", "cookie", "proxy-authorization", "set-cookie"].contains(&&*name) {
+        return mistake(
+            format!("{} has secrets, which no log is to have", quoted(text)),
+            "leave it out",
+        );
+    }
+    Ok(name)
+}
+
+/// The beginning of a media type, in lower case; `*` for all.
+pub(crate) fn media_prefix(text: &str) -> Result<Box<str>, Mistake> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "!#$&-^_.+/".contains(c);
+    if text == "*" || !text.is_empty() && text.len() <= 255 && text.chars().all(fits) {
+        return Ok(text.to_ascii_lowercase().into());
+    }
+    mistake(
+        format!("no `Content-Type` begins with {}", quoted(text)),
+        "write for example \"text/\" or \"application/json\", or \"*\" for all",
+    )
 }
 
 /// SHA-256 in hexadecimal digits, with or without colons.

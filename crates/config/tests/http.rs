@@ -4,11 +4,12 @@
 
 use eclusa_config::diff::Diff;
 use eclusa_config::plan::{
-    ByteSize, ClientCertificates, Forwarded, Http, Peek, Plan, PoolHttp, Program,
+    ByteSize, ClientCertificates, Counter, Forwarded, Http, Peek, Plan, PoolHttp, Program,
 };
 use eclusa_config::{Mode, parse};
 use eclusa_policy::condition::{Asked, Facts, Written};
 use eclusa_policy::route::{RouteTable, Target};
+use eclusa_policy::rules::{Act, Count};
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,6 +67,7 @@ fn a_plan_names_all_its_files() {
     let rest = "[[listener.web.rule]]\nbasic_auth = { users_file = \"/users\" }\n\
                 [[listener.web.rule]]\nanswer = { file = \"/answer\" }\n\
                 [pool.a.tls]\nca = \"/ca\"\ncertificate = \"/edge.crt\"\nkey = \"/edge.key\"\n\
+                [[listener.web.rule]]\nanswer = { status = 503, message = \"/message\" }\n\
                 [errors.503]\nhtml = \"/503.html\"\njson = \"/503.json\"\n[pool.a.probe]\n\
                 kind = \"tls\"\nca = \"/probe\"\nserver_name = \"a.test\"\n";
     let plan = site(listener, rest);
@@ -78,6 +80,7 @@ fn a_plan_names_all_its_files() {
         "/tickets",
         "/users",
         "/answer",
+        "/message",
         "/ca",
         "/edge.crt",
         "/edge.key",
@@ -118,6 +121,11 @@ fn each_change_is_told_by_its_name() {
         ((tls, ""), (tls, "[pool.a.http]\nretries = 2"), "pool a: HTTP changed"),
         ((tls, ""), (tls, "[errors.503]\nhtml = \"/x\""), "errors: pages changed"),
         ((tls, &*one), (tls, &*other), "listener web: routes changed"),
+        (
+            (tls, "[counter.c]\nwithin = \"60s\""),
+            (tls, "[counter.c]\nwithin = \"61s\""),
+            "counter: counters changed",
+        ),
     ] {
         assert!(changes(from, from).is_empty());
         let told: Vec<_> = changes(from, to)
@@ -126,6 +134,31 @@ fn each_change_is_told_by_its_name() {
             .collect();
         assert_eq!(told, [expected]);
     }
+}
+
+#[test]
+fn counters_and_what_applications_need_have_their_defaults() {
+    let plan = site(
+        "http = { compress = true, log_headers = [\"Origin\"] }",
+        "[[listener.web.rule]]\ncount = \"b\"\n[counter.a]\nwithin = \"60s\"\n\
+         [counter.b]\nwithin = \"10s\"\nforget_after = \"15s\"\nclients = 7\n",
+    );
+    let told = |counter: &Counter| {
+        (
+            counter.name.to_string(),
+            counter.within.as_secs(),
+            counter.forget_after.as_secs(),
+            counter.clients,
+        )
+    };
+    let counters: Vec<_> = plan.counters.iter().map(told).collect();
+    assert_eq!(counters, [("a".to_owned(), 60, 120, 65_536), ("b".to_owned(), 10, 15, 7)]);
+    let http = http(&plan);
+    assert_eq!(http.rules[0].act, Act::Count(Count { counter: 1, name: "b".into() }));
+    assert_eq!(http.log_headers, ["origin".into()]);
+    let compress = http.compress.as_ref().unwrap();
+    assert!(compress.at_once == 128 && compress.types.contains(&"text/".into()), "{compress:?}");
+    assert_eq!(self::http(&site("http = true", "")).compress, None);
 }
 
 /// From the text to the pool, as an edge asks.

@@ -110,11 +110,19 @@ pub(crate) struct Proxy {
     /// Lines of `http-check` and `tcp-check`.
     pub(crate) checks: Vec<Set<Vec<String>>>,
     pub(crate) binds: Vec<Bind>,
+    /// `bind` of addresses of QUIC.
+    pub(crate) quic: Vec<Set<Vec<String>>>,
     pub(crate) endpoints: Vec<Endpoint>,
+    /// Endpoints at places that are not carried over.
+    pub(crate) lost: usize,
     pub(crate) usual: Settings,
     pub(crate) acls: Vec<Acl>,
     pub(crate) rules: Vec<(Stage, Rule)>,
     pub(crate) routes: Vec<Route>,
+    /// `compression` with its words.
+    pub(crate) compression: Vec<Set<Vec<String>>>,
+    /// `capture` with its words.
+    pub(crate) captures: Vec<Set<Vec<String>>>,
     /// `stats` with its words.
     pub(crate) stats: Vec<Set<Vec<String>>>,
     /// Status, path and line of error pages.

@@ -26,6 +26,8 @@ pub(crate) enum Key {
     /// A key whose value is a list of texts: `host`, `path`, `source`, ...
     Texts(&'static str),
     Port,
+    /// A key whose value is a table of a name with a number, and the name: `available`, ...
+    Number(&'static str, String),
     /// `header`, `query` or `cookie`, the name, and `exact`, `prefix`, `suffix`, `regex`, or
     /// `present`, which has no values.
     Field(&'static str, String, &'static str),
@@ -70,7 +72,8 @@ impl When {
                 Self::Never => {}
                 Self::Always => return Self::Always,
                 Self::Any(inner) => kept.extend(inner),
-                Self::Is(leaf) => merge(&mut kept, leaf),
+                // The lesser of two numbers says it, and nobody writes both.
+                Self::Is(leaf) if !matches!(leaf.key, Key::Number(..)) => merge(&mut kept, leaf),
                 other => kept.push(other),
             }
         }
@@ -182,6 +185,10 @@ impl Leaf {
         match &self.key {
             Key::Texts(name) => ((*name).to_owned(), toml::inline_list(&texts)),
             Key::Port => ("port".to_owned(), toml::inline_list(&self.values)),
+            Key::Number(key, name) => {
+                let number = self.values.first().cloned().unwrap_or_default();
+                ((*key).to_owned(), toml::inline(&[(name.clone(), number)]))
+            }
             Key::Field(kind, name, how) => {
                 let asked = match *how {
                     "present" => "true".to_owned(),

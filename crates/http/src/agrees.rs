@@ -7,7 +7,7 @@ use eclusa_config::{Mode, parse};
 use eclusa_policy::access::Decision;
 use eclusa_policy::condition::{Asked, Facts};
 use eclusa_policy::route::RouteTable;
-use eclusa_policy::rules::{Context, End, Id, Scheme, decide};
+use eclusa_policy::rules::{Context, End, Id, Scheme, Spoken, decide};
 use eclusa_testkit::random::{Asks, LISTENERS, Place, site};
 use eclusa_wire::http1::{Head, Lenient, Limits, Parsed, Parser};
 use fastrand::Rng;
@@ -85,12 +85,14 @@ fn traffic(listener: &Listener, client: &Asks) -> Became {
     let asked = Asked::new(&seen);
     let facts = Facts { request: Some(&asked), ..plain };
     let scheme = if listener.tls.is_some() { Scheme::Https } else { Scheme::Http };
-    let context = Context { facts, client_port: 1, scheme, id: Id(&"id") };
+    let (id, spoken) = (Id(&"id"), Spoken::default());
+    let context = Context { facts, client_port: 1, scheme, id, spoken };
     let decision = decide(&http.rules, &context, &mut |_, _| Some(true));
     match decision.end {
         Some(End::Redirect { status, .. } | End::Deny(status)) => Became::Status(status),
         Some(End::Answer(answer)) => Became::Status(answer.status),
         Some(End::Challenge(_) | End::Verify(..)) => Became::Status(401),
+        Some(End::Close) => Became::Closed,
         None => went(&facts).map_or(Became::Status(404), pools),
     }
 }
@@ -109,7 +111,7 @@ fn explain_agrees_with_where_traffic_goes() {
             let explained = explain(&plan, &question(&client));
             let explained = explained.unwrap_or_else(|why| panic!("{client:?}: {why}"));
             let told = match &explained.outcome {
-                Outcome::Denied => Became::Closed,
+                Outcome::Denied | Outcome::Closed { .. } => Became::Closed,
                 Outcome::Answered { status, .. } => Became::Status(*status),
                 Outcome::Nowhere if explained.request.is_some() => Became::Status(404),
                 Outcome::Nowhere => Became::Closed,

@@ -1,7 +1,7 @@
 //! Responses of the proxy's own: the only place that turns errors into them.
 
 use crate::site::{Http, Pages};
-use eclusa_policy::rules::{Content, Edit, End as RuleEnd, Operation};
+use eclusa_policy::rules::{Answer as PlannedAnswer, Content, Edit, End as RuleEnd, Operation};
 use eclusa_wire::http1::{Head, Reason};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) fields: Fields,
     /// What the body is, with its type; `None`: the page for the status.
     pub(crate) body: Option<(Arc<str>, Arc<[u8]>)>,
+    /// Its fields are all that it has.
+    pub(crate) is_whole: bool,
 }
 
 impl Answer {
@@ -36,18 +38,32 @@ impl Answer {
     pub(crate) fn too_many(wait: Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1_000).max(1);
         let fields = vec![("Retry-After".into(), seconds.to_string())];
-        Self { status: 429, fields, body: None }
+        Self { status: 429, fields, ..Self::default() }
     }
 
-    /// What a rule says; `None` for an end that needs more to be found out.
+    /// What a rule says; `None` for an end without an answer, and for one that needs more to be found
+    /// out.
     pub(crate) fn of_rule(end: &RuleEnd<'_>, http: &Http) -> Option<Self> {
         Some(match end {
             RuleEnd::Redirect { status, location } => Self {
                 status: *status,
                 fields: vec![("Location".into(), location.clone())],
                 body: Some(("text/plain".into(), Arc::default())),
+                is_whole: false,
             },
             RuleEnd::Deny(status) => Self::page(*status),
+            RuleEnd::Answer(PlannedAnswer { content: Content::Message(path), .. }) => {
+                let message = http.contents.messages.get(path)?;
+                let field = |(name, value): &(Box<str>, Box<str>)| {
+                    (name.to_string().into(), value.to_string())
+                };
+                Self {
+                    status: message.status,
+                    fields: message.fields.iter().map(field).collect(),
+                    body: Some((Arc::default(), Arc::clone(&message.body))),
+                    is_whole: true,
+                }
+            }
             RuleEnd::Answer(answer) => {
                 let content_type = answer.content_type.clone();
                 let content_type =
@@ -55,16 +71,20 @@ impl Answer {
                 let body = match &answer.content {
                     Content::Text(text) => text.as_bytes().into(),
                     // Read when the plan was prepared.
-                    Content::File(path) => http.contents.get(path)?.clone(),
+                    Content::File(path) | Content::Message(path) => {
+                        http.contents.files.get(path)?.clone()
+                    }
                 };
-                Self { status: answer.status, fields: Vec::new(), body: Some((content_type, body)) }
+                let body = Some((content_type, body));
+                Self { status: answer.status, body, ..Self::default() }
             }
             RuleEnd::Challenge(basic) => Self {
                 status: 401,
                 fields: vec![("WWW-Authenticate".into(), basic.challenge())],
-                body: None,
+                ..Self::default()
             },
-            RuleEnd::Verify(..) => return None,
+            // Nothing is answered.
+            RuleEnd::Close | RuleEnd::Verify(..) => return None,
         })
     }
 
@@ -112,10 +132,10 @@ impl Answer {
             None => page(self.status, wants_json(head), pages),
         };
         let mut fields = self.fields.clone();
-        if !body.is_empty() && self.has_body() {
+        if !body.is_empty() && self.has_body() && !self.is_whole {
             fields.push(("Content-Type".into(), content_type.into_owned()));
         }
-        if self.status >= 400 {
+        if self.status >= 400 && !self.is_whole {
             fields.push(("Cache-Control".into(), "no-store".into()));
         }
         apply(&mut fields, edits);
@@ -126,6 +146,15 @@ impl Answer {
 /// Does what rules say of the response's fields, as it is done to those of endpoints.
 fn apply(fields: &mut Fields, edits: &[Edit<'_>]) {
     for edit in edits {
+        if edit.operation == Operation::Replace {
+            let named = fields.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case(edit.name));
+            for (_, value) in named {
+                if let Some(replaced) = edit.replaced(value.as_bytes()) {
+                    *value = String::from_utf8_lossy(&replaced).into_owned();
+                }
+            }
+            continue;
+        }
         if edit.operation != Operation::Add {
             fields.retain(|(name, _)| !name.eq_ignore_ascii_case(edit.name));
         }

@@ -1,6 +1,7 @@
 //! Bytes both ways: TCP in TLS that ends here, and connections that were upgraded.
 
 use crate::connection::{Over, Session};
+use crate::counters::Held;
 use crate::duplex::both;
 use crate::forward::Upstream;
 use crate::site::Site;
@@ -16,11 +17,13 @@ pub(crate) struct Tunnel {
     pub(crate) upstream: Upstream,
     pub(crate) up: Vec<u8>,
     pub(crate) down: Vec<u8>,
+    /// Where the request counts that has opened it.
+    pub(crate) counted: Vec<Held>,
 }
 
 /// Carries an upgraded connection to its end.
 pub(crate) async fn tunnel(session: &Session, client: Stream, tunnel: Box<Tunnel>) -> Over {
-    let Tunnel { upstream, up, down } = *tunnel;
+    let Tunnel { upstream, up, down, counted: _counted } = *tunnel;
     // Kept to the end: the endpoint carries this connection.
     let Upstream { stream, lease: _lease, .. } = upstream;
     let (end, bytes) = both(&session.connection, (client, up), (stream, down)).await;
@@ -36,8 +39,10 @@ pub(crate) async fn carry(
 ) -> Over {
     let connection = &session.connection;
     let over = |end: End| Over { end, bytes: (0, 0), told: false };
+    let snapshot = connection.snapshot();
     let facts = Facts {
         client_certificate: session.tls.get().and_then(|tls| tls.certificate.as_ref()),
+        world: snapshot.world(),
         ..Facts::of_connection(
             connection.client().ip(),
             connection.destination(),
@@ -46,7 +51,6 @@ pub(crate) async fn carry(
     };
     let target = site.routes.choose(&facts, &mut ());
     let index = target.map(|target| target.pool(fastrand::u64(..)));
-    let snapshot = connection.snapshot();
     let chosen = index.and_then(|index| Some((site.pools.get(index)?, snapshot.pool(index)?)));
     let Some((pool_site, pool)) = chosen else {
         return over(End::abort(Who::Proxy, Step::Route, "no route takes this connection"));

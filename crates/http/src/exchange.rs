@@ -3,7 +3,8 @@
 use crate::answer::Answer;
 use crate::carry::Tunnel;
 use crate::connection::{Session, end_by, until_told};
-use crate::edits::edit;
+use crate::counters::Around;
+use crate::edits::{edit, filled};
 use crate::forward::{Failed, Forward};
 use crate::forwarded;
 use crate::h1::{HeadError, poll_head, write_all};
@@ -14,9 +15,10 @@ use crate::site::{Http, Site};
 use crate::spare;
 use crate::stream::Stream;
 use eclusa_policy::condition::{Asked, Facts};
-use eclusa_policy::rules::{Context, Decision, Edit, Id, Scheme};
+use eclusa_policy::rules::{Context, Decision, Edit, End as RuleEnd, Id, Scheme, Spoken};
 use eclusa_proxy::layer7::{
-    Connection, End, Exchange, ExchangeTimes, Part, Pool, QueueTime, Refusal, Step, Who, now,
+    Connection, End, Exchange, ExchangeTimes, Part, Pool, QueueTime, Refusal, Step, Who, hostname,
+    now,
 };
 use eclusa_wire::http1::{Body, Head, Leniency, Parser, Version};
 use std::future::poll_fn;
@@ -215,6 +217,7 @@ pub(crate) fn begin(session: &Session, head: &Head, number: u64) -> Box<Exchange
         method: text(lent(|spare| &mut spare.method), head.method()),
         host: text(lent(|spare| &mut spare.host), head.authority()),
         target: text(lent(|spare| &mut spare.target), head.target()),
+        headers: Vec::new(),
         status: 0,
         pool: None,
         endpoint: None,
@@ -239,6 +242,19 @@ fn text(mut text: String, bytes: &[u8]) -> String {
     text
 }
 
+/// Bytes of a header field that the log has at most.
+const LOGGED_MAX: usize = 256;
+
+/// The first header field of each of these names, as far as it goes into the log.
+fn logged(head: &Head, names: &[Arc<str>]) -> Vec<(Arc<str>, String)> {
+    let field = |name: &Arc<str>| {
+        let value = head.first(name.as_bytes())?;
+        let value = String::from_utf8_lossy(value.get(..LOGGED_MAX).unwrap_or(value));
+        Some((Arc::clone(name), value.into_owned()))
+    };
+    names.iter().filter_map(field).collect()
+}
+
 impl Run<'_> {
     /// Serves a request whose head was read.
     #[allow(clippy::large_futures, reason = "an exchange is boxed as a whole")]
@@ -247,42 +263,72 @@ impl Run<'_> {
         head: &mut Head,
         pool: impl Fn(usize) -> Option<Arc<Pool>>,
     ) -> Done {
+        self.record.headers = logged(head, &self.http.plan.log_headers);
         let limited = self.http.limiter.request(&self.session.connection);
         if let Some((answer, end)) = limited.or_else(|| self.screen(head)) {
             return self.answer(head, &answer, &[], Some(end)).await;
         }
         let (http, site, connection) = (self.http, self.site, &self.session.connection);
-        let seen = Seen::new(head);
-        let asked = Asked::new(&seen);
-        let facts = Facts {
-            source: connection.client().ip(),
-            destination: connection.destination(),
-            server_name: connection.server_name(),
-            client_certificate: self.session.tls.get().and_then(|tls| tls.certificate.as_ref()),
-            request: Some(&asked),
-        };
-        let scheme = if self.session.tls.get().is_some() { Scheme::Https } else { Scheme::Http };
+        let around = Around::new(&pool, &site.counters, connection);
         let id = self.record.id;
-        let id = Id(&id);
-        let context = Context { facts, client_port: connection.client().port(), scheme, id };
-        let decision = match self.decide(&http.plan.rules, &context).await {
-            Ok(decision) => decision,
-            Err(Failed::Client(end)) => return Done { end, then: Then::Close },
-            Err(Failed::Answer(status, end)) => {
-                return self.answer(head, &Answer::page(status), &[], Some(end)).await;
-            }
+        let (decision, target) = {
+            let seen = Seen::new(head);
+            let asked = Asked::new(&seen);
+            let tls = self.session.tls.get();
+            let facts = Facts {
+                source: connection.client().ip(),
+                destination: connection.destination(),
+                server_name: connection.server_name(),
+                client_certificate: tls.and_then(|tls| tls.certificate.as_ref()),
+                request: Some(&asked),
+                world: &around,
+            };
+            let context = Context {
+                facts,
+                client_port: connection.client().port(),
+                scheme: if tls.is_some() { Scheme::Https } else { Scheme::Http },
+                id: Id(&id),
+                spoken: self.spoken(),
+            };
+            let decision = match self.decide(&http.plan.rules, &context).await {
+                Ok(decision) => decision,
+                Err(Failed::Client(end)) => return Done { end, then: Then::Close },
+                Err(Failed::Answer(status, end)) => {
+                    return self.answer(head, &Answer::page(status), &[], Some(end)).await;
+                }
+            };
+            let target = decision.end.is_none().then(|| site.routes.choose(&facts, &mut ()));
+            (decision, target.flatten())
         };
+        if decision.end == Some(RuleEnd::Close) {
+            let end = End::abort(Who::Proxy, Step::Route, "closed by a rule");
+            let is_stream = matches!(self.client, Stream::Http2(_));
+            return Done { end, then: if is_stream { Then::Reset } else { Then::Close } };
+        }
         if let Some(end) = &decision.end {
             let answer = Answer::of_rule(end, http).unwrap_or_else(|| Answer::page(500));
             return self.answer(head, &answer, &decision.response, None).await;
         }
-        let target = site.routes.choose(&facts, &mut ());
         let chosen = target.map(|target| target.pool(fastrand::u64(..)));
         let Some((index, pool)) = chosen.and_then(|index| Some((index, pool(index)?))) else {
             let end = End::abort(Who::Proxy, Step::Route, "no route takes this request");
             return self.answer(head, &Answer::page(404), &decision.response, Some(end)).await;
         };
-        self.forward(head, (&pool, index), &decision).await
+        let mut done = self.forward(head, (&pool, index), &decision).await;
+        if let Then::Upgraded(tunnel) = &mut done.then {
+            tunnel.counted = around.into_held();
+        }
+        done
+    }
+
+    /// In which versions the client speaks, and with whom.
+    fn spoken(&self) -> Spoken<'static> {
+        let version = self.record.version;
+        Spoken {
+            http: version.strip_prefix("HTTP/").unwrap_or(version),
+            tls: self.session.tls.get().map_or("", |tls| tls.handshake.version_name()),
+            hostname: hostname(),
+        }
     }
 
     /// What is refused whatever rules and routes say.
@@ -337,6 +383,7 @@ impl Run<'_> {
         edits: &[Edit<'_>],
         end: Option<End>,
     ) -> Done {
+        let edits = &*filled(edits, &self.record, false);
         if matches!(self.client, Stream::Http2(_)) {
             return Box::pin(self.answer_in_frames(head, answer, edits, end)).await;
         }

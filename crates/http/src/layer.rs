@@ -1,11 +1,12 @@
 //! Makes the services of a plan: loads certificates, CAs and pages, and says in words what is wrong
 //! with them before anything has changed.
 
+use crate::counters::Counters;
 use crate::limit::Limiter;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
 use crate::place::Sticky;
-use crate::site::{Http as HttpSite, Pages, PoolSite, Site, Tls};
+use crate::site::{Contents, Http as HttpSite, Pages, PoolSite, Site, Tls};
 use crate::tls::files::{Entry, Files, Kind};
 use crate::tls::originate::{self, Originator, Trust};
 use crate::tls::store::{self, Live, Store};
@@ -14,7 +15,7 @@ use crate::tls::tickets::Tickets;
 use crate::tls::watch::Watcher;
 use aws_lc_rs::rand::fill;
 use eclusa_config::plan::{self, Plan};
-use eclusa_policy::rules::{Act, Content};
+use eclusa_policy::rules::{Act, Content, Message};
 use eclusa_proxy::layer7::{self, Examined, Layer, Service, Services, open};
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -45,6 +46,8 @@ struct Made {
     stores: HashMap<Arc<str>, Live>,
     /// The limits of each listener, which a reload goes on to count by.
     limiters: HashMap<Arc<str>, Arc<Limiter>>,
+    /// What rules count at.
+    counters: Counters,
 }
 
 impl Default for Http {
@@ -89,6 +92,7 @@ impl Layer for Http {
         let mut services = Services::new();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut stores, mut limiters) = (HashMap::new(), HashMap::new());
+        let counters = Counters::new(&plan.counters, &made.counters);
         let wanted = plan.listeners.iter().filter(|it| it.tls.is_some() || it.http.is_some());
         for listener in wanted {
             let tls = match &listener.tls {
@@ -117,13 +121,14 @@ impl Layer for Http {
                 routes: eclusa_policy::route::RouteTable::new(routes),
                 pools: Arc::clone(&pools),
                 pages: Arc::clone(&pages),
+                counters: counters.clone(),
                 passwords: Arc::clone(&self.passwords),
             });
             let service: Arc<dyn Service> = site;
             services.insert(listener.name.clone(), service);
         }
         made.stores.extend(stores);
-        made.limiters = limiters;
+        (made.limiters, made.counters) = (limiters, counters);
         Ok(services)
     }
 
@@ -145,15 +150,18 @@ impl Layer for Http {
 impl Http {
     /// The HTTP of a listener, with the files of its fixed answers and of its users.
     fn http_site(&self, http: &plan::Http, limiter: Arc<Limiter>) -> Result<HttpSite, String> {
-        let mut contents = HashMap::new();
+        let mut contents = Contents::default();
         let mut files = Vec::new();
         for rule in &http.rules {
             match &rule.act {
-                Act::Answer(answer) => {
-                    if let Content::File(path) = &answer.content {
-                        contents.insert(path.clone(), page(path)?);
+                Act::Answer(answer) => match &answer.content {
+                    Content::Text(_) => {}
+                    Content::File(path) => drop(contents.files.insert(path.clone(), page(path)?)),
+                    Content::Message(path) => {
+                        let message = message(path, answer.status)?;
+                        contents.messages.insert(path.clone(), message);
                     }
-                }
+                },
                 Act::Authenticate(basic) => {
                     files.extend(basic.file.as_deref());
                     let started = self.passwords.start();
@@ -261,6 +269,20 @@ fn pages(plan: &Plan) -> Result<Pages, String> {
         pages.insert(written.status, [html, json]);
     }
     Ok(pages)
+}
+
+/// The whole answer that a file has, which is one of this status.
+fn message(path: &Path, status: u16) -> Result<Message, String> {
+    let told = |what: String| format!("{}: {what}", path.display());
+    let message = Message::parse(&page(path)?);
+    let message = message.map_err(|why| told(format!("it is no whole answer: {why}")))?;
+    if message.status != status {
+        return Err(told(format!(
+            "it has status {}, and the rule says {status}: write the status that it has into `status`",
+            message.status
+        )));
+    }
+    Ok(message)
 }
 
 fn page(path: &Path) -> Result<Arc<[u8]>, String> {

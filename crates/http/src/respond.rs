@@ -2,10 +2,10 @@
 
 use crate::answer::Answer;
 use crate::carry::Tunnel;
-use crate::edits::apply;
+use crate::edits::{apply, filled};
 use crate::exchange::{Done, Run, Then};
 use crate::forward::{Answered, Upload, Upstream};
-use crate::h1::{Fault, Pump, Side, Way, write_all};
+use crate::h1::{Fault, Packer, Pump, Side, Way, write_all};
 use crate::h2;
 use crate::patience::{Mark, Taken, while_moving};
 use crate::refusal;
@@ -43,12 +43,13 @@ impl Run<'_> {
         if response.status() == 101 || connects {
             return Box::pin(self.change_over(head, &response, upstream)).await;
         }
-        for edit in edits {
+        for edit in &*filled(edits, &self.record, true) {
             apply(&mut response, edit);
         }
+        let packer = self.packer(head, &mut response);
         self.keep_at(head, &mut response, &upstream);
         let uploaded = matches!(upload, Upload::Whole);
-        let begun = self.begin_down(head, &response, &upstream, uploaded);
+        let begun = self.begin_down((head, &response), &upstream, uploaded, packer);
         let (mut down, keeps) = match begun {
             Ok(begun) => begun,
             Err(error) => {
@@ -150,14 +151,14 @@ impl Run<'_> {
     /// The response on its way down, and whether the client's connection is kept after it.
     fn begin_down(
         &mut self,
-        head: &Head,
-        response: &Head,
+        (head, response): (&Head, &Head),
         upstream: &Upstream,
         uploaded: bool,
+        packer: Option<Box<Packer>>,
     ) -> io::Result<(Pump, bool)> {
         let (down, keeps) = match self.client {
-            Stream::Http2(_) => (self.begin_frames(response, upstream.index)?, false),
-            _ => self.begin_bytes(head, response, upstream.index, uploaded),
+            Stream::Http2(_) => (self.begin_frames(response, upstream.index, packer)?, false),
+            _ => self.begin_bytes((head, response), upstream.index, uploaded, packer),
         };
         let is_framed = matches!(upstream.stream, Stream::Http2(_));
         Ok((if is_framed { down.framed(self.http.limits) } else { down }, keeps))
@@ -166,13 +167,14 @@ impl Run<'_> {
     /// The same on a connection of HTTP/1.
     fn begin_bytes(
         &self,
-        head: &Head,
-        response: &Head,
+        (head, response): (&Head, &Head),
         index: usize,
         uploaded: bool,
+        packer: Option<Box<Packer>>,
     ) -> (Pump, bool) {
         let old = head.version() == Version::Http10;
         let (body, way) = match response.body() {
+            _ if packer.is_some() => (Body::Chunked, Way::Chunks),
             Body::Chunked | Body::UntilClose if old => (Body::UntilClose, Way::Plain),
             Body::Chunked | Body::UntilClose => (Body::Chunked, Way::Chunks),
             body => (body, Way::Plain),
@@ -191,21 +193,31 @@ impl Run<'_> {
         write_response(response, &framing, &mut first);
         let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
         let down = Pump::new(response.body(), way, first, (self.http.limits, lenient), None);
-        let down = down.spliced(|| self.session.connection.splice());
+        let down = match packer {
+            None => down.spliced(|| self.session.connection.splice()),
+            packer => down.packed(packer),
+        };
         (if keeps || !is_last_word(head) { down } else { down.last() }, keeps)
     }
 
     /// The same on a stream of HTTP/2: its head is sent.
-    fn begin_frames(&mut self, response: &Head, index: usize) -> io::Result<Pump> {
+    fn begin_frames(
+        &mut self,
+        response: &Head,
+        index: usize,
+        packer: Option<Box<Packer>>,
+    ) -> io::Result<Pump> {
         let body = response.body();
+        // What is compressed has another length.
+        let told = if packer.is_some() { Body::Chunked } else { body };
         let Stream::Http2(stream) = self.client else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let ends = matches!(body, Body::None | Body::Length(0));
-        stream.send_head(h2::of_response(response, body), ends)?;
+        stream.send_head(h2::of_response(response, told), ends)?;
         let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
         let limits = (self.http.limits, lenient);
-        Ok(Pump::new(body, Way::Frames, spare::buffer(), limits, None))
+        Ok(Pump::new(body, Way::Frames, spare::buffer(), limits, None).packed(packer))
     }
 
     /// Moves the response down; what is left of the request goes up meanwhile.
@@ -323,7 +335,7 @@ impl Run<'_> {
 
 fn into_tunnel(head: &Head, response: &Head, upstream: Upstream) -> Done {
     let (up, down) = (head.rest().to_vec(), response.rest().to_vec());
-    let tunnel = Box::new(Tunnel { upstream, up, down });
+    let tunnel = Box::new(Tunnel { upstream, up, down, counted: Vec::new() });
     Done { end: End::clean(Who::Endpoint), then: Then::Upgraded(tunnel) }
 }
 

@@ -1,6 +1,7 @@
 //! What a listener serves: everything that its exchanges need of the plan, prepared once.
 
 use crate::connection;
+use crate::counters::Counters;
 use crate::layer::KeptFiles;
 use crate::limit::Limiter;
 use crate::origin::Origin;
@@ -11,15 +12,17 @@ use crate::tls::terminate::Terminator;
 use crate::tls::tickets::Tickets;
 use crate::tls::watch::{Change, Watcher};
 use eclusa_config::plan;
-use eclusa_policy::condition::Request;
+use eclusa_policy::condition::{Counted, Request};
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
+use eclusa_policy::rules::Message;
+use eclusa_policy::time::Time;
 use eclusa_proxy::layer7::{Arrival, Pool, Service, ShownCertificate};
 use eclusa_wire::http1::{Leniency, Lenient, Limits};
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -39,6 +42,7 @@ pub(crate) struct Site {
     /// By the index that routes name pools by.
     pub(crate) pools: Arc<Vec<PoolSite>>,
     pub(crate) pages: Arc<Pages>,
+    pub(crate) counters: Counters,
     pub(crate) passwords: Arc<Passwords>,
 }
 
@@ -77,10 +81,19 @@ pub(crate) struct Http {
     /// Bytes a second that a client must send of a body, or take of an answer.
     pub(crate) floor: Option<NonZeroU64>,
     /// What the files of fixed answers hold.
-    pub(crate) contents: HashMap<PathBuf, Arc<[u8]>>,
+    pub(crate) contents: Contents,
     /// Who may log in, beside those whom the plan names.
     pub(crate) users: UserFiles,
     pub(crate) limiter: Arc<Limiter>,
+}
+
+/// What the files of fixed answers hold, read when the plan was prepared.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Bodies.
+    pub(crate) files: HashMap<PathBuf, Arc<[u8]>>,
+    /// Whole answers.
+    pub(crate) messages: HashMap<PathBuf, Message>,
 }
 
 /// What exchanges need of a pool beside what the core has.
@@ -165,7 +178,7 @@ fn listed(mistakes: &[Mistake]) -> String {
 impl Http {
     pub(crate) fn new(
         plan: &plan::Http,
-        contents: HashMap<PathBuf, Arc<[u8]>>,
+        contents: Contents,
         users: UserFiles,
         limiter: Arc<Limiter>,
     ) -> Self {
@@ -211,6 +224,10 @@ impl Service for Site {
 
     fn sticks(&self, index: usize, pool: &Pool, request: &dyn Request) -> Option<SocketAddr> {
         self.pools.get(index)?.sticky.as_ref()?.endpoint(request, pool)
+    }
+
+    fn counted(&self, counter: usize, client: IpAddr, now: Time) -> Counted {
+        self.counters.read(counter, client, now)
     }
 
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {

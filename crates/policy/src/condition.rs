@@ -8,14 +8,16 @@ pub mod path;
 mod request;
 mod text;
 mod why;
+mod world;
 
 pub use certificate::{CertificatePatterns, ClientCertificate, Fingerprint};
-pub use fields::cookie;
+pub use fields::{cookie, query};
 pub use listed::{List, Listed, Subject};
 pub use path::PathPattern;
 pub use request::{Asked, Request, Written};
 pub use text::{Expression, TextPattern, Values};
 pub use why::{Reasons, Why};
+pub use world::{Available, Counted, Counting, Over, Unknown, World};
 
 use crate::name::NamePattern;
 use crate::network::NetworkSet;
@@ -37,17 +39,20 @@ pub struct Facts<'a> {
     pub client_certificate: Option<&'a ClientCertificate>,
     /// The request; absent where nobody looks into the connection.
     pub request: Option<&'a Asked<'a>>,
+    /// How pools and counters stand.
+    pub world: &'a dyn World,
 }
 
 impl<'a> Facts<'a> {
-    /// What is known of a connection that nobody looks into.
+    /// What is known of a connection that nobody looks into, in a world of which nothing is known.
     #[must_use]
     pub fn of_connection(
         source: IpAddr,
         destination: SocketAddr,
         server_name: Option<&'a str>,
     ) -> Self {
-        Self { source, destination, server_name, client_certificate: None, request: None }
+        let (client_certificate, request) = (None, None);
+        Self { source, destination, server_name, client_certificate, request, world: &Unknown }
     }
 }
 
@@ -74,6 +79,8 @@ pub enum Condition {
     ClientCertificate(CertificatePatterns),
     /// The host of the request matches one of the patterns.
     Host(Vec<NamePattern>),
+    /// The host of the request, as a text, matches one of the patterns.
+    HostText(Vec<TextPattern>),
     /// The path of the request, in its normal form, matches one of the patterns.
     Path(Vec<PathPattern>),
     /// The method of the request is one of these.
@@ -86,6 +93,10 @@ pub enum Condition {
     Cookie(Box<str>, Values),
     /// A list in a file has the client's address, the server name or the host.
     Listed(Listed),
+    /// So many endpoints of a pool are well.
+    Available(Available),
+    /// More than so many requests of the client were counted.
+    Over(Over),
 }
 
 /// A condition that has a name in the configuration.
@@ -166,10 +177,13 @@ impl Condition {
                 .is_some_and(|name| patterns.iter().any(|pattern| pattern.matches(name))),
             Self::Port(ports) => ports.contains(&facts.destination.port()),
             Self::Listed(listed) => listed.holds(facts),
+            Self::Available(available) => available.holds(facts.world),
+            Self::Over(over) => over.holds(facts.world, facts.source),
             Self::ClientCertificate(patterns) => {
                 facts.client_certificate.is_some_and(|certificate| patterns.hold(certificate))
             }
             Self::Host(_)
+            | Self::HostText(_)
             | Self::Path(_)
             | Self::Method(_)
             | Self::Header(..)
@@ -184,6 +198,9 @@ impl Condition {
             Self::Host(patterns) => {
                 let host = request.host();
                 patterns.iter().any(|pattern| pattern.matches(host))
+            }
+            Self::HostText(patterns) => {
+                patterns.iter().any(|pattern| pattern.matches(request.host()))
             }
             Self::Path(patterns) => patterns.iter().any(|pattern| pattern.matches(asked.path())),
             Self::Method(methods) => methods.iter().any(|method| **method == *request.method()),
@@ -213,7 +230,10 @@ impl Condition {
     pub fn needs_request(&self) -> bool {
         self.asks(&|part| match part {
             Self::Listed(listed) => listed.0.subject() == Subject::Host,
-            Self::Host(_)
+            // Requests are what is counted.
+            Self::Over(_)
+            | Self::Host(_)
+            | Self::HostText(_)
             | Self::Path(_)
             | Self::Method(_)
             | Self::Header(..)
@@ -253,12 +273,15 @@ impl fmt::Display for Condition {
             Self::Port(ports) => list(f, "port", ports),
             Self::ClientCertificate(patterns) => certificate(f, patterns),
             Self::Host(patterns) => list(f, "host", patterns),
+            Self::HostText(patterns) => list(f, "host", patterns),
             Self::Path(patterns) => list(f, "path", patterns),
             Self::Method(methods) => list(f, "method", methods),
             Self::Header(name, values) => field(f, "header", name, values),
             Self::Query(name, values) => field(f, "query", name, values),
             Self::Cookie(name, values) => field(f, "cookie", name, values),
             Self::Listed(listed) => listed.fmt(f),
+            Self::Available(available) => available.fmt(f),
+            Self::Over(over) => over.fmt(f),
         }
     }
 }

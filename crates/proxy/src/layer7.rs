@@ -6,7 +6,8 @@ mod count;
 mod splice;
 
 pub use crate::any_certificate::AnyCertificate;
-pub use crate::observe::metrics::{Handshake, Limited, Login};
+pub use crate::hostname::hostname;
+pub use crate::observe::metrics::{Compressed, Handshake, Limited, Login};
 pub use crate::observe::{End, Exchange, ExchangeId, ExchangeTimes, Part, Refusal, Step, Who};
 pub use crate::pool::{Endpoint, Lease, OwnMap, Pool, PoolId, QueueTime};
 pub use crate::relay::{Filled, poll_write_more, read_in_doubt};
@@ -23,7 +24,7 @@ use crate::pool::{Call, Dialled, Patience, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
 use eclusa_config::plan::Plan;
-use eclusa_policy::condition::Request;
+use eclusa_policy::condition::{Counted, Request, World};
 use eclusa_policy::replay;
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::Evidence;
@@ -191,6 +192,12 @@ pub trait Service: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What the counter at this index of the plan has of a client.
+    fn counted(&self, counter: usize, client: IpAddr, now: Time) -> Counted {
+        let _ = (counter, client, now);
+        Counted::default()
+    }
+
     /// Serves a connection to its end, on the thread of its worker.
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -250,6 +257,12 @@ impl Snapshot {
     #[must_use]
     pub fn service(&self) -> Option<&Arc<dyn Service>> {
         self.0.service()
+    }
+
+    /// How its pools stand, for connections that nobody looks into.
+    #[must_use]
+    pub fn world(&self) -> &dyn World {
+        &*self.0
     }
 
     /// The pool of this index in the plan that made the service.

@@ -21,6 +21,7 @@ mod explain;
 mod files;
 pub mod found;
 mod haproxy;
+mod hostname;
 pub mod keeper;
 pub mod laid_out;
 pub mod layer7;

@@ -7,6 +7,7 @@ use crate::pool::Pool;
 use crate::relay::Limits;
 use arc_swap::ArcSwap;
 use eclusa_config::plan::{self, Peek};
+use eclusa_policy::condition::{Counted, World};
 use eclusa_policy::network::NetworkSet;
 use eclusa_policy::route::RouteTable;
 use eclusa_sys::reactor::watch_readable;
@@ -74,6 +75,19 @@ pub(crate) struct Listener {
     cells: Arc<ListenerCells>,
     /// Who serves its connections, if not this crate.
     service: Option<Arc<dyn Service>>,
+}
+
+/// What conditions of connections that nobody looks into ask; only requests are counted.
+impl World for Listener {
+    fn available(&self, pool: usize) -> usize {
+        self.pools.get(pool).map_or(0, |pool| pool.available())
+    }
+
+    fn counted(&self, _: usize, _: IpAddr) -> Counted {
+        Counted::default()
+    }
+
+    fn count(&self, _: usize, _: IpAddr) {}
 }
 
 impl Listener {

@@ -350,6 +350,7 @@ impl<'a> Session<'a> {
             server_name: self.record.server_name.as_deref(),
             client_certificate: None,
             request: None,
+            world: self.listener,
         };
         let target = self.listener.routes().choose(&facts, &mut ());
         let index = target.map(|target| target.pool(fastrand::u64(..)));

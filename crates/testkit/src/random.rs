@@ -65,9 +65,12 @@ fn condition(rng: &mut Rng, http: bool, tls: bool, depth: usize) -> String {
         1 if http => format!("path_prefix = \"{}\"", pick(rng, &PATHS)),
         2 if http => format!("path = \"{}\"", pick(rng, &PATHS)),
         3 if http => format!("method = [\"{}\"]", pick(rng, &["GET", "POST"])),
-        4 if http => match rng.u8(..3) {
+        4 if http => match rng.u8(..6) {
             0 => "header = { X-A = \"1\" }".to_owned(),
             1 => "query = { q = [\"1\", \"3\"] }".to_owned(),
+            2 => "host_prefix = [\"a.\", \"x.\"]".to_owned(),
+            3 => "host_regex = '^[a-m].*t$'".to_owned(),
+            4 => format!("available = {{ {} = 1 }}", pick(rng, &POOLS)),
             _ => "cookie = { k = \"v\" }".to_owned(),
         },
         5 if tls => format!("server_name = \"{}\"", pick(rng, &PATTERNS)),

@@ -70,6 +70,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         listeners,
         pools,
         errors: Vec::new(),
+        counters: Vec::new(),
         lists: Vec::new(),
     }
 }

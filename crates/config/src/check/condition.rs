@@ -2,6 +2,7 @@
 //! without end: what a session costs to route is bounded.
 
 use super::leaves::facts;
+use super::places::Places;
 use crate::diagnostic::quoted;
 use crate::document::{Data, Span};
 use crate::reader::{Got, Reader, Report};
@@ -23,6 +24,8 @@ pub(super) struct Conditions<'a> {
     by_name: HashMap<Box<str>, usize>,
     /// Names whose definitions are being read, the outermost first.
     open: RefCell<Vec<usize>>,
+    /// What pools and counters there are to ask about.
+    pub(super) places: Places,
 }
 
 struct Definition<'a> {
@@ -56,7 +59,8 @@ impl<'a> Conditions<'a> {
             })
             .collect();
         let by_name = (0..).zip(&defined).map(|(i, one)| (one.name.value.clone(), i)).collect();
-        let conditions = Self { defined, by_name, open: RefCell::default() };
+        let places = Places::read(top);
+        let conditions = Self { defined, by_name, open: RefCell::default(), places };
         for index in 0..conditions.defined.len() {
             let _ = conditions.definition(index, conditions.defined[index].name.span);
         }
@@ -85,7 +89,8 @@ impl<'a> Conditions<'a> {
         if level >= DEPTH_MAX {
             return Err(too_large(reader.report, reader.span));
         }
-        let mut parts: Vec<Compiled> = facts(reader).into_iter().map(leaf).collect();
+        let asked = facts(reader, &self.places);
+        let mut parts: Vec<Compiled> = asked.into_iter().map(leaf).collect();
         let mut failed = false;
         let mut add = |part: Result<Compiled, Failed>| match part {
             Ok(part) => parts.push(part),

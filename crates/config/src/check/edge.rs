@@ -5,7 +5,7 @@ use super::layers::{self, Opened, PoolSpans};
 use super::listener::{manner, networks, plain};
 use super::overlap::Taken;
 use super::route::{Pools, Routed};
-use super::{dashboard, endpoint, general, http, observe, pool, route, tls};
+use super::{dashboard, endpoint, general, http, observe, places, pool, route, tls};
 use crate::diagnostic::Diagnostic;
 use crate::plan::{
     Endpoint, EndpointAddress, ListenAddress, Listener, Peek, Plan, Pool, Probe, Program, Route,
@@ -30,7 +30,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     let addresses: Vec<_> = readers.iter().map(|(_, reader)| listen(reader, &mut taken)).collect();
     let (names, written) = pools(top, within, &taken);
     let names = Pools::new(names);
-    let errors = http::errors(top);
+    let (errors, counters) = (http::errors(top), places::counters(top));
     let listeners: Vec<_> = readers
         .iter()
         .zip(addresses)
@@ -50,6 +50,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
     if !top.report.has_errors() {
         names.report_unused(top.report);
         conditions.report_unused(top.report);
+        conditions.places.report_uncounted(top);
     }
     Plan {
         program: Program::Edge,
@@ -68,6 +69,7 @@ pub(super) fn plan(top: &Reader<'_>) -> Plan {
         listeners,
         pools: written.pools,
         errors,
+        counters,
         lists: Vec::new(),
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn check(report: &Report, plan: &Plan, all: &[Expected]) {
 
 fn compare(report: &Report, plan: &Plan, expected: &Expected, explained: &Explained<'_>) {
     let closes = match &explained.outcome {
-        Outcome::Denied => true,
+        Outcome::Denied | Outcome::Closed { .. } => true,
         Outcome::Nowhere => explained.request.is_none(),
         _ => false,
     };
@@ -243,6 +243,7 @@ fn came(plan: &Plan, explained: &Explained<'_>) -> String {
             }
             _ => format!("no `allow` network of listener {name} holds the client: it is closed"),
         },
+        Outcome::Closed { rule } => format!("rule {} of listener {name} closes it", rule + 1),
         Outcome::Answered { status, rule: Some(rule), what } => {
             format!("rule {} of listener {name} answers it with {status} ({what})", rule + 1)
         }

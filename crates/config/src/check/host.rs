@@ -4,7 +4,7 @@ use crate::Mode;
 use crate::diagnostic::quoted;
 use crate::plan::Plan;
 use crate::reader::{Got, Report};
-use eclusa_policy::rules::Users;
+use eclusa_policy::rules::{Message, Users};
 use ipnet::IpNet;
 use rustix::fs::Access;
 use rustls_pki_types::pem::PemObject;
@@ -121,6 +121,23 @@ pub(super) fn content(report: &Report, path: &Got<PathBuf>) {
         |_| None,
         "a file that the service's user can read",
         "put the file there, or correct the path",
+    );
+}
+
+/// A file of a whole answer can be read, and has one of this status.
+pub(super) fn message(report: &Report, path: &Got<PathBuf>, status: u16) {
+    file(
+        report,
+        path,
+        |text| match Message::parse(text) {
+            Err(why) => Some(format!("is no whole answer: {why}")),
+            Ok(message) if message.status != status => {
+                Some(format!("has status {}, and the rule says {status}", message.status))
+            }
+            Ok(_) => None,
+        },
+        "a file with a status line of that status, header fields, an empty line and a body",
+        "correct the file, or write the status that it has into `status`",
     );
 }
 

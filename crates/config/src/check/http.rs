@@ -5,7 +5,8 @@ use super::listener::{networks, plain};
 use super::{host, rule};
 use crate::document::{Data, Span};
 use crate::plan::{
-    ByteSize, ErrorPage, Forwarded, Http, Http2, Limit, Multiplex, PoolHttp, Reuse, Terminate,
+    ByteSize, Compress, ErrorPage, Forwarded, Http, Http2, Limit, Multiplex, PoolHttp, Reuse,
+    Terminate,
 };
 use crate::reader::{Got, Reader};
 use crate::reference::Key;
@@ -61,8 +62,25 @@ pub(super) fn read(
         rules,
         limit,
         http2,
+        compress: compress(&reader),
+        log_headers: log_headers(&reader),
     };
     Some(Spoken { http, rules: spans })
+}
+
+/// Which answers are compressed; `None`: none.
+fn compress(http: &Reader<'_>) -> Option<Compress> {
+    let reader = http.switched(&keys::COMPRESS, &keys::COMPRESS_SECTION)?;
+    let types = reader.texts(&keys::COMPRESS_TYPES, web::media_prefix);
+    let types = types.map(|got| plain(got.value)).unwrap_or_default();
+    let at_once = reader.integer(&keys::COMPRESS_AT_ONCE).map_or(128, |got| got.value as usize);
+    Some(Compress { types: types.into_iter().map(Arc::from).collect(), at_once })
+}
+
+fn log_headers(http: &Reader<'_>) -> Vec<Arc<str>> {
+    let names = http.texts(&keys::LOG_HEADERS, web::logged_header);
+    let names = names.map(|got| plain(got.value)).unwrap_or_default();
+    names.into_iter().map(Arc::from).collect()
 }
 
 /// Whether HTTP/2 is spoken where HTTP is.

@@ -2,6 +2,7 @@
 
 use super::list;
 use super::listener::plain;
+use super::places::Places;
 use crate::document::{Data, Value};
 use crate::reader::Reader;
 use crate::reference::Key;
@@ -16,7 +17,7 @@ use eclusa_policy::condition::{
 type Parse = fn(&str) -> Result<Box<str>, Mistake>;
 
 /// What the table of a condition, a route or a rule asks by itself.
-pub(super) fn facts(reader: &Reader<'_>) -> Vec<Condition> {
+pub(super) fn facts(reader: &Reader<'_>, places: &Places) -> Vec<Condition> {
     let mut parts = Vec::new();
     let names = (Subject::ServerName, Condition::ServerName as fn(_) -> _);
     parts.extend(list::names(reader, &keys::SERVER_NAME, values::server_name, names));
@@ -27,6 +28,7 @@ pub(super) fn facts(reader: &Reader<'_>) -> Vec<Condition> {
     }
     let hosts = (Subject::Host, Condition::Host as fn(_) -> _);
     parts.extend(list::names(reader, &keys::HOST, web::host_pattern, hosts));
+    parts.extend(host_texts(reader));
     parts.extend(paths(reader));
     if let Some(methods) = reader.texts(&keys::METHODS, web::method) {
         parts.push(Condition::Method(plain(methods.value)));
@@ -48,7 +50,16 @@ pub(super) fn facts(reader: &Reader<'_>) -> Vec<Condition> {
     {
         negated(reader, *span, "client_certificate");
     }
+    parts.extend(places.asked(reader));
     parts
+}
+
+fn host_texts(reader: &Reader<'_>) -> Vec<Condition> {
+    let prefixes = reader.texts(&keys::HOST_PREFIX, web::host_prefix).map(|got| plain(got.value));
+    let patterns = reader.texts(&keys::HOST_REGEX, pattern::expression).map(|got| plain(got.value));
+    let prefixes = prefixes.map(|all| all.into_iter().map(TextPattern::Prefix).collect());
+    let patterns = patterns.map(|all| all.into_iter().map(TextPattern::Regex).collect());
+    prefixes.into_iter().chain(patterns).map(Condition::HostText).collect()
 }
 
 /// `false` is no way to ask that something is not there.

@@ -19,6 +19,7 @@ mod listener;
 mod log;
 mod observe;
 mod overlap;
+mod places;
 mod pool;
 mod probe;
 mod route;

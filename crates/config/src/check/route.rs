@@ -181,7 +181,7 @@ pub(super) fn condition(
     conditions: &Conditions<'_>,
     what: &str,
 ) -> Option<Condition> {
-    let mut parts = facts(reader);
+    let mut parts = facts(reader, &conditions.places);
     let mut written = keys::LEAVES.iter().filter_map(|key| reader.key_span(key));
     let direct = written.next();
     let Some(when) = reader.key_span(&keys::WHEN) else {

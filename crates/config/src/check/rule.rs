@@ -11,7 +11,7 @@ use crate::reference::{Key, Kind};
 use crate::{pattern, web};
 use eclusa_policy::condition::Condition;
 use eclusa_policy::rules::{
-    Act, Answer, Basic, Content, Deny, HeaderChange, Hsts, Operation, Redirect, RequestId,
+    Act, Answer, Basic, Content, Count, Deny, HeaderChange, Hsts, Operation, Redirect, RequestId,
     RewriteHost, RewritePath, Rule, Scheme, Template, To, Users,
 };
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) fn read(
     let mut rules = Vec::new();
     for reader in listener.tables(&keys::RULES, &keys::RULE).unwrap_or_default() {
         let when = route::condition(&reader, conditions, "rule");
-        let acts = acts(&reader);
+        let acts = acts(&reader, conditions);
         one_action(&reader);
         if !tls {
             needs_tls(&reader);
@@ -97,10 +97,11 @@ fn check_circle(reader: &Reader<'_>, acts: &[Act]) {
     }
 }
 
-fn acts(reader: &Reader<'_>) -> Vec<Act> {
+fn acts(reader: &Reader<'_>, conditions: &Conditions<'_>) -> Vec<Act> {
     let mut acts = Vec::new();
     acts.extend(redirect(reader).map(Act::Redirect));
     acts.extend(deny(reader).map(Act::Deny));
+    acts.extend(closes(reader).then_some(Act::Close));
     acts.extend(answer(reader).map(Act::Answer));
     acts.extend(basic(reader).map(Act::Authenticate));
     let changes = [
@@ -114,25 +115,59 @@ fn acts(reader: &Reader<'_>) -> Vec<Act> {
     for (key, operation, act) in changes {
         acts.extend(fields(reader, key, operation).into_iter().map(act));
     }
+    acts.extend(replace(reader, &keys::REPLACE_HEADER).map(Act::Request));
+    acts.extend(replace(reader, &keys::REPLACE_RESPONSE_HEADER).map(Act::Response));
     acts.extend(rewrite_path(reader).map(Act::RewritePath));
     let host = reader.text(&keys::REWRITE_HOST, web::host_template);
     acts.extend(host.map(|got| Act::RewriteHost(RewriteHost(got.value))));
     acts.extend(hsts(reader).map(Act::Hsts));
     acts.extend(request_id(reader).map(Act::RequestId));
+    let counter = conditions.places.counter(reader);
+    acts.extend(counter.map(|(counter, name)| Act::Count(Count { counter, name })));
     acts
+}
+
+fn closes(reader: &Reader<'_>) -> bool {
+    let close = reader.boolean(&keys::CLOSE);
+    if let Some(Got { value: false, span, .. }) = close {
+        let remedy = "write `close = true`, or remove the rule";
+        reader.report.error(span, "`close = false` does nothing", "`true`", remedy);
+    }
+    close.is_some_and(|got| got.value)
+}
+
+/// A part of a header field and what takes its place.
+fn replace(rule: &Reader<'_>, key: &'static Key) -> Option<HeaderChange> {
+    let reader = rule.written_table(key, &keys::REPLACE_SECTION)?;
+    let name = reader.text(&keys::REPLACE_NAME, web::header_name);
+    let pattern = reader.text(&keys::REPLACE_REGEX, pattern::expression);
+    let with = reader.text(&keys::REPLACE_WITH, web::line)?;
+    let pattern = pattern?;
+    if let Err(mistake) = web::replacement(&with.value, &pattern.value) {
+        let expected = "groups that the expression has";
+        reader.report.error(with.span, &mistake.message, expected, &mistake.remedy);
+    }
+    // Braces are no variables here.
+    let written = with.value.replace('{', "{{").replace('}', "}}");
+    let value = Template::parse(&written).ok()?;
+    let (name, operation) = (name?.value, Operation::Replace);
+    Some(HeaderChange { name, operation, value, pattern: Some(pattern.value) })
 }
 
 fn fields(reader: &Reader<'_>, key: &'static Key, operation: Operation) -> Vec<HeaderChange> {
     if operation == Operation::Remove {
         let names = reader.texts(key, web::header_name).map(|got| plain(got.value));
         let Ok(value) = Template::parse("") else { return Vec::new() };
-        let change = |name| HeaderChange { name, operation, value: value.clone() };
+        let change = |name| HeaderChange { name, operation, value: value.clone(), pattern: None };
         return names.unwrap_or_default().into_iter().map(change).collect();
     }
+    let of_answers = [keys::SET_RESPONSE_HEADER.name, keys::ADD_RESPONSE_HEADER.name];
+    let template =
+        if of_answers.contains(&key.name) { web::answer_template } else { web::template };
     let fields = reader.entries(key, |name, value| {
-        let value = reader.text_of(key, &Kind::Template, value, web::template);
+        let value = reader.text_of(key, &Kind::Template, value, template);
         match web::header_name(&name.name) {
-            Ok(name) => Some(HeaderChange { name, operation, value: value? }),
+            Ok(name) => Some(HeaderChange { name, operation, value: value?, pattern: None }),
             Err(mistake) => {
                 let expected = Kind::HeaderName.describe();
                 reader.report.error(name.span, &mistake.message, &expected, &mistake.remedy);
@@ -208,6 +243,9 @@ fn answer(rule: &Reader<'_>) -> Option<Answer> {
         }
     }
     let status = u16::try_from(status?.value).ok()?;
+    if let Some(message) = message(&reader, status) {
+        return Some(message);
+    }
     let written = body.as_ref().map(|got| got.span).or(file.as_ref().map(|got| got.span));
     if let (204 | 205 | 304, Some(span)) = (status, written) {
         reader.report.error(
@@ -225,6 +263,22 @@ fn answer(rule: &Reader<'_>) -> Option<Answer> {
     };
     let content_type = content_type.filter(|_| !empty).map(|got| got.value.into());
     Some(Answer { status, content_type, content })
+}
+
+/// An answer that stands in a file as a whole.
+fn message(reader: &Reader<'_>, status: u16) -> Option<Answer> {
+    let path = reader.path_of(&keys::ANSWER_MESSAGE)?;
+    host::message(reader.report, &path, status);
+    for key in [&keys::ANSWER_TYPE, &keys::ANSWER_BODY, &keys::ANSWER_FILE] {
+        let Some(span) = reader.key_span(key) else { continue };
+        reader.report.error(
+            span,
+            &format!("`{}` says nothing: the file of `message` has all of the answer", key.name),
+            "one of the two",
+            "remove one",
+        );
+    }
+    Some(Answer { status, content_type: None, content: Content::Message(path.value) })
 }
 
 fn basic(rule: &Reader<'_>) -> Option<Basic> {

@@ -111,12 +111,15 @@ fn action(act: &Act) -> String {
             Operation::Set => "set",
             Operation::Add => "add",
             Operation::Remove => "remove",
+            Operation::Replace => "replace in",
         };
         format!("{how} {}", change.name)
     };
     match act {
         Act::Redirect(redirect) => format!("redirect ({})", redirect.status),
         Act::Deny(deny) => format!("deny ({})", deny.status),
+        Act::Close => "close".to_owned(),
+        Act::Count(count) => format!("count at {}", count.name),
         Act::Answer(answer) => format!("answer ({})", answer.status),
         Act::Authenticate(basic) => format!("ask for a password (realm {})", basic.realm),
         Act::Request(change) => format!("request: {}", field(change)),

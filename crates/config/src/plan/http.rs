@@ -1,7 +1,7 @@
 //! HTTP: how a listener reads requests and what it does to them, how a pool's endpoints are asked.
 
 use eclusa_policy::balance::hash_of;
-use eclusa_policy::condition::{Request, cookie};
+use eclusa_policy::condition::{Request, cookie, query};
 use eclusa_policy::limits::Rate;
 use eclusa_policy::name::NamePattern;
 use eclusa_policy::rules::{Act, Content, Rule};
@@ -62,6 +62,32 @@ pub struct Http {
     pub limit: Limit,
     /// HTTP/2 beside HTTP/1; `None`: it is not spoken.
     pub http2: Option<Http2>,
+    /// Which answers are compressed; `None`: none.
+    pub compress: Option<Compress>,
+    /// Header fields of requests that lines of the log have, by their names in lower case.
+    pub log_headers: Vec<Arc<str>>,
+}
+
+/// Which answers are compressed for clients that accept it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compress {
+    /// Beginnings of media types, in lower case; `*` stands for all.
+    pub types: Vec<Arc<str>>,
+    /// Answers that a worker compresses at once.
+    pub at_once: usize,
+}
+
+/// Counts requests of each client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The time in which requests count.
+    pub within: Duration,
+    /// A client that is quiet for so long is forgotten.
+    pub forget_after: Duration,
+    /// Clients that are known at once.
+    pub clients: usize,
 }
 
 /// HTTP/2 with the clients of a listener.
@@ -87,7 +113,7 @@ impl Http {
         self.rules.iter().filter_map(|rule| match &rule.act {
             Act::Authenticate(basic) => basic.file.as_deref(),
             Act::Answer(answer) => match &answer.content {
-                Content::File(path) => Some(path.as_path()),
+                Content::File(path) | Content::Message(path) => Some(path.as_path()),
                 Content::Text(_) => None,
             },
             _ => None,
@@ -204,6 +230,8 @@ pub enum HashBy {
     Header(Arc<str>),
     /// A cookie.
     Cookie(Arc<str>),
+    /// A parameter of the query.
+    Query(Arc<str>),
     /// The path.
     Path,
 }
@@ -221,6 +249,7 @@ impl HashBy {
             Self::Path => take(request.path()),
             Self::Header(name) => request.header(name, &mut take),
             Self::Cookie(name) => cookie(request, name, &mut take),
+            Self::Query(name) => request.query().is_some_and(|all| query(all, name, &mut take)),
         };
         key
     }

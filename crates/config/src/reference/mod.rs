@@ -167,7 +167,7 @@ pub enum Kind {
     HeaderName,
     /// A word without spaces: the name of a cookie, of a protocol.
     Token,
-    /// A header field, a cookie or the path.
+    /// A header field, a cookie, a parameter or the path.
     HashBy,
     /// SHA-256 of a certificate.
     Fingerprint,
@@ -184,6 +184,13 @@ pub enum Kind {
     Fields,
     /// A table of pools with their shares.
     Shares,
+    /// A table of names with a number each.
+    Numbers {
+        /// What the names are of.
+        of: &'static str,
+        /// One that would do, in TOML.
+        example: &'static str,
+    },
     /// A table of names, each with what is asked of its value: a text, a list of texts, `true`, or a
     /// table of this section.
     Matching(&'static Section),
@@ -279,7 +286,9 @@ impl Kind {
             Self::Template => "a text, with or without variables: \"www.{host}\"".to_owned(),
             Self::HeaderName => "the name of a header field, such as \"X-Env\"".to_owned(),
             Self::Token => "a name of letters, digits and hyphens".to_owned(),
-            Self::HashBy => "\"header:NAME\", \"cookie:NAME\" or \"path\"".to_owned(),
+            Self::HashBy => {
+                "\"header:NAME\", \"cookie:NAME\", \"query:NAME\" or \"path\"".to_owned()
+            }
             Self::Fingerprint => "64 hexadecimal digits, with or without colons".to_owned(),
             Self::User => "a name, a colon and the hash of its password".to_owned(),
             Self::Size { min, max } => {
@@ -287,6 +296,7 @@ impl Kind {
             }
             Self::Fields => "a table of names and values: `{ X-Env = \"blue\" }`".to_owned(),
             Self::Shares => "a table of pools and shares: `{ blue = 95, green = 5 }`".to_owned(),
+            Self::Numbers { of, example } => format!("a table of {of} and numbers: `{example}`"),
             Self::Matching(_) => {
                 "a table of names, each with a text, a list of texts, `true` or a table".to_owned()
             }
@@ -343,6 +353,7 @@ impl Kind {
             }
             Self::Fields => "{ X-Env = \"blue\" }",
             Self::Shares => "{ blue = 95, green = 5 }",
+            Self::Numbers { example, .. } => *example,
             Self::Matching(_) => "{ X-Env = \"blue\" }",
             Self::FileMode => "\"0660\"",
             Self::Group => "\"eclusa\"",

@@ -139,7 +139,7 @@ fn of_kind(kind: &Kind, names: &Names) -> Value {
         Kind::Status => form("^[1-5](xx|[0-9][0-9])(-[1-5][0-9][0-9])?$"),
         Kind::FileMode => form("^[0-7]{3,4}$"),
         Kind::Fingerprint => form("^[0-9A-Fa-f:]{64,95}$"),
-        Kind::HashBy => form("^(path$|header:|cookie:)"),
+        Kind::HashBy => form("^(path$|header:|cookie:|query:)"),
         Kind::Label => form(LABEL),
         // Where a text is asked of somebody else's, it may be empty.
         Kind::Body | Kind::Text => json!({ "type": "string" }),
@@ -173,7 +173,7 @@ fn of_kind(kind: &Kind, names: &Names) -> Value {
             "additionalProperties": { "type": "string" },
             "minProperties": 1,
         }),
-        Kind::Shares => json!({
+        Kind::Shares | Kind::Numbers { .. } => json!({
             "type": "object",
             "additionalProperties": { "type": "integer", "minimum": 0 },
             "minProperties": 1,

@@ -132,6 +132,7 @@ pub(super) fn read(
                 "the endpoint was {what} (`{address}`); now it is left out; let it listen at an IP \
                  address and a port"
             );
+            proxy.lost += 1;
             return ledger.tell(line, Kind::Unsupported, note);
         }
     };

@@ -54,13 +54,24 @@ pub(super) fn read(global: &mut Global, sources: &Sources, section: &Section, le
             ledger.tell(*id, Kind::Unsupported, note);
             continue;
         };
-        if let Some(kind) = row.fate.kind() {
+        let is_script = word.starts_with("lua-load");
+        if is_script && !calls_scripts(sources) {
+            let note = "nothing in these files calls what the script brings (`lua.NAME`); tasks that it \
+                        might start by itself (`core.register_task`) end with HAProxy";
+            ledger.tell(*id, Kind::Ignored, note);
+        } else if let Some(kind) = row.fate.kind() {
             ledger.tell(*id, kind, row.says);
         } else {
             ledger.known(*id);
             carried(global, (word, rest), (negated, *id), ledger);
         }
     }
+}
+
+/// Whether a line names what scripts bring: actions, samples, converters, services.
+fn calls_scripts(sources: &Sources) -> bool {
+    let mut words = sources.lines.iter().flat_map(|line| &line.words);
+    words.any(|word| word.contains("lua.") || word == "lua")
 }
 
 fn carried(

@@ -114,20 +114,9 @@ fn carried(
             let words = std::iter::once(word.to_owned()).chain(rest.to_vec()).collect();
             proxy.checks.push(Set { value: words, line: id });
         }
-        "tcp-response" => match rest {
-            [stage, action, ..] if stage == "content" && action == "accept" => {
-                let note = "answers are passed on as they come";
-                ledger.tell(id, Kind::Ignored, note);
-            }
-            [word, ..] if word == "inspect-delay" => {
-                ledger.tell(id, Kind::Ignored, "answers are passed on as they come");
-            }
-            _ => {
-                let note = "it judged answers by their bytes; now they are passed on as they come; do \
-                            that at the endpoint";
-                ledger.tell(id, Kind::Unsupported, note);
-            }
-        },
+        "tcp-response" => bytes_of_answers(rest, id, ledger),
+        "compression" => proxy.compression.push(Set { value: rest.to_vec(), line: id }),
+        "capture" => proxy.captures.push(Set { value: rest.to_vec(), line: id }),
         "stats" => stats(proxy, rest, id, ledger),
         "log" => log(proxy, rest, (negated, id), ledger),
         "errorfile" => match (first.and_then(|status| status.parse().ok()), rest.get(1)) {
@@ -136,6 +125,21 @@ fn carried(
         },
         "disabled" => proxy.disabled = Some(id),
         _ => simple(proxy, word, rest, id, ledger),
+    }
+}
+
+/// `tcp-response`
+fn bytes_of_answers(rest: &[String], id: usize, ledger: &mut Ledger) {
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match words[..] {
+        ["content", "accept", ..] | ["inspect-delay", ..] => {
+            ledger.tell(id, Kind::Ignored, "answers are passed on as they come");
+        }
+        _ => {
+            let note = "it judged answers by their bytes; now they are passed on as they come; do that at \
+                        the endpoint";
+            ledger.tell(id, Kind::Unsupported, note);
+        }
     }
 }
 
@@ -257,6 +261,9 @@ fn checked_by_others(proxy: &mut Proxy, name: &str, id: usize) {
 }
 
 pub(super) fn bind(proxy: &mut Proxy, rest: &[String], id: usize, ledger: &mut Ledger) {
+    if rest.first().is_some_and(|it| it.starts_with("quic4@") || it.starts_with("quic6@")) {
+        return proxy.quic.push(Set { value: rest.to_vec(), line: id });
+    }
     match Bind::read(rest, id, ledger) {
         Ok(bind) => proxy.binds.push(bind),
         Err(why) => ledger.tell(id, Kind::Unsupported, why),

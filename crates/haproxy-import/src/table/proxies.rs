@@ -67,11 +67,15 @@ pub(crate) const PROXY: &[Row] = &[
     row(
         "errorfile",
         Carried,
-        "`[errors.STATUS]`, once the file has lost its HTTP head; Debian's own pages are left out",
+        "`[errors.STATUS]`, once the file has lost its HTTP head; of a section without endpoints a rule `answer` with the file as it is; Debian's own pages are left out",
     ),
     row("source", Carried, "`source` of the pool"),
     row("stick", Carried, "`stick on src`: `balance = \"source-hash\"`"),
-    row("stick-table", Carried, "see `stick`"),
+    row(
+        "stick-table",
+        Carried,
+        "see `stick`; where `http-request track-sc` counts clients in it: `[counter.NAME]`",
+    ),
     row("http-reuse", Carried, "`http.reuse`"),
     row("dispatch", Carried, "a pool of that one endpoint, which is not probed"),
     row("description id", Ignored, "a name for HAProxy's page"),
@@ -110,16 +114,13 @@ pub(crate) const PROXY: &[Row] = &[
         "a rule `request_id`: the endpoint gets the id that the log has",
     ),
     row("unique-id-format", Improved, "not carried over: ids have the form that the log has"),
+    row("capture", Carried, "`capture request header`: `http.log_headers`"),
     row(
-        "capture declare",
+        "declare",
         Unsupported,
-        "it wrote header fields or cookies into the log; now the log has method, host, target and status; log them in the application",
+        "it made room for what rules write into the log; now nothing does; write `http.log_headers`",
     ),
-    row(
-        "compression",
-        Unsupported,
-        "it compressed answers; now they pass as endpoints send them; let the ingress or the application compress",
-    ),
+    row("compression", Carried, "`http.compress`, by gzip"),
     row(
         "filter",
         Unsupported,

@@ -23,13 +23,22 @@ struct Lists {
     lines: Vec<usize>,
     peek: bool,
     delay: Option<u64>,
+    closes: Vec<(usize, When)>,
+}
+
+/// What a section's `tcp-request` comes to.
+pub(super) struct Access {
+    /// Pairs of the listener.
+    pub(super) pairs: Pairs,
+    /// Requests that end their connections, before all rules.
+    pub(super) closes: Vec<(usize, When)>,
 }
 
 /// Fetches that are there once the ClientHello is.
 const HELLO: [&str; 4] = ["req.ssl_hello_type", "req_ssl_hello_type", "req.ssl_sni", "req_ssl_sni"];
 
-/// Pairs of a listener from its section's `tcp-request`.
-pub(super) fn read(proxy: &Proxy, asking: &Asking<'_>, ledger: &mut Ledger) -> Pairs {
+/// What a section's `tcp-request` says.
+pub(super) fn read(proxy: &Proxy, asking: &Asking<'_>, ledger: &mut Ledger) -> Access {
     let mut lists = Lists::default();
     let rules: Vec<&Rule> = proxy.rules_of(Stage::Connection).collect();
     for rule in &rules {
@@ -65,7 +74,7 @@ pub(super) fn read(proxy: &Proxy, asking: &Asking<'_>, ledger: &mut Ledger) -> P
             pairs.push(pair(key, toml::texts(&list)));
         }
     }
-    pairs
+    Access { pairs, closes: lists.closes }
 }
 
 fn rule_of(
@@ -94,9 +103,17 @@ fn rule_of(
             let when = asking.when(rule.when.as_ref(), rule.line, ledger);
             accept(rule.line, when, lists, ledger);
         }
-        ["connection" | "session" | "content", "reject"] => {
+        [stage @ ("connection" | "session" | "content"), "reject"] => {
             let when = asking.when(rule.when.as_ref(), rule.line, ledger);
-            reject(rule.line, when, lists, ledger);
+            match when {
+                Ok(when) if stage == "content" && closes(&when, proxy, asking) => {
+                    let note =
+                        "a rule `close`: as with HAProxy the connection ends without an answer";
+                    ledger.tell(rule.line, Kind::Same, note);
+                    lists.closes.push((rule.line, when));
+                }
+                when => reject(rule.line, when, lists, ledger),
+            }
         }
         ["connection", "expect-proxy", ..] => {
             match asking.when(rule.when.as_ref(), rule.line, ledger).map(|when| networks(&when)) {
@@ -113,6 +130,20 @@ fn rule_of(
         }
         _ => ledger.tell(rule.line, Kind::Unsupported, lost("the action is not there")),
     }
+}
+
+/// Whether what is refused is refused by each request, not by the client's address alone; nothing that
+/// lets others in before stands beside.
+fn closes(when: &When, proxy: &Proxy, asking: &Asking<'_>) -> bool {
+    let (mut counts, mut others) = (false, false);
+    when.leaves(&mut |leaf| match leaf.key {
+        Key::Number(..) => counts = true,
+        Key::Texts("source") => {}
+        _ => others = true,
+    });
+    let accepts = |rule: &Rule| rule.words.get(1).is_some_and(|word| word == "accept");
+    let alone = !proxy.rules_of(Stage::Connection).any(accepts);
+    asking.scene.http && counts && !others && alone
 }
 
 fn lost(why: &str) -> String {

@@ -20,7 +20,7 @@ pub(crate) struct Action {
 }
 
 impl Action {
-    fn of(name: &str, value: String) -> Self {
+    pub(super) fn of(name: &str, value: String) -> Self {
         Self { pairs: vec![(name.to_owned(), value)], ..Self::default() }
     }
 
@@ -62,22 +62,28 @@ pub(crate) fn request(words: &[String]) -> Result<Action, String> {
             Kind::Improved,
             "refused at once, not after `timeout tarpit`: connections that are held cost us, too",
         )),
-        ["silent-drop", ..] => Ok(Action::of("deny", "true".to_owned()).noted(
-            Kind::Unsupported,
-            "it vanished without an answer; now 403 is answered; block such clients in the firewall",
+        ["silent-drop", ..] => Ok(Action::of("close", "true".to_owned()).noted(
+            Kind::Improved,
+            "the connection is closed without an answer; HAProxy let the client wait for its end",
         )),
         ["redirect", ref rest @ ..] => redirect(rest),
         ["return", ref rest @ ..] => answer(rest),
-        [action @ ("set-header" | "add-header"), name, value, ..] => header(action, name, value, ""),
+        [action @ ("set-header" | "add-header"), name, value, ..] => {
+            header(action, name, value, "")
+        }
         ["del-header", name] => {
             let name = changeable(name)?;
             Ok(Action::of("remove_header", toml::texts(&[name])).changing(name))
         }
         ["set-path", value, ..] => set_path(value),
         ["replace-path", pattern, with, ..] => replace_path(pattern, with),
-        ["set-log-level" | "set-nice" | "set-priority-class" | "set-priority-offset", ..] => {
-            Err(lost("set how the request is logged or queued", "all are alike", "see `log.sample`"))
+        ["replace-header", name, pattern, with] => {
+            let action = replace_header("replace_header", (name, pattern, with))?;
+            Ok(action.changing(name))
         }
+        ["set-log-level" | "set-nice" | "set-priority-class" | "set-priority-offset", ..] => Err(
+            lost("set how the request is logged or queued", "all are alike", "see `log.sample`"),
+        ),
         ["wait-for-handshake" | "disable-l7-retry" | "normalize-uri" | "wait-for-body", ..] => {
             Ok(Action::default().noted(Kind::Ignored, "it has no counterpart, and needs none"))
         }
@@ -100,6 +106,9 @@ pub(crate) fn response(words: &[String]) -> Result<Action, String> {
         }
         ["allow", ..] => {
             Err(lost("ended the list of rules", "the rules behind it act", "give them conditions"))
+        }
+        ["replace-header", name, pattern, with] => {
+            replace_header("replace_response_header", (name, pattern, with))
         }
         ["replace-header" | "replace-value", name, ..] => Err(lost(
             &format!("rewrote parts of the header field `{name}`"),
@@ -178,7 +187,7 @@ fn changeable(name: &str) -> Result<&str, String> {
 }
 
 fn header(action: &str, name: &str, value: &str, which: &str) -> Result<Action, String> {
-    let value = template(value).map_err(|why| {
+    let value = template(value, !which.is_empty()).map_err(|why| {
         format!(
             "it wrote the header field `{name}`; now nothing does: {why}; see where it is needed"
         )
@@ -232,6 +241,27 @@ fn set_path(value: &str) -> Result<Action, String> {
         return rewritten(&format!("{case}{}", bare(&arguments[0])), &groups(&bare(&arguments[1])));
     }
     Err(lost(format!("`{value}` is not understood")))
+}
+
+/// The whole value of a field becomes what `with` says, where the pattern matches somewhere in it.
+fn replace_header(key: &str, (name, pattern, with): (&str, &str, &str)) -> Result<Action, String> {
+    let lost = |why: &str| {
+        format!(
+            "it rewrote the header field `{name}`; now the field passes as it came: {why}; write a rule \
+             `{key}`"
+        )
+    };
+    if with.replace("%%", "").contains('%') {
+        return Err(lost("what takes its place has variables"));
+    }
+    let name = changeable(name)?;
+    let pattern = expression(&format!("^.*?(?:{pattern}).*$")).map_err(|why| lost(&why))?;
+    let value = toml::inline(&[
+        ("name".to_owned(), toml::text(name)),
+        ("regex".to_owned(), toml::text(&pattern)),
+        ("with".to_owned(), toml::text(&groups(&with.replace("%%", "%")))),
+    ]);
+    Ok(Action::of(key, value))
 }
 
 /// The value of the whole path becomes what `with` says, where the pattern matches.
@@ -296,7 +326,7 @@ fn redirect(rest: &[&str]) -> Result<Action, String> {
             if let Some(host) =
                 host.filter(|host| *host != "%[hdr(host)]" && *host != "%[req.hdr(host)]")
             {
-                let host = template(host).map_err(|why| lost(&why))?;
+                let host = template(host, false).map_err(|why| lost(&why))?;
                 if host.is_empty() || host.contains('/') {
                     return Err(lost("its host is not understood"));
                 }
@@ -309,8 +339,8 @@ fn redirect(rest: &[&str]) -> Result<Action, String> {
             } else if is_prefix && !["", "/"].contains(&path) {
                 add("prefix", toml::text(path.trim_end_matches('/')));
             } else if !is_prefix && !same {
-                let path =
-                    template(if path.is_empty() { "/" } else { path }).map_err(|why| lost(&why))?;
+                let path = template(if path.is_empty() { "/" } else { path }, false)
+                    .map_err(|why| lost(&why))?;
                 add("path", toml::text(&path));
             }
         }
@@ -427,6 +457,11 @@ mod tests {
                 "redirect location https://a.test",
                 "{ redirect = { scheme = \"https\", host = \"a.test\", path = \"/\" } }",
             ),
+            ("silent-drop", "{ close = true }"),
+            (
+                r"replace-header X-A ^a(.)$ b\1",
+                "{ replace_header = { name = \"X-A\", regex = \"^.*?(?:^a(.)$).*$\", with = \"b${1}\" } }",
+            ),
             ("return status 204", "{ answer = { status = 204 } }"),
             (
                 "return content-type text/plain string ok",
@@ -454,6 +489,13 @@ mod tests {
             let told = asked(text);
             assert!(told.starts_with("it ") && told.contains("now"), "{text}: {told}");
         }
-        assert!(response(&words("replace-header Location a b")).is_err());
+        assert!(response(&words("replace-value Location a b")).is_err());
+        for wrong in ["Location a %[src]", "Location (?=a) b", "Content-Length a b", "a_b c"] {
+            assert!(response(&words(&format!("replace-header {wrong}"))).is_err(), "{wrong}");
+        }
+        let replaced = response(&words(r"replace-header Location http://app/(.*) /\1")).unwrap();
+        let expected = "{ replace_response_header = { name = \"Location\", regex = \
+                        \"^.*?(?:http://app/(.*)).*$\", with = \"/${1}\" } }";
+        assert_eq!(toml::inline(&replaced.pairs), expected);
     }
 }

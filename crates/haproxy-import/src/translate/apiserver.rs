@@ -3,6 +3,7 @@
 use super::comments::Comments;
 use super::criterion::{Asking, Scene};
 use super::edge::defaults_of;
+use super::known::Known;
 use super::listener::addresses;
 use super::observed::{self, Purpose};
 use super::pool::{self, Pairs, Pool, Use, pair};
@@ -227,9 +228,11 @@ fn listener(work: Work<'_>, way: &Way, ledger: &mut Ledger) -> Pairs {
         }
     }
     let scene = Scene { http: false, tls: false, answers: false };
-    let asking = Asking::new(&proxy.acls, scene);
+    let known = Known::default();
+    let asking = Asking::new(&proxy.acls, scene, &known);
     // The ClientHello is waited for in any case.
-    pairs.extend(access::read(proxy, &asking, ledger).into_iter().filter(|(key, _)| key != "peek"));
+    let read = access::read(proxy, &asking, ledger);
+    pairs.extend(read.pairs.into_iter().filter(|(key, _)| key != "peek"));
     let ports: Vec<u16> = way.addresses.iter().map(SocketAddr::port).collect();
     pairs.extend(times::sessions(work, way.front, &ports, ledger));
     times::without_requests(work, way.front, ledger);

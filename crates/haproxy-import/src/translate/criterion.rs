@@ -1,5 +1,6 @@
 //! What ACLs ask, as conditions.
 
+use super::known::Known;
 use crate::model::acl::{Acl, Condition, Criterion, Term, predefined};
 use crate::report::{Kind, Ledger};
 use crate::values;
@@ -18,22 +19,32 @@ pub(crate) struct Scene {
 }
 
 /// Conditions of a section: its ACLs, and where they are asked.
-pub(crate) struct Asking<'a> {
+#[derive(Clone)]
+pub(super) struct Asking<'a> {
     acls: HashMap<&'a str, Vec<&'a Acl>>,
-    pub(crate) scene: Scene,
+    pub(super) scene: Scene,
+    /// What they can name beside the request.
+    pub(super) known: &'a Known<'a>,
+    /// They are asked behind all rules of the section that clients come in by.
+    pub(super) late: bool,
 }
 
 impl<'a> Asking<'a> {
-    pub(crate) fn new(acls: &'a [Acl], scene: Scene) -> Self {
+    pub(super) fn new(acls: &'a [Acl], scene: Scene, known: &'a Known<'a>) -> Self {
         let mut named: HashMap<&str, Vec<&Acl>> = HashMap::new();
         for acl in acls {
             named.entry(&acl.name).or_default().push(acl);
         }
-        Self { acls: named, scene }
+        Self { acls: named, scene, known, late: false }
+    }
+
+    /// The same, asked behind all rules of the section that clients come in by.
+    pub(super) fn late(self) -> Self {
+        Self { late: true, ..self }
     }
 
     /// The ACLs of a name.
-    pub(crate) fn named(&self, name: &str) -> &[&'a Acl] {
+    pub(super) fn named(&self, name: &str) -> &[&'a Acl] {
         self.acls.get(name).map_or(&[], Vec::as_slice)
     }
 
@@ -41,7 +52,7 @@ impl<'a> Asking<'a> {
     ///
     /// # Errors
     /// What cannot be asked.
-    pub(crate) fn when(
+    pub(super) fn when(
         &self,
         condition: Option<&Condition>,
         line: usize,
@@ -69,20 +80,21 @@ impl<'a> Asking<'a> {
 
     fn term(&self, term: &Term, line: usize, ledger: &mut Ledger) -> Result<When, String> {
         let name = match term {
-            Term::Written(criterion) => return asked(criterion, self.scene, (line, &mut *ledger)),
+            Term::Written(criterion) => return self.asked(criterion, line, (line, &mut *ledger)),
             Term::Named(name) => name,
         };
         let named = self.named(name);
         if named.is_empty() {
             let criterion = predefined(name)
                 .ok_or_else(|| format!("there is no ACL `{name}`: HAProxy refuses it"))?;
-            return asked(&criterion, self.scene, (line, &mut *ledger))
+            return self
+                .asked(&criterion, line, (line, &mut *ledger))
                 .map_err(|why| format!("`{name}`: {why}"));
         }
         let mut any = Vec::new();
         let mut wrong = None;
         for acl in named {
-            match asked(&acl.criterion, self.scene, (acl.line, &mut *ledger)) {
+            match self.asked(&acl.criterion, line, (acl.line, &mut *ledger)) {
                 Ok(when) => {
                     ledger.same(acl.line);
                     any.push(when);
@@ -97,6 +109,25 @@ impl<'a> Asking<'a> {
         match wrong {
             Some(wrong) => Err(wrong),
             None => Ok(When::any(any)),
+        }
+    }
+
+    /// A criterion as a condition. `line`: that of the rule that asks.
+    fn asked(
+        &self,
+        criterion: &Criterion,
+        line: usize,
+        told: (usize, &mut Ledger),
+    ) -> Result<When, String> {
+        let at = (line, self.late, self.scene.answers);
+        if let Some(resolved) = self.known.resolved(criterion, at)? {
+            // It was remembered while the request was there.
+            return asked(&resolved, Scene { answers: false, ..self.scene }, told);
+        }
+        let counted = || self.known.counted(criterion, (line, self.late));
+        match self.known.available(criterion).or_else(counted) {
+            Some(when) => when,
+            None => asked(criterion, self.scene, told),
         }
     }
 }
@@ -322,8 +353,38 @@ fn host(
     if how == How::Exact && !patterns.is_empty() && patterns.iter().all(is_address) {
         return Ok(When::texts("host", patterns));
     }
-    let names = names(&patterns, how)?;
-    Ok(When::texts("host", with_files(criterion, names)?))
+    let below = |text: &String| text.starts_with('.') && is_name(&text[1..]);
+    let key = match how {
+        How::Exact => None,
+        How::Suffix if patterns.iter().all(below) => None,
+        How::Found => return Err("whether there is a host is no comparison".to_owned()),
+        How::Prefix => Some("host_prefix"),
+        _ => Some("host_regex"),
+    };
+    let Some(key) = key else {
+        let names = names(&patterns, how)?;
+        return Ok(When::texts("host", with_files(criterion, names)?));
+    };
+    if !criterion.files.is_empty() {
+        return Err("patterns of a file (`-f`) can be asked of whole names only".to_owned());
+    }
+    if patterns.is_empty() || patterns.iter().any(String::is_empty) {
+        return Err("nothing is compared".to_owned());
+    }
+    if key == "host_prefix" {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.[".contains(c);
+        let odd = criterion.patterns.iter().find(|text| text.is_empty() || !text.chars().all(fits));
+        return match odd {
+            Some(text) => Err(format!("`{text}` is no beginning of a name that can be asked")),
+            None => Ok(When::texts(key, criterion.patterns.clone())),
+        };
+    }
+    if how == How::Regex {
+        let note = "hosts are compared without their port, in either case";
+        ledger.tell(line, Kind::Improved, note);
+    }
+    let expressions = patterns.iter().map(|text| as_expression(text, how, true));
+    Ok(When::texts(key, expressions.collect::<Result<Vec<_>, _>>()?))
 }
 
 /// A text without meaning of its own in a regular expression.

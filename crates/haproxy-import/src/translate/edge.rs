@@ -1,6 +1,7 @@
 //! The configuration of `eclusa-edge`.
 
 use super::comments::Comments;
+use super::counting;
 use super::listener::{self, Listener, Pools, Taken};
 use super::names::Names;
 use super::observed::{self, Purpose};
@@ -36,6 +37,7 @@ pub(crate) fn edge(work: Work<'_>, ledger: &mut Ledger) -> String {
     figures(work, &mut comments, &mut page);
     observed.write(false, &mut page);
     pages(work, &mut page, ledger);
+    counters(&listeners, &mut page);
     if listeners.is_empty() {
         nothing(&mut page, ledger);
     }
@@ -132,6 +134,8 @@ fn uses(work: Work<'_>, fronts: &[usize], ledger: &mut Ledger) -> Vec<Use> {
                 ledger.tell(proxy.head, Kind::Same, note);
             }
         }
+        uses[index].counts = proxy.words.contains_key("stick-table")
+            && counting::is_counted(work, fronts, &proxy.name);
         ports[index].dedup();
         if let [port] = ports[index][..] {
             uses[index].port = Some(port);
@@ -151,7 +155,7 @@ fn pools(work: Work<'_>, uses: &[Use], ledger: &mut Ledger) -> Vec<Option<Pool>>
                 && (!proxy.endpoints.is_empty() || proxy.words.contains_key("dispatch"));
             pools.push(wants.then(|| pool_of(work.config, index, *how, &mut names, ledger)));
             if !wants && proxy.is_back() {
-                without_endpoints(work, index, how.used, ledger);
+                without_endpoints(work, index, *how, ledger);
             }
             continue;
         };
@@ -204,9 +208,9 @@ fn pool_of(
 }
 
 /// A section with nothing to send clients to: a table of counters, or an answer of 503.
-fn without_endpoints(work: Work<'_>, index: usize, used: bool, ledger: &mut Ledger) {
+fn without_endpoints(work: Work<'_>, index: usize, how: Use, ledger: &mut Ledger) {
     let proxy = work.proxy(index);
-    if let Some(table) = proxy.words.get("stick-table") {
+    if let Some(table) = proxy.words.get("stick-table").filter(|_| !how.counts) {
         let note = "it counted for other sections; now nothing does; `limit` of a listener with `http` \
                     bounds connections and requests of client networks";
         ledger.tell(table.line, Kind::Unsupported, note);
@@ -214,11 +218,27 @@ fn without_endpoints(work: Work<'_>, index: usize, used: bool, ledger: &mut Ledg
     if let Some(flag) = proxy.check.as_ref().filter(|set| set.value == CheckKind::Http) {
         ledger.otherwise(flag.line, Kind::Ignored, "there is nobody to check");
     }
-    if used && proxy.is_http() && proxy.rules_of(Stage::Request).next().is_none() {
+    if proxy.lost > 0 {
+        let note = "none of its endpoints is carried over";
+        return ledger.otherwise(proxy.head, Kind::Ignored, note);
+    }
+    if how.used && proxy.is_http() && proxy.rules_of(Stage::Request).next().is_none() {
         let note = "it has no endpoints: whoever gets here is answered 503, as by HAProxy";
         ledger.tell(proxy.head, Kind::Same, note);
     } else if !proxy.is_front() {
         ledger.otherwise(proxy.head, Kind::Ignored, "it has no endpoints");
+    }
+}
+
+/// What rules of the listeners count at, each counter once.
+fn counters(listeners: &[Listener], page: &mut Page) {
+    let mut seen = std::collections::HashSet::new();
+    for table in listeners.iter().flat_map(|listener| &listener.counters) {
+        if seen.insert(table.line) {
+            page.blank();
+            page.table(&["counter", &table.name]);
+            page.pairs(&table.pairs());
+        }
     }
 }
 
@@ -227,7 +247,7 @@ fn pages(work: Work<'_>, page: &mut Page, ledger: &mut Ledger) {
     let mut seen = std::collections::HashSet::new();
     for proxy in &work.config.proxies {
         for (status, path, line) in &proxy.pages {
-            if !seen.insert(*line) {
+            if !seen.insert(*line) || ledger.is_judged(*line) {
                 continue;
             }
             let is_stock = path.ends_with(&format!("/errors/{status}.http"))
@@ -251,7 +271,7 @@ fn pages(work: Work<'_>, page: &mut Page, ledger: &mut Ledger) {
 }
 
 /// Whether a page is one that HAProxy's packages bring.
-fn stock(text: &str) -> bool {
+pub(super) fn stock(text: &str) -> bool {
     let body = text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n"));
     let body = body.map_or(text, |(_, body)| body).trim();
     body.starts_with("<html><body><h1>") && body.ends_with("</body></html>") && body.len() < 300

@@ -1,14 +1,16 @@
 //! A section with addresses as listeners: one for those that open TLS, one for those that do not.
 
+use super::counting::Table;
 use super::criterion::{Asking, Scene};
+use super::known::Known;
 use super::names::Names;
 use super::pool::{Pairs, Pool, pair};
-use super::{Work, access, general, rules, secure, times};
+use super::{Work, access, compression, general, rules, secure, times};
 use crate::model::Proxy;
 use crate::model::endpoint::Bind;
 use crate::report::{Kind, Ledger};
 use crate::toml;
-use crate::values::{Port, listened};
+use crate::values::{self, Host, Place, Port, listened};
 use crate::when::When;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -31,6 +33,10 @@ pub(super) struct Listener {
     pub(super) rules: Vec<Block>,
     /// Where the rest goes.
     pub(super) pool: Option<String>,
+    /// What its rules count at.
+    pub(super) counters: Vec<Table>,
+    /// Requests that end their connections, before all rules.
+    pub(super) closes: Vec<(usize, When)>,
 }
 
 /// A route or a rule, and the line that it comes from.
@@ -45,9 +51,9 @@ pub(super) struct Pools<'p> {
     pub(super) pools: &'p [Option<Pool>],
 }
 
-impl Pools<'_> {
+impl<'p> Pools<'p> {
     /// The pool of a section, if clients can be sent there.
-    pub(super) fn usable(&self, back: usize) -> Option<&Pool> {
+    pub(super) fn usable(&self, back: usize) -> Option<&'p Pool> {
         self.pools.get(back)?.as_ref().filter(|pool| pool.is_usable())
     }
 }
@@ -122,10 +128,10 @@ impl Taken {
 }
 
 /// The listeners of a section.
-pub(super) fn of(
-    work: Work<'_>,
+pub(super) fn of<'w>(
+    work: Work<'w>,
     front: usize,
-    (pools, names, taken): (&Pools<'_>, &mut Names, &mut Taken),
+    (pools, names, taken): (&Pools<'w>, &mut Names, &mut Taken),
     ledger: &mut Ledger,
 ) -> Vec<Listener> {
     let proxy = work.proxy(front);
@@ -159,6 +165,7 @@ pub(super) fn of(
         let found = Found { front, name, group, addresses: all, scene };
         listeners.extend(one(work, found, pools, ledger));
     }
+    quic(work, front, ledger);
     if listeners.is_empty() && !proxy.binds.is_empty() {
         let note = "it belongs to a listener that is left out: see what is said of its addresses";
         for line in std::iter::once(proxy.head).chain(proxy.lines.iter().copied()) {
@@ -170,6 +177,39 @@ pub(super) fn of(
         ledger.tell(proxy.head, Kind::Ignored, note);
     }
     listeners
+}
+
+/// `bind quic4@...`: HTTP/3 is not spoken.
+fn quic(work: Work<'_>, front: usize, ledger: &mut Ledger) {
+    let proxy = work.proxy(front);
+    let backs = work.reached(front).into_iter().map(|back| work.proxy(back));
+    let mut rules = std::iter::once(proxy).chain(backs).flat_map(|proxy| &proxy.rules);
+    let told =
+        rules.any(|(_, rule)| rule.words.iter().any(|it| it.eq_ignore_ascii_case("alt-svc")));
+    for bind in &proxy.quic {
+        let address = bind.value.first().map(String::as_str).unwrap_or_default();
+        let place = values::place(address.split_once('@').map_or(address, |(_, rest)| rest)).ok();
+        let is_there = |tcp: &Bind| {
+            let covers = |there: &Place| {
+                let wanted = place.as_ref();
+                wanted.is_some_and(|it| {
+                    it.port == there.port && (it.host == there.host || there.host == Host::Any)
+                })
+            };
+            tcp.has("ssl") && tcp.places.iter().any(covers)
+        };
+        if !told && address.starts_with("quic4@") && proxy.binds.iter().any(is_there) {
+            let note = "HTTP/3 is not spoken: clients come by HTTP/2 to the same address over TCP, as \
+                        all do that nothing tells of HTTP/3 (no `Alt-Svc` here)";
+            ledger.tell(bind.line, Kind::Ignored, note);
+            continue;
+        }
+        let note = format!(
+            "it listened at QUIC (HTTP/3) (`{address}`); now nobody does; write an IP address and a \
+             port into `listen`, and send clients there"
+        );
+        ledger.tell(bind.line, Kind::Unsupported, note);
+    }
 }
 
 /// Addresses that are alike but for where they are: those that open TLS in the same way, those that do
@@ -214,20 +254,21 @@ struct Found<'f> {
     scene: Scene,
 }
 
-fn one(
-    work: Work<'_>,
+fn one<'w>(
+    work: Work<'w>,
     found: Found<'_>,
-    pools: &Pools<'_>,
+    pools: &Pools<'w>,
     ledger: &mut Ledger,
 ) -> Option<Listener> {
     let Found { front, name, group, addresses, scene } = found;
     let proxy = work.proxy(front);
-    let asking = Asking::new(&proxy.acls, scene);
+    let known = Known::of(work, front, pools, ledger);
+    let asking = Asking::new(&proxy.acls, scene, &known);
     let mut listener = Listener { name, front, speaks: scene.http, ..Listener::default() };
     listener.binds = group.iter().map(|bind| bind.line).collect();
     let shown: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     listener.pairs.push(pair("listen", toml::texts(&shown)));
-    let steps = routes(work, front, (&asking, pools), &mut listener, ledger);
+    let steps = routes(work, front, (&asking.clone().late(), pools), &mut listener, ledger);
     if !scene.http && listener.pool.is_none() && listener.routes.is_empty() {
         let (_, line) = work.usual(front);
         let note = "it leads to nobody; now the listener is left out; give it endpoints";
@@ -237,7 +278,10 @@ fn one(
     if scene.tls {
         listener.tls = secure::opened(work.config, group, scene.http, ledger);
     }
-    let mut read = access::read(proxy, &asking, ledger);
+    let before = known.before_rules();
+    let access::Access { pairs: mut read, closes } =
+        access::read(proxy, &Asking::new(&proxy.acls, scene, &before), ledger);
+    listener.closes = closes;
     if group.iter().any(|bind| bind.has("accept-proxy")) {
         read.push(pair("proxy_from", toml::texts(&["0.0.0.0/0", "::/0"])));
         let note = "`proxy_from`: as with HAProxy everyone must send a PROXY header, and can claim any \
@@ -259,6 +303,8 @@ fn one(
         if let Some(size) = general::head_max(work) {
             listener.http.push(pair("head_max", toml::text(&bytes(size))));
         }
+        listener.http.extend(compression::read(work, front, ledger));
+        listener.counters = known.tables().to_vec();
         if proxy.option("disable-h2-upgrade").is_some() {
             listener.pairs.push(pair("http2", "false"));
         }

@@ -22,6 +22,8 @@ pub(crate) struct Use {
     pub(crate) masters: bool,
     /// Somebody uses it.
     pub(crate) used: bool,
+    /// Rules count at its table.
+    pub(crate) counts: bool,
 }
 
 /// An endpoint as it is written.

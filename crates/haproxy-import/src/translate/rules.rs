@@ -2,10 +2,12 @@
 
 use super::action::{self, Action};
 use super::criterion::{Asking, Scene};
+use super::edge::stock;
+use super::known::told_of_variable;
 use super::listener::{Block, Listener, Pools, Step};
 use super::pool::pair;
-use super::{Work, template};
-use crate::model::acl::{Condition, Term};
+use super::{Work, captured, template};
+use crate::model::acl::{Condition, Term, parenthesis};
 use crate::model::{Flag, Proxy, Rule, Stage, UserList};
 use crate::report::{Kind, Ledger};
 use crate::toml;
@@ -32,6 +34,10 @@ pub(super) fn read(
     let front = work.proxy(listener.front);
     let mut list = List { work, blocks: Vec::new(), changed: HashSet::new(), allowed: Vec::new() };
     list.monitor(front, ledger);
+    for (line, when) in &listener.closes {
+        list.push(Some(*line), vec![pair("close", "true")], when);
+    }
+    listener.http.extend(captured::read(front, ledger));
     for stage in [Stage::Request, Stage::Redirect] {
         list.section(front, stage, (asking, &When::Always), ledger);
     }
@@ -47,7 +53,7 @@ pub(super) fn read(
             far(back, ledger);
             continue;
         };
-        let asking = Asking::new(&back.acls, asking.scene);
+        let asking = Asking::new(&back.acls, asking.scene, asking.known).late();
         for stage in [Stage::Request, Stage::Redirect] {
             list.section(back, stage, (&asking, when), ledger);
         }
@@ -56,10 +62,10 @@ pub(super) fn read(
     let scene = Scene { answers: true, ..asking.scene };
     for (step, back) in &backs {
         let Some(when) = &step.when else { continue };
-        let asking = Asking::new(&back.acls, scene);
+        let asking = Asking::new(&back.acls, scene, asking.known).late();
         list.section(back, Stage::Response, (&asking, when), ledger);
     }
-    let of_answers = Asking::new(&front.acls, scene);
+    let of_answers = Asking::new(&front.acls, scene, asking.known).late();
     list.section(front, Stage::Response, (&of_answers, &When::Always), ledger);
     let forwarded = forwarded(work, (&*listener, front), steps, &mut list, ledger);
     listener.http.extend(forwarded);
@@ -142,17 +148,25 @@ impl List<'_> {
         // `allow` ends its own list alone.
         self.allowed.clear();
         for rule in proxy.rules_of(stage) {
-            let exporter = rule.words.first().is_some_and(|word| word == "use-service");
-            if exporter && ledger.is_judged(rule.line) {
+            let first = rule.words.first().map(String::as_str).unwrap_or_default();
+            // The page of figures, and what goes into the log.
+            if ["use-service", "capture"].contains(&first) && ledger.is_judged(rule.line) {
+                continue;
+            }
+            if let Some(sample) = asking.known.sets(rule) {
+                told_of_variable(rule.line, self.remembers_changed(sample).as_deref(), ledger);
                 continue;
             }
             if rule.words.first().is_some_and(|word| word == "auth") {
                 self.authenticate(rule, (asking, within), ledger);
                 continue;
             }
-            let acted = match stage {
-                Stage::Response => action::response(&rule.words),
-                _ => action::request(&rule.words),
+            let at = (rule.line, asking.late, asking.scene.answers);
+            let words: Vec<_> = rule.words.iter().map(|it| asking.known.filled(it, at)).collect();
+            let acted = match (stage, asking.known.counter(rule)) {
+                (_, Some(counter)) => Ok(Action::of("count", toml::text(counter))),
+                (Stage::Response, None) => action::response(&words),
+                _ => action::request(&words),
             };
             match acted {
                 Ok(action) => self.rule(rule, action, (asking, within), ledger),
@@ -179,7 +193,7 @@ impl List<'_> {
             }
             Ok(when) => when,
             Err(why) => {
-                let passes = action.pairs.iter().any(|(name, _)| name == "deny");
+                let passes = action.pairs.iter().any(|(name, _)| name == "deny" || name == "close");
                 let now = if passes { "what it refused passes" } else { "the rule is left out" };
                 let note = format!(
                     "its condition cannot be asked: {why}; now {now}; write a `rule` that says the same"
@@ -247,7 +261,7 @@ impl List<'_> {
         let mut found = None;
         when.leaves(&mut |leaf: &Leaf| {
             let what = match &leaf.key {
-                Key::Texts("host") => "host".to_owned(),
+                Key::Texts(name) if name.starts_with("host") => "host".to_owned(),
                 Key::Texts(name) if name.starts_with("path") => "path".to_owned(),
                 Key::Field("header", name, _) => name.to_ascii_lowercase(),
                 _ => return,
@@ -257,6 +271,20 @@ impl List<'_> {
             }
         });
         found
+    }
+
+    /// What of a sample rules before it have changed.
+    fn remembers_changed(&self, sample: &str) -> Option<String> {
+        let (fetch, argument) = parenthesis(sample);
+        let what = match fetch {
+            "base" | "path" | "pathq" | "url" | "url_path" | "capture.req.uri" => "path".to_owned(),
+            name if name.contains("hdr") => {
+                let field = argument.unwrap_or_default().split(',').next().unwrap_or_default();
+                field.trim().to_ascii_lowercase()
+            }
+            _ => return None,
+        };
+        self.changed.contains(&what).then_some(what)
     }
 
     /// `auth realm R unless { http_auth(LIST) }`
@@ -304,7 +332,12 @@ impl List<'_> {
             }
             match &step.when {
                 Some(when) => {
-                    self.push(None, vec![pair("deny", "{ status = 503 }")], when);
+                    let page = step.back.and_then(|back| self.own_page(back, ledger));
+                    let (line, pair) = match page {
+                        Some((line, answer)) => (Some(line), pair("answer", answer)),
+                        None => (None, pair("deny", "{ status = 503 }")),
+                    };
+                    self.push(line, vec![pair], when);
                 }
                 None => {
                     let note = "it led to a section without endpoints, which answers 503; now what it took \
@@ -314,6 +347,39 @@ impl List<'_> {
             }
         }
     }
+}
+
+impl List<'_> {
+    /// What a section without endpoints answers, where it has a page of its own for 503.
+    fn own_page(&self, back: usize, ledger: &mut Ledger) -> Option<(usize, String)> {
+        let proxy = self.work.proxy(back);
+        let (_, path, line) = proxy.pages.iter().rfind(|(status, ..)| *status == 503)?;
+        let text = self.work.host.read(path);
+        let is_own = proxy.lines.contains(line) && path.starts_with('/');
+        if !is_own || text.as_deref().is_some_and(stock) {
+            return None;
+        }
+        let status = match text.as_deref().map(status_of) {
+            Some(status) => status?,
+            None => {
+                let note = format!(
+                    "a rule `answer` with {path}, which cannot be read here: if its first line has another \
+                     status than 503, the program says so at its start and wants that as `status`"
+                );
+                ledger.tell(*line, Kind::Improved, note);
+                503
+            }
+        };
+        ledger.tell(*line, Kind::Same, "a rule `answer` with the file as it is (`message`)");
+        let answer = [pair("status", status.to_string()), pair("message", toml::text(path))];
+        Some((*line, toml::inline(&answer)))
+    }
+}
+
+/// The status of an answer that a file has as a whole.
+fn status_of(text: &str) -> Option<u16> {
+    let status = text.split(' ').nth(1)?.get(..3)?.parse().ok()?;
+    (200..600).contains(&status).then_some(status)
 }
 
 /// The list of users that a condition asks for, and what else it asks.

@@ -12,11 +12,11 @@ const SHORT: [(&str, &str); 6] = [
     ("fp", "{port}"),
 ];
 
-/// A text with variables. A `%` that begins nothing is itself, `%%` is one.
+/// A text with variables; `answers`: it is for one. A `%` that begins nothing is itself, `%%` is one.
 ///
 /// # Errors
 /// There is no such variable.
-pub(crate) fn template(text: &str) -> Result<String, String> {
+pub(crate) fn template(text: &str, answers: bool) -> Result<String, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find('%') {
         out.push_str(&braces(&rest[..at]));
@@ -26,7 +26,7 @@ pub(crate) fn template(text: &str) -> Result<String, String> {
             rest = after;
         } else if let Some(inside) = after.strip_prefix('[') {
             let end = closing(inside).ok_or("a `%[` has no `]`: HAProxy refuses it")?;
-            out.push_str(&sample(&inside[..end])?);
+            out.push_str(&sample(&inside[..end], answers)?);
             rest = &inside[end + 1..];
         } else {
             let bare = match after.strip_prefix('{') {
@@ -64,7 +64,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-fn sample(text: &str) -> Result<String, String> {
+fn sample(text: &str, answers: bool) -> Result<String, String> {
     let parts = split(text);
     let none = || format!("there is no variable for `%[{text}]`");
     let [whole] = &parts[..] else { return Err(none()) };
@@ -80,6 +80,13 @@ fn sample(text: &str) -> Result<String, String> {
         "ssl_fc_sni" => "{sni}".to_owned(),
         "unique-id" | "uuid" => "{id}".to_owned(),
         "str" => braces(argument),
+        "req.ver" | "req_ver" => "{http_version}".to_owned(),
+        "ssl_fc_protocol" => "{tls_version}".to_owned(),
+        "hostname" => "{hostname}".to_owned(),
+        "be_name" if answers => "{pool}".to_owned(),
+        "srv_name" if answers => "{endpoint}".to_owned(),
+        // Those of the answer.
+        "hdr" if answers => return Err(none()),
         "hdr" | "req.hdr" | "req.fhdr" if argument.eq_ignore_ascii_case("host") => {
             "{host}".to_owned()
         }
@@ -111,10 +118,14 @@ mod tests {
             ("%[str(\"a b\")]", "a b"),
             ("%{+Q}ID", "{id}"),
         ] {
-            assert_eq!(template(text).as_deref(), Ok(expected), "{text}");
+            assert_eq!(template(text, false).as_deref(), Ok(expected), "{text}");
         }
-        for wrong in ["%[var(txn.a)]", "%[src,lower]", "%[src", "%ST", "%[hdr()]"] {
-            assert!(template(wrong).is_err(), "{wrong}");
+        for wrong in ["%[var(txn.a)]", "%[src,lower]", "%[src", "%ST", "%[hdr()]", "%[be_name]"] {
+            assert!(template(wrong, false).is_err(), "{wrong}");
         }
+        let of_answers = "%[be_name]/%[srv_name] %[req.ver] %[req.hdr(X-Id)]";
+        let expected = "{pool}/{endpoint} {http_version} {header:X-Id}";
+        assert_eq!(template(of_answers, true).as_deref(), Ok(expected));
+        assert!(template("%[hdr(X-Id)]", true).is_err());
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn read(
 
 /// What `balance` says; `stick on src` outweighs it.
 fn balance(pool: &mut Pool, back: &Proxy, how: Use, ledger: &mut Ledger) {
-    if sticks(pool, back, ledger) {
+    if sticks(pool, back, how, ledger) {
         return judged_hash_type(back, true, ledger);
     }
     let Some(set) = back.words.get("balance") else { return judged_hash_type(back, false, ledger) };
@@ -35,7 +35,7 @@ fn balance(pool: &mut Pool, back: &Proxy, how: Use, ledger: &mut Ledger) {
     let (first, rest) = words.split_first().unwrap_or((&"", &[]));
     let (name, field) = first.split_once('(').unwrap_or((first, ""));
     let field = field.trim_end_matches(')');
-    judged_hash_type(back, ["source", "uri", "hdr"].contains(&name), ledger);
+    judged_hash_type(back, ["source", "uri", "hdr", "url_param"].contains(&name), ledger);
     let plain = match name {
         "roundrobin" | "static-rr" if how.masters => {
             let note = "`balance = \"two-choices\"`, the default, spreads the long sessions of the \
@@ -58,6 +58,12 @@ fn balance(pool: &mut Pool, back: &Proxy, how: Use, ledger: &mut Ledger) {
             ledger.tell(set.line, Kind::Improved, note);
             return pool.http.push(pair("hash", toml::text(&format!("header:{field}"))));
         }
+        "url_param" if how.http && rest.len() == 1 && !rest[0].chars().any(char::is_control) => {
+            let note = "`http.hash`; requests without the parameter go by the client's address, where \
+                        HAProxy takes turns";
+            ledger.tell(set.line, Kind::Improved, note);
+            return pool.http.push(pair("hash", toml::text(&format!("query:{}", rest[0]))));
+        }
         _ => {
             let note = format!(
                 "endpoints were chosen by `{}`; now they take turns; use `balance = \"source-hash\"`, \
@@ -72,7 +78,7 @@ fn balance(pool: &mut Pool, back: &Proxy, how: Use, ledger: &mut Ledger) {
 }
 
 /// `stick` and `stick-table`; whether clients stay by their address.
-fn sticks(pool: &mut Pool, back: &Proxy, ledger: &mut Ledger) -> bool {
+fn sticks(pool: &mut Pool, back: &Proxy, how: Use, ledger: &mut Ledger) -> bool {
     let table = back.words.get("stick-table");
     if let Some(stick) = back.words.get("stick") {
         let words: Vec<&str> = stick.value.iter().map(String::as_str).collect();
@@ -89,7 +95,7 @@ fn sticks(pool: &mut Pool, back: &Proxy, ledger: &mut Ledger) -> bool {
                     `balance = \"source-hash\"`, or `hash` and `sticky` of the pool's `http`";
         ledger.tell(stick.line, Kind::Unsupported, note);
     }
-    if let Some(table) = table {
+    if let Some(table) = table.filter(|_| !how.counts) {
         let note = "it counted clients, or remembered them; now nothing does; `limit` of a listener \
                     with `http` bounds connections and requests of client networks";
         ledger.tell(table.line, Kind::Unsupported, note);

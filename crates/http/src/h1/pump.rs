@@ -1,18 +1,20 @@
 //! Moves one body from one side to the other, with back-pressure: nothing is read while something
 //! is left to write.
 
+mod splice;
+
 use super::fault::{Fault, Side, Trouble, Way};
+use super::pack::Packer;
 use crate::scratch::with_scratch;
 use crate::spare;
 use crate::stream::{PIECE, Stream};
-use eclusa_proxy::layer7::{Filled, Splice, give_way, is_long, poll_write_more, read_in_doubt};
+use eclusa_proxy::layer7::{Splice, give_way, is_long, poll_write_more};
 use eclusa_wire::http1::{
     Body, CHUNK_END, ChunkHead, Chunked, Head, Lenient, Limits, Trailers, write_last_chunk,
 };
 use std::io;
 use std::num::NonZeroU64;
 use std::task::{Context, Poll, ready};
-use tokio::net::TcpStream;
 
 /// Reads of one turn, so that one exchange cannot hold the worker.
 const READS_PER_TURN: u32 = 8;
@@ -56,6 +58,8 @@ pub(crate) struct Pump {
     sent: u64,
     /// The sending side is ended right behind it.
     is_last: bool,
+    /// Compresses it.
+    packer: Option<Box<Packer>>,
 }
 
 /// How far a turn has come.
@@ -97,6 +101,7 @@ impl Pump {
             taken: 0,
             sent: 0,
             is_last: false,
+            packer: None,
         }
     }
 
@@ -105,6 +110,13 @@ impl Pump {
         if !matches!(self.source, Source::Ended) {
             self.source = Source::Frames(Box::new(limits));
         }
+        self
+    }
+
+    /// It goes compressed, in chunks or frames, whatever length it has.
+    pub(crate) fn packed(mut self, packer: Option<Box<Packer>>) -> Self {
+        debug_assert!(packer.is_none() || self.way != Way::Plain, "its length is another");
+        self.packer = packer;
         self
     }
 
@@ -208,6 +220,7 @@ impl Pump {
             } else {
                 let used = self.take(there)?;
                 inbox.use_rest(used);
+                self.settle();
             }
             // A byte of a body may come in a chunk of its own.
             if is_long() {
@@ -244,6 +257,7 @@ impl Pump {
                 }
             }
         }
+        self.settle();
         let more = match (&*from, self.is_spliced(from, to)) {
             // It lies in the pipe while the others have their turn.
             (Stream::Plain(from), true) => self.poll_fill(context, from),
@@ -260,78 +274,9 @@ impl Pump {
 
     /// Whether the bytes of the body go on as they come.
     fn is_straight(&self) -> bool {
-        let goes_as_it_comes = self.way != Way::Chunks;
+        let goes_as_it_comes = self.way != Way::Chunks && self.packer.is_none();
         goes_as_it_comes
             && matches!(self.source, Source::Length(_) | Source::UntilClose | Source::Frames(_))
-    }
-
-    /// Whether what is left of the body goes through a pipe.
-    fn is_spliced(&self, from: &Stream, to: &Stream) -> bool {
-        let plain = matches!((from, to), (Stream::Plain(_), Stream::Plain(_)));
-        let left = self.way == Way::Plain && matches!(self.source, Source::Length(_));
-        plain && self.splice.as_ref().is_some_and(|splice| left || splice.holds())
-    }
-
-    /// Moves a part of the body through a pipe. One part a turn: then the others, then this one again.
-    fn poll_splice(
-        &mut self,
-        context: &mut Context<'_>,
-        (from, to): (&TcpStream, &TcpStream),
-    ) -> Poll<Result<(), Fault>> {
-        if !self.splice.as_ref().is_some_and(Splice::holds) {
-            ready!(self.poll_fill(context, from))?;
-        }
-        let Self { splice: Some(splice), sent, .. } = self else { return Poll::Ready(Ok(())) };
-        let drained = splice.poll_drain(context, to, |count| *sent += count);
-        drained.map_err(|error| Fault::Broken(Side::To, error))
-    }
-
-    /// Takes a part of the body into the pipe.
-    fn poll_fill(
-        &mut self,
-        context: &mut Context<'_>,
-        from: &TcpStream,
-    ) -> Poll<Result<(), Fault>> {
-        let Self { splice: Some(splice), source: Source::Length(left), .. } = self else {
-            return Poll::Ready(Ok(()));
-        };
-        let broken = |error| Fault::Broken(Side::From, error);
-        let room = (*left).min(self.most.saturating_sub(self.moved).saturating_add(1));
-        match ready!(splice.poll_fill(context, from, room)).map_err(broken)? {
-            Filled::Bytes(count) => {
-                *left -= count as u64;
-                self.taken += count as u64;
-                self.moved += count as u64;
-                if *left == 0 {
-                    self.source = Source::Ended;
-                }
-                let is_within = self.moved <= self.most;
-                Poll::Ready(if is_within { Ok(()) } else { Err(Fault::TooLong) })
-            }
-            Filled::Ended => Poll::Ready(Err(Fault::Early)),
-            Filled::NoPipe => {
-                self.splice = None;
-                Poll::Ready(Ok(()))
-            }
-            Filled::InVain => {
-                let mut bytes = [0; 1024];
-                let room = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
-                let read = read_in_doubt(from, bytes.get_mut(..room).unwrap_or_default());
-                match read.map_err(broken)? {
-                    None => Poll::Pending,
-                    Some(0) => Poll::Ready(Err(Fault::Early)),
-                    Some(read) => {
-                        Poll::Ready(self.take(bytes.get(..read).unwrap_or_default()).map(drop))
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether something follows at once on what is ready.
-    fn is_followed(&self) -> bool {
-        let ends = self.is_last && matches!(self.source, Source::Ended);
-        ends || self.splice.as_ref().is_some_and(Splice::holds)
     }
 
     /// Writes what is ready.
@@ -406,6 +351,7 @@ impl Pump {
             // What stands behind a body is of the next message.
             inbox.buffer().extend_from_slice(bytes);
             self.note_end(from);
+            self.settle();
             Poll::Ready(Ok(()))
         })
     }
@@ -492,6 +438,10 @@ impl Pump {
 
     /// What follows the body.
     fn follow(&mut self, trailers: Trailers) {
+        if let Some(mut packer) = self.packer.take() {
+            let packed = packer.finish();
+            self.put(&packed);
+        }
         match self.way {
             Way::Plain => {}
             Way::Chunks => write_last_chunk(&trailers, &mut self.ready),
@@ -534,6 +484,10 @@ impl Pump {
                 }
                 self.count(there as u64)?;
                 self.piece(bytes.get(..there).unwrap_or_default());
+                // What is compressed has lost its length.
+                if matches!(self.source, Source::Ended) && self.packer.is_some() {
+                    self.follow(Trailers::default());
+                }
                 Ok(there)
             }
             Source::Chunked(chunked) => {
@@ -560,8 +514,24 @@ impl Pump {
         }
     }
 
-    /// Makes a piece of the body ready to be written.
+    /// A piece of the body goes on.
     fn piece(&mut self, data: &[u8]) {
+        match &mut self.packer {
+            Some(packer) => packer.take(data),
+            None => self.put(data),
+        }
+    }
+
+    /// What was compressed so far goes out, however long the rest keeps waiting.
+    fn settle(&mut self) {
+        if let Some(packer) = &mut self.packer {
+            let packed = packer.flush();
+            self.put(&packed);
+        }
+    }
+
+    /// Makes a piece of what goes out ready to be written.
+    fn put(&mut self, data: &[u8]) {
         let Some(length) = NonZeroU64::new(data.len() as u64) else { return };
         if self.way != Way::Chunks {
             self.ready.extend_from_slice(data);

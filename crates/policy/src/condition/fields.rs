@@ -6,7 +6,7 @@ use super::request::Request;
 /// Whether `holds` says yes to the value of one of the parameters `name` of a query. Names and
 /// values are taken as forms write them: percent-encoded, `+` for a space; a parameter without `=`
 /// has an empty value.
-pub(super) fn query(query: &str, name: &str, mut holds: impl FnMut(&str) -> bool) -> bool {
+pub fn query(query: &str, name: &str, mut holds: impl FnMut(&str) -> bool) -> bool {
     query.split('&').any(|pair| {
         let (field, value) = pair.split_once('=').unwrap_or((pair, ""));
         decoded(field, true) == name && !pair.is_empty() && holds(&decoded(value, true))

@@ -110,6 +110,9 @@ fn a_request_is_asked_for_each_of_its_parts() {
     let table = [
         (host("*.shop.test"), true),
         (host("shop.test"), false),
+        (Condition::HostText(vec![TextPattern::Prefix("a.".into())]), true),
+        (Condition::HostText(vec![TextPattern::Prefix("shop.".into())]), false),
+        (Condition::HostText(vec![TextPattern::Regex(regex(r"^[ab]\.shop\."))]), true),
         (path(PathPattern::prefix("/api")), true),
         (path(PathPattern::Exact("/api".into())), false),
         (path(PathPattern::Suffix("/v1".into())), true),
@@ -137,6 +140,49 @@ fn a_request_is_asked_for_each_of_its_parts() {
         let hidden = Condition::Not(Box::new(Condition::Any(vec![condition])));
         assert!(hidden.needs_request());
     }
+}
+
+/// A pool 1 with two endpoints that are well, and a counter 1 with five requests of whom it is asked.
+#[derive(Debug)]
+struct Two;
+
+impl World for Two {
+    fn available(&self, pool: usize) -> usize {
+        if pool == 1 { 2 } else { 0 }
+    }
+
+    fn counted(&self, counter: usize, client: IpAddr) -> Counted {
+        assert_eq!((counter, client), (1, IpAddr::from([10, 0, 0, 1])));
+        Counted { requests: 5, at_once: 1 }
+    }
+
+    fn count(&self, _: usize, _: IpAddr) {}
+}
+
+#[test]
+fn pools_and_counters_are_asked_as_they_stand() {
+    let plain = facts("10.0.0.1", 80, None);
+    let known = Facts { world: &Two, ..plain };
+    let well = |pool, least| Condition::Available(Available { pool, name: "web".into(), least });
+    let over =
+        |what, most| Condition::Over(Over { counter: 1, name: "clients".into(), what, most });
+    for (condition, expected, unknown) in [
+        (well(1, 1), true, true),
+        (well(1, 2), true, true),
+        (well(1, 3), false, true),
+        (well(0, 1), false, true),
+        (over(Counting::Requests, 4), true, false),
+        (over(Counting::Requests, 5), false, false),
+        (over(Counting::AtOnce, 0), true, false),
+        (over(Counting::AtOnce, 1), false, false),
+    ] {
+        assert_eq!(condition.holds(&known), expected, "{condition}");
+        assert_eq!(condition.holds(&plain), unknown, "{condition} of a world that nobody knows");
+    }
+    assert!(!well(1, 1).needs_request() && over(Counting::AtOnce, 1).needs_request());
+    assert_eq!(well(1, 2).to_string(), "at least 2 of pool web well");
+    let words = "more than 5 requests at once of the client at clients";
+    assert_eq!(over(Counting::AtOnce, 5).to_string(), words);
 }
 
 #[test]

@@ -29,6 +29,13 @@ impl Expression {
         Some(String::from_utf8_lossy(&replaced).into_owned())
     }
 
+    /// The same for bytes that may be no text.
+    #[must_use]
+    pub fn replaced_bytes(&self, bytes: &[u8], with: &[u8]) -> Option<Vec<u8>> {
+        self.0.find(bytes)?;
+        Some(self.0.replace(bytes, with).into_owned())
+    }
+
     /// Groups that it has, the whole match included.
     #[must_use]
     pub fn groups(&self) -> usize {

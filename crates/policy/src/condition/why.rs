@@ -104,7 +104,7 @@ fn fact(condition: &Condition, facts: &Facts<'_>) -> Option<String> {
             Subject::ServerName => server_name(facts),
             Subject::Host => asked(&|| host(facts)),
         },
-        Condition::Host(_) => asked(&|| host(facts)),
+        Condition::Host(_) | Condition::HostText(_) => asked(&|| host(facts)),
         Condition::Path(_) => asked(&|| {
             facts.request.map_or(String::new(), |it| format!("the path is {}", it.path()))
         }),
@@ -133,6 +133,11 @@ fn fact(condition: &Condition, facts: &Facts<'_>) -> Option<String> {
                 (true, _) => format!("there is {name}"),
             }
         }),
+        Condition::Available(available) => match facts.world.available(available.pool) {
+            usize::MAX => "they are all taken to be well".to_owned(),
+            well => format!("{well} are well"),
+        },
+        Condition::Over(over) => format!("{} now", over.count(facts.world, facts.source)),
         _ => return None,
     })
 }
@@ -213,6 +218,18 @@ mod tests {
         assert_eq!((&*inside.condition, inside.held), ("`inside`", false));
         assert_eq!(leaf(&inside.parts[0]), (false, "the client is 192.0.2.7".into()));
         assert_eq!(leaf(&why.parts[2]), (false, "the method is GET".into()));
+    }
+
+    #[test]
+    fn it_says_how_pools_and_counters_stand() {
+        let (name, least) = (Arc::from("web"), 1);
+        let well = Condition::Available(super::super::Available { pool: 0, name, least });
+        let told = why(&well);
+        assert_eq!(told.fact.as_deref(), Some("they are all taken to be well"));
+        let (name, what) = (Arc::from("clients"), super::super::Counting::Requests);
+        let over = Condition::Over(super::super::Over { counter: 0, name, what, most: 20 });
+        let told = why(&over);
+        assert_eq!((told.held, told.fact.as_deref()), (false, Some("0 now")));
     }
 
     #[test]

@@ -6,9 +6,11 @@
 
 mod bucket;
 mod outcast;
+mod tally;
 
 pub use bucket::{Buckets, Rate, Taken};
 pub use outcast::{Outcasts, WINDOW as OUTCAST_WINDOW};
+pub use tally::Tally;
 
 use std::net::IpAddr;
 

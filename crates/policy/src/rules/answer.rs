@@ -21,4 +21,6 @@ pub enum Content {
     Text(Arc<str>),
     /// What this file had in it when it was loaded.
     File(PathBuf),
+    /// This file has the answer as a whole ([`super::Message`]), of the status that the answer has.
+    Message(PathBuf),
 }

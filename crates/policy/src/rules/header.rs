@@ -1,6 +1,7 @@
 //! Header fields, set, added or removed, on the request or on the answer.
 
-use super::{Context, Template};
+use super::{Context, Served, Template};
+use crate::condition::Expression;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -13,6 +14,8 @@ pub struct HeaderChange {
     pub operation: Operation,
     /// The value; empty where the field is removed.
     pub value: Template,
+    /// Of a replacement: what in the value is replaced.
+    pub pattern: Option<Expression>,
 }
 
 /// What is done to a header field.
@@ -24,6 +27,9 @@ pub enum Operation {
     Add,
     /// All of that name go.
     Remove,
+    /// In each of that name the first match of a pattern is replaced; `$1` and `${name}` stand for its
+    /// groups.
+    Replace,
 }
 
 /// A change with its value filled in.
@@ -33,16 +39,55 @@ pub struct Edit<'r> {
     pub name: &'r str,
     /// What is done.
     pub operation: Operation,
-    /// The value: without control characters, whatever the request had in it.
+    /// The value: without control characters, whatever the request had in it, but for marks of what is
+    /// known only of an answer.
     pub value: Cow<'r, str>,
+    /// Of a replacement: what in the value is replaced.
+    pub pattern: Option<&'r Expression>,
 }
+
+impl<'r> Edit<'r> {
+    /// One that puts a value into a field.
+    #[must_use]
+    pub fn new(name: &'r str, operation: Operation, value: Cow<'r, str>) -> Self {
+        Self { name, operation, value, pattern: None }
+    }
+
+    /// Whether the value has marks of what is known only of an answer.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(&self.value, Cow::Owned(value) if value.contains([POOL, ENDPOINT]))
+    }
+
+    /// The same with what is known of the answer.
+    #[must_use]
+    pub fn filled(&self, served: &Served<'_>) -> Self {
+        let mut filled = self.clone();
+        if self.is_late() {
+            let value = self.value.replace(POOL, &screened(served.pool));
+            filled.value = Cow::Owned(value.replace(ENDPOINT, &screened(served.endpoint)));
+        }
+        filled
+    }
+
+    /// What a value of the field becomes by a replacement; `None`: it stays as it is.
+    #[must_use]
+    pub fn replaced(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let replaced = self.pattern?.replaced_bytes(value, self.value.as_bytes())?;
+        Some(replaced.trim_ascii().to_vec())
+    }
+}
+
+/// Marks in the value of an edit: no text of a configuration or of a request has control characters.
+pub(super) const POOL: char = '\u{1}';
+pub(super) const ENDPOINT: char = '\u{2}';
 
 impl HeaderChange {
     /// The change for this request.
     #[must_use]
     pub fn edit(&self, context: &Context<'_>) -> Edit<'_> {
         let value = self.value.render(context);
-        Edit { name: &self.name, operation: self.operation, value }
+        Edit { pattern: self.pattern.as_ref(), ..Edit::new(&self.name, self.operation, value) }
     }
 }
 

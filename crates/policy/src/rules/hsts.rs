@@ -21,10 +21,7 @@ impl Hsts {
 
     /// The header field; none in the clear, where nobody may believe it (section 7.2).
     pub(super) fn edit(&self, context: &Context<'_>) -> Option<Edit<'_>> {
-        (context.scheme == Scheme::Https).then_some(Edit {
-            name: "Strict-Transport-Security",
-            operation: Operation::Set,
-            value: Cow::Borrowed(&self.value),
-        })
+        let (name, value) = ("Strict-Transport-Security", Cow::Borrowed(&*self.value));
+        (context.scheme == Scheme::Https).then(|| Edit::new(name, Operation::Set, value))
     }
 }

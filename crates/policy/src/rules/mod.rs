@@ -2,16 +2,20 @@
 //!
 //! Rules are tried in order; each whose condition holds acts, and one that answers ends the list.
 //! Conditions and templates see the request as it came: no rule changes what the next one sees,
-//! except that a path that was rewritten is rewritten further. Header fields that a rule gives to
+//! except that a path that was rewritten is rewritten further, and that a request that was counted
+//! counts. Header fields that a rule gives to
 //! the answer are for whatever answer follows, the endpoint's or the proxy's own.
 //!
-//! All is decided before the request is sent on, in [`decide`], from what is known then.
+//! All is decided before the request is sent on, in [`decide`], from what is known then; where a field of
+//! the answer tells of the endpoint, its place is filled in later ([`Edit::filled`]).
 
 mod answer;
 mod authenticate;
+mod count;
 mod deny;
 pub mod header;
 mod hsts;
+mod message;
 mod redirect;
 mod request_id;
 mod rewrite;
@@ -20,9 +24,11 @@ mod users;
 
 pub use answer::{Answer, Content};
 pub use authenticate::{Basic, Credentials, Login};
+pub use count::Count;
 pub use deny::Deny;
 pub use header::{Edit, HeaderChange, Operation};
 pub use hsts::Hsts;
+pub use message::Message;
 pub use redirect::{Redirect, To};
 pub use request_id::RequestId;
 pub use rewrite::{RewriteHost, RewritePath};
@@ -48,6 +54,10 @@ pub enum Act {
     Redirect(Redirect),
     /// Refuses.
     Deny(Deny),
+    /// Ends the connection without an answer.
+    Close,
+    /// Counts the request for its client.
+    Count(Count),
     /// Answers by itself.
     Answer(Answer),
     /// Lets nobody pass who does not show a name and a password.
@@ -97,6 +107,28 @@ pub struct Context<'a> {
     pub scheme: Scheme,
     /// Id of the exchange, as the log has it.
     pub id: Id<'a>,
+    /// Versions, and who speaks.
+    pub spoken: Spoken<'a>,
+}
+
+/// In which versions a client speaks, and with whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spoken<'a> {
+    /// Version of HTTP: `1.1`, `2.0`.
+    pub http: &'a str,
+    /// Version of TLS: `TLSv1.3`; empty in the clear.
+    pub tls: &'a str,
+    /// This host's name.
+    pub hostname: &'a str,
+}
+
+/// What is known only of an answer; empty where it came from no endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served<'a> {
+    /// The name of the pool.
+    pub pool: &'a str,
+    /// The name of the endpoint.
+    pub endpoint: &'a str,
 }
 
 /// An id that is written only where a rule asks for it.
@@ -136,6 +168,8 @@ pub enum End<'r> {
     },
     /// It is refused with this status.
     Deny(u16),
+    /// Its connection ends without an answer.
+    Close,
     /// This is the answer.
     Answer(&'r Answer),
     /// 401, with `WWW-Authenticate`: no name and password, or wrong ones.
@@ -179,6 +213,10 @@ pub fn decide_traced<'r, T: Trace>(
         match &rule.act {
             Act::Redirect(redirect) => decision.end = Some(redirect.end(context)),
             Act::Deny(deny) => decision.end = Some(End::Deny(deny.status)),
+            Act::Close => decision.end = Some(End::Close),
+            Act::Count(Count { counter, .. }) => {
+                context.facts.world.count(*counter, context.facts.source);
+            }
             Act::Answer(answer) => decision.end = Some(End::Answer(answer)),
             Act::Authenticate(basic) => match basic.login(context, known) {
                 Login::Right => {}

@@ -21,7 +21,7 @@ impl RequestId {
     pub(super) fn give<'r>(&'r self, context: &Context<'_>, decision: &mut Decision<'r>) {
         let sent = self.accept.then(|| self.sent(context)).flatten();
         let id = sent.unwrap_or_else(|| context.id.0.to_string());
-        let edit = Edit { name: &self.header, operation: Operation::Set, value: Cow::Owned(id) };
+        let edit = Edit::new(&self.header, Operation::Set, Cow::Owned(id));
         if self.respond {
             decision.response.push(edit.clone());
         }

@@ -1,7 +1,7 @@
 //! Texts with variables: `{client}`, `{header:NAME}`. `{{` and `}}` stand for braces.
 
 use super::Context;
-use super::header::{self, is_token};
+use super::header::{self, ENDPOINT, POOL, is_token};
 use crate::condition::{Asked, Fingerprint, Request};
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -35,10 +35,15 @@ enum Variable {
     Method,
     CertificateName,
     CertificateHash,
+    HttpVersion,
+    TlsVersion,
+    Hostname,
+    Pool,
+    Endpoint,
 }
 
 /// The variables without an argument, as written, with what they stand for.
-const VARIABLES: [(&str, Variable); 12] = [
+const VARIABLES: [(&str, Variable); 17] = [
     ("client", Variable::Client),
     ("client_port", Variable::ClientPort),
     ("host", Variable::Host),
@@ -51,6 +56,11 @@ const VARIABLES: [(&str, Variable); 12] = [
     ("method", Variable::Method),
     ("certificate_name", Variable::CertificateName),
     ("certificate_sha256", Variable::CertificateHash),
+    ("http_version", Variable::HttpVersion),
+    ("tls_version", Variable::TlsVersion),
+    ("hostname", Variable::Hostname),
+    ("pool", Variable::Pool),
+    ("endpoint", Variable::Endpoint),
 ];
 
 /// Why a text is no template.
@@ -138,6 +148,16 @@ impl Template {
         }
     }
 
+    /// The variable in it, if there is one, that is known only of an answer.
+    #[must_use]
+    pub fn late(&self) -> Option<&'static str> {
+        let is_late = |variable: &Variable| {
+            let late = [Variable::Pool, Variable::Endpoint];
+            late.contains(variable) && self.parts.contains(&Part::Variable(*variable))
+        };
+        VARIABLES.iter().find(|(_, variable)| is_late(variable)).map(|(name, _)| *name)
+    }
+
     /// As written.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -200,6 +220,11 @@ fn fill(part: &Part, context: &Context<'_>, out: &mut String) {
             Variable::Method => asked(|request| request.method()),
             Variable::Scheme => context.scheme.name(),
             Variable::Sni => facts.server_name.unwrap_or(""),
+            Variable::HttpVersion => context.spoken.http,
+            Variable::TlsVersion => context.spoken.tls,
+            Variable::Hostname => context.spoken.hostname,
+            Variable::Pool => return out.push(POOL),
+            Variable::Endpoint => return out.push(ENDPOINT),
             Variable::Id => {
                 let _ = write!(out, "{}", context.id.0);
                 return;

@@ -1,7 +1,9 @@
 //! Rules as tables, and what no request can make of them.
 
 use super::*;
-use crate::condition::{Asked, ClientCertificate, Expression, PathPattern, Written};
+use crate::condition::{
+    Asked, ClientCertificate, Counted, Counting, Expression, Over, PathPattern, World, Written,
+};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ fn always(act: Act) -> Rule {
 }
 
 fn change(name: &str, operation: Operation, value: &str) -> HeaderChange {
-    HeaderChange { name: name.into(), operation, value: template(value) }
+    HeaderChange { name: name.into(), operation, value: template(value), pattern: None }
 }
 
 /// Calls `see` with the context of a request of a client at 192.0.2.7.
@@ -28,7 +30,8 @@ fn with<T>(request: &Written, scheme: Scheme, see: impl FnOnce(&Context<'_>) -> 
         ClientCertificate { common_name: Some("robot".into()), ..ClientCertificate::default() };
     let facts =
         Facts { request: Some(&asked), client_certificate: Some(&certificate), ..connection };
-    see(&Context { facts, client_port: 1234, scheme, id: Id(&"id-1") })
+    let spoken = Spoken { http: "1.1", tls: "TLSv1.3", hostname: "edge-1" };
+    see(&Context { facts, client_port: 1234, scheme, id: Id(&"id-1"), spoken })
 }
 
 /// What becomes of a request, in short.
@@ -70,6 +73,7 @@ fn variables_are_filled_in() {
         ("{header:User-Agent}{header:x-none}", "curl"),
         ("{certificate_name}", "robot"),
         ("{{{id}}}", "{id-1}"),
+        ("{http_version} {tls_version} {hostname}", "1.1 TLSv1.3 edge-1"),
     ] {
         let template = template(text);
         let got = with(&request, Scheme::Http, |context| template.render(context).into_owned());
@@ -90,6 +94,95 @@ fn variables_are_filled_in() {
     for name in Template::variables() {
         assert!(Template::parse(&format!("{{{name}}}")).is_ok(), "{name}");
     }
+}
+
+#[test]
+fn what_only_an_answer_tells_is_filled_in_later() {
+    let rules = [always(Act::Response(change(
+        "X-From",
+        Operation::Add,
+        "{pool}/{endpoint} for {header:x}",
+    )))];
+    // A mark that the client sends is none.
+    let request = Written::get("a.test", "/").with_header("x", "\u{1}{pool}");
+    with(&request, Scheme::Http, |context| {
+        let decision = decide(&rules, context, &mut |_, _| None);
+        let edit = &decision.response[0];
+        assert!(edit.is_late());
+        let served = Served { pool: "web", endpoint: "web-1\r\nX: y" };
+        let filled = edit.filled(&served);
+        assert_eq!(filled.value, "web/web-1  X: y for  {pool}");
+        assert!(!filled.is_late());
+        assert_eq!(edit.filled(&Served::default()).value, "/ for  {pool}");
+    });
+    assert_eq!(template("{host} {endpoint}").late(), Some("endpoint"));
+    assert_eq!(template("{host} {{endpoint}}").late(), None);
+}
+
+#[test]
+fn a_part_of_a_field_is_replaced_where_it_matches() {
+    let pattern = regex::bytes::RegexBuilder::new("^http://app(:[0-9]+)?/(.*)$")
+        .unicode(false)
+        .build()
+        .unwrap();
+    let pattern = Expression::new(pattern);
+    let location =
+        HeaderChange { pattern: Some(pattern), ..change("Location", Operation::Replace, "/$2") };
+    let request = Written::get("a.test", "/");
+    with(&request, Scheme::Http, |context| {
+        let edit = location.edit(context);
+        let replaced = |value: &str| edit.replaced(value.as_bytes());
+        assert_eq!(replaced("http://app/x?y").as_deref(), Some(&b"/x?y"[..]));
+        assert_eq!(replaced("http://app:8080/").as_deref(), Some(&b"/"[..]));
+        assert_eq!(replaced("http://other/x"), None);
+        assert_eq!(edit.replaced(b"http://app/\xff ").as_deref(), Some(&b"/\xff"[..]));
+    });
+    let plain = change("Location", Operation::Set, "x");
+    with(&request, Scheme::Http, |context| assert_eq!(plain.edit(context).replaced(b"x"), None));
+}
+
+/// A world with one counter, which forgets nobody.
+#[derive(Debug, Default)]
+struct Counter(std::cell::Cell<u64>);
+
+impl World for Counter {
+    fn available(&self, pool: usize) -> usize {
+        pool
+    }
+
+    fn counted(&self, _: usize, _: std::net::IpAddr) -> Counted {
+        Counted { requests: self.0.get(), at_once: 0 }
+    }
+
+    fn count(&self, _: usize, _: std::net::IpAddr) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn rules_behind_a_count_see_it() {
+    let over = |most| {
+        let (name, what) = ("clients".into(), Counting::Requests);
+        Condition::Over(Over { counter: 0, name, what, most })
+    };
+    let rules = [
+        Rule { when: over(3), act: Act::Close },
+        always(Act::Count(Count { counter: 0, name: "clients".into() })),
+        Rule { when: over(2), act: Act::Deny(Deny { status: 429 }) },
+    ];
+    let world = Counter::default();
+    let ends: Vec<_> = (0..6)
+        .map(|_| {
+            with(&Written::get("a.test", "/"), Scheme::Http, |context| {
+                let facts = Facts { world: &world, ..context.facts };
+                let context = Context { facts, ..*context };
+                decide(&rules, &context, &mut |_, _| None).end
+            })
+        })
+        .collect();
+    let (deny, close) = (Some(End::Deny(429)), Some(End::Close));
+    assert_eq!(ends, [None, None, deny.clone(), deny, close.clone(), close]);
+    assert_eq!(world.0.get(), 4, "what is closed before it is not counted");
 }
 
 #[test]
@@ -263,7 +356,7 @@ proptest! {
         let template = template(&text);
         let redirect = |scheme, host, to| Act::Redirect(Redirect { scheme, host, to, status: 302 });
         let set = Act::Request(HeaderChange {
-            name: "X".into(), operation: Operation::Set, value: template.clone(),
+            name: "X".into(), operation: Operation::Set, value: template.clone(), pattern: None,
         });
         let id = RequestId { header: "x".into(), accept: true, respond: true };
         let acts = [

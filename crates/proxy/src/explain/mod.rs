@@ -7,14 +7,15 @@ use crate::admin::{
 use crate::layer7::{Service, Services};
 use crate::observe::metrics::Metrics;
 use crate::pool::{Endpoint, Pool, Position, Preview, Wanted};
-use eclusa_config::explain::{Explained, Outcome, explain, shares};
+use eclusa_config::explain::{Explained, Outcome, explain, explain_in, shares};
 use eclusa_config::plan::{self, EndpointAddress, Plan};
 use eclusa_policy::access::Decision;
 use eclusa_policy::balance::Algorithm;
-use eclusa_policy::condition::{Request, Why, Written};
+use eclusa_policy::condition::{Counted, Request, Why, World, Written};
 use eclusa_policy::route::Target;
 use eclusa_policy::time::Time;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Routes that an index left out and that are listed all the same.
@@ -41,7 +42,12 @@ pub(crate) fn answer(
     asked: &Explain,
     live: Option<Live<'_>>,
 ) -> Result<Explanation, String> {
-    let explained = explain(plan, &asked.question()?)?;
+    let question = asked.question()?;
+    let world = live.map(|live| Running { plan, live });
+    let explained = match &world {
+        Some(world) => explain_in(plan, &question, world)?,
+        None => explain(plan, &question)?,
+    };
     let mut notes = explained.notes.clone();
     let pools = match &explained.outcome {
         Outcome::Routed { target, .. } => pools((plan, live), &explained, target, &mut notes),
@@ -86,6 +92,34 @@ pub(crate) fn answer(
     })
 }
 
+/// How pools and counters of the program stand.
+struct Running<'a> {
+    plan: &'a Plan,
+    live: Live<'a>,
+}
+
+impl fmt::Debug for Running<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Running")
+    }
+}
+
+impl World for Running<'_> {
+    fn available(&self, pool: usize) -> usize {
+        let name = self.plan.pools.get(pool).map(|pool| &pool.name);
+        let found = self.live.pools.iter().find(|pool| name.is_some_and(|it| **it == *pool.name()));
+        found.map_or(0, |pool| pool.available())
+    }
+
+    fn counted(&self, counter: usize, client: IpAddr) -> Counted {
+        // All services of a plan count at the same.
+        let service = self.live.services.values().next();
+        service.map_or_else(Counted::default, |it| it.counted(counter, client, self.live.now))
+    }
+
+    fn count(&self, _: usize, _: IpAddr) {}
+}
+
 fn line_of(request: &Written) -> String {
     let query = request.query.as_ref().map_or(String::new(), |query| format!("?{query}"));
     format!("{} {}{}{query}", request.method, request.host, request.path)
@@ -104,6 +138,9 @@ fn words(plan: &Plan, explained: &Explained<'_>) -> (&'static str, Option<u16>, 
         Outcome::Answered { status, rule, what } => {
             let by = rule.map_or(String::new(), |rule| format!(" by rule {}", rule + 1));
             ("answered", Some(*status), format!("answered with {status}{by}: {what}"))
+        }
+        Outcome::Closed { rule } => {
+            ("closed", None, format!("rule {}: the connection is closed", rule + 1))
         }
         Outcome::Routed { route, target } => {
             let word = if matches!(target, Target::Pool(_)) { "pool" } else { "split" };

@@ -112,3 +112,47 @@ fn offline_all_are_up_and_names_are_not_resolved() {
     let positions: Vec<_> = told.pools[0].endpoints.iter().map(|it| &*it.position).collect();
     assert_eq!(positions, ["candidate", "unresolved"]);
 }
+
+#[test]
+fn a_route_that_asks_for_endpoints_sees_those_that_are_well() {
+    let text = "[listener.web]\nlisten = [\"0.0.0.0:443\"]\npool = \"rest\"\n\
+                [[listener.web.route]]\navailable = { cache = 2 }\npool = \"cache\"\n\
+                [pool.cache]\nprobe = { kind = \"none\" }\nendpoints = [\"10.0.0.1:1\", \"10.0.0.2:1\", \
+                { address = \"10.0.0.3:1\", backup = true }]\n\
+                [pool.rest]\nprobe = { kind = \"none\" }\nendpoints = [\"10.0.0.9:1\"]\n";
+    let plan = parse(Program::Edge, "t", text, Mode::Offline).unwrap().plan;
+    let metrics = Metrics::new(1, "test");
+    let pools: Vec<_> =
+        plan.pools.iter().map(|pool| Arc::new(Pool::new(pool.clone(), &metrics))).collect();
+    let services = Services::new();
+    let told = || {
+        let live = Live { pools: &pools, services: &services, now: Time::from_millis(1_000) };
+        let told = answer(&plan, &asked([192, 0, 2, 1].into()), Some(live)).unwrap();
+        let fact = told.routes[0].why.fact.clone().unwrap_or_default();
+        (told.pools[0].name.clone(), fact)
+    };
+    assert_eq!(told(), ("cache".to_owned(), "2 are well".to_owned()));
+    let hold = |slot: usize, verdict, correlated| {
+        let endpoint = &pools[0].endpoints()[slot];
+        let report = eclusa_policy::verdict::Report { verdict, correlated, ..endpoint.report() };
+        pools[0].publish(endpoint, report);
+    };
+    for (verdict, correlated, well) in [
+        (Verdict::Suspect, false, 2),
+        (Verdict::Suspect, true, 1),
+        (Verdict::Draining, false, 1),
+        (Verdict::Unknown, false, 2),
+        (Verdict::Dead, false, 1),
+    ] {
+        hold(0, verdict, correlated);
+        let pool = if well == 2 { "cache" } else { "rest" };
+        assert_eq!(told(), (pool.to_owned(), format!("{well} are well")), "{verdict:?}");
+    }
+    // The backup counts where nobody else does.
+    hold(1, Verdict::Dead, false);
+    assert_eq!((pools[0].available(), told().1.as_str()), (1, "1 are well"));
+    hold(2, Verdict::Dead, false);
+    assert_eq!(pools[0].available(), 0);
+    let offline = answer(&plan, &asked([192, 0, 2, 1].into()), None).unwrap();
+    assert_eq!(offline.pools[0].name, "cache", "all are taken to be well");
+}

@@ -2,7 +2,7 @@
 
 use super::{Connection, Endpoint, Exchange, Pool};
 use crate::engine::Worker;
-use crate::observe::metrics::{Handshake, Limited, Login};
+use crate::observe::metrics::{Compressed, Handshake, Limited, Login};
 use crate::observe::{Origin, Refusal};
 use eclusa_wire::http2::Flood;
 use std::fmt;
@@ -30,6 +30,11 @@ impl Connection {
     /// Counts what is over a limit of its client network, and whether it is refused for it.
     pub fn limited(&self, what: Limited, refused: bool) {
         self.record.cells.count_http(self.worker(), |http| http.limited(what, refused));
+    }
+
+    /// Counts an answer that is to be compressed.
+    pub fn compressed(&self, outcome: Compressed) {
+        self.record.cells.count_http(self.worker(), |http| http.compressed(outcome));
     }
 
     /// Counts itself as cut for a flood.

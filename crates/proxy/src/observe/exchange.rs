@@ -50,6 +50,9 @@ pub struct Exchange {
     pub host: String,
     /// Path and query.
     pub target: String,
+    /// Header fields of the request that the configuration wants in the log, with their names in lower
+    /// case.
+    pub headers: Vec<(Arc<str>, String)>,
     /// The status that the client got; 0: none.
     pub status: u16,
     /// The pool that a route gave it.
@@ -105,6 +108,10 @@ impl Exchange {
         object.text(key!("method"), &self.method);
         object.text(key!("host"), &self.host);
         object.text(key!("target"), &self.target);
+        if !self.headers.is_empty() {
+            let headers = self.headers.iter().map(|(name, value)| (&**name, value.as_str()));
+            object.texts(key!("headers"), headers);
+        }
         object.number(key!("status"), self.status.into());
         if let Some(pool) = &self.pool {
             object.text(key!("pool"), pool.name());
@@ -139,6 +146,7 @@ impl Exchange {
     /// long.
     pub fn forget(&mut self) {
         (self.pool, self.endpoint, self.server_name, self.tls) = (None, None, None, None);
+        self.headers.clear();
         for text in [&mut self.method, &mut self.host, &mut self.target] {
             text.clear();
             text.shrink_to(TEXT_KEPT);

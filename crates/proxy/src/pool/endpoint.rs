@@ -271,6 +271,16 @@ impl Endpoint {
         }
     }
 
+    /// Whether it is in service, and nothing that is believed speaks against it.
+    pub(super) fn is_well(&self) -> bool {
+        let report = self.report();
+        let well = match report.verdict {
+            Verdict::Up | Verdict::Unknown | Verdict::Suspect | Verdict::Unresolved => true,
+            Verdict::Dead | Verdict::Draining => false,
+        };
+        well && !report.correlated && self.admin() == AdminState::Ready
+    }
+
     pub(super) fn is_backup(&self) -> bool {
         self.written.load().backup
     }

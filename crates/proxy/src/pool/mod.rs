@@ -128,6 +128,18 @@ impl Pool {
         within.is_none_or(|networks| networks.iter().any(|network| network.contains(&address)))
     }
 
+    /// How many endpoints are held to be well and in service: those that are no backups, or the backups
+    /// where no other is. What fell with all the others is not well here, although traffic still goes
+    /// there.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        let (mut usual, mut backups) = (0, 0);
+        for endpoint in self.endpoints.load().iter().filter(|endpoint| endpoint.is_well()) {
+            *(if endpoint.is_backup() { &mut backups } else { &mut usual }) += 1;
+        }
+        if usual > 0 { usual } else { backups }
+    }
+
     /// The certificates that its probes use, from files.
     pub(crate) fn certificates(&self) -> Arc<Vec<FileCertificate>> {
         self.certificates.load_full()

@@ -172,6 +172,7 @@ fn plan(listen: SocketAddr, endpoints: &[SocketAddr], log: PathBuf) -> Plan {
         listeners: vec![listener(listen)],
         pools: vec![Arc::new(pool(endpoints))],
         errors: vec![],
+        counters: vec![],
         lists: vec![],
     }
 }

@@ -4,11 +4,13 @@ use super::{CERTIFICATE_SECTION, CONDITION, VALUES};
 use crate::reference::{Default, Key, Kind};
 
 /// What asks of a connection or request directly: in conditions, routes and rules.
-pub static LEAVES: [&Key; 13] = [
+pub static LEAVES: [&Key; 18] = [
     &SERVER_NAME,
     &CLIENT,
     &PORT,
     &HOST,
+    &HOST_PREFIX,
+    &HOST_REGEX,
     &PATH,
     &PATH_PREFIX,
     &PATH_SUFFIX,
@@ -18,6 +20,9 @@ pub static LEAVES: [&Key; 13] = [
     &QUERY,
     &COOKIE,
     &CLIENT_CERTIFICATE,
+    &AVAILABLE,
+    &COUNTED_OVER,
+    &AT_ONCE_OVER,
 ];
 
 /// Condition: server name.
@@ -56,6 +61,23 @@ pub static HOST: Key = Key {
     help: "HTTP: the host of the request is one of these, whatever its port; `*.example.com` stands \
            for every name below `example.com`, and `@/etc/eclusa/hosts.txt` for the names in that \
            file, one a line, as with `source`.",
+};
+
+/// Condition: host.
+pub static HOST_PREFIX: Key = Key {
+    name: "host_prefix",
+    kind: Kind::List(&Kind::Text),
+    default: Default::Words("any"),
+    help: "HTTP: the host of the request, whatever its port, begins with one of these, such as \"api.\".",
+};
+
+/// Condition: host.
+pub static HOST_REGEX: Key = Key {
+    name: "host_regex",
+    kind: Kind::List(&Kind::Pattern),
+    default: Default::Words("any"),
+    help: "HTTP: the host of the request, in lower case and without its port, matches one of these regular \
+           expressions somewhere, as with `path_regex`.",
 };
 
 /// Condition: path.
@@ -134,6 +156,33 @@ pub static CLIENT_CERTIFICATE: Key = Key {
     default: Default::Words("not asked"),
     help: "The client has shown a certificate (`true`), or one like this. For listeners whose `tls` \
            has a `client_ca`.",
+};
+
+/// Condition: pools.
+pub static AVAILABLE: Key = Key {
+    name: "available",
+    kind: Kind::Numbers { of: "pools", example: "{ cache = 1 }" },
+    default: Default::Words("not asked"),
+    help: "Pools, each with how many of its endpoints must be well and in service at least: verdict `up`, \
+           `suspect` or not probed yet, and not drained; backups count where no other endpoint does. To \
+           `check` and `explain --offline` all are well.",
+};
+
+/// Condition: counters.
+pub static COUNTED_OVER: Key = Key {
+    name: "counted_over",
+    kind: Kind::Numbers { of: "counters", example: "{ logins = 20 }" },
+    default: Default::Words("not asked"),
+    help: "HTTP: counters, each with how many requests are not too many: more of the client's were counted \
+           within the counter's time. A rule behind `count` sees the request counted.",
+};
+
+/// Condition: counters.
+pub static AT_ONCE_OVER: Key = Key {
+    name: "at_once_over",
+    kind: Kind::Numbers { of: "counters", example: "{ logins = 5 }" },
+    default: Default::Words("not asked"),
+    help: "HTTP: the same of the client's requests that were counted and are not over.",
 };
 
 /// Values.

@@ -1,8 +1,8 @@
 //! Keys of HTTP: at listeners, towards endpoints, limits, error pages.
 
 use super::{
-    ERROR_PAGE, HTTP_SECTION, HTTP2_SECTION, LIMIT_SECTION, POOL_HTTP_SECTION, duration,
-    milliseconds, seconds,
+    COMPRESS_SECTION, ERROR_PAGE, HTTP_SECTION, HTTP2_SECTION, LIMIT_SECTION, POOL_HTTP_SECTION,
+    duration, milliseconds, seconds,
 };
 use crate::reference::{Default, Key, Kind};
 
@@ -137,6 +137,45 @@ pub static PASSTHROUGH: Key = Key {
     default: Default::Words("none"),
     help: "Server names whose TLS is not opened: their connections are routed by `server_name`, \
            `source` and `port` and carried as they are.",
+};
+
+/// Compression.
+pub static COMPRESS: Key = Key {
+    name: "compress",
+    kind: Kind::Switch(&COMPRESS_SECTION),
+    default: Default::Value("false"),
+    help: "Whether answers are compressed that endpoints send as they are. It costs time of the workers, and \
+           tells those who can listen and choose a part of an answer how long the secrets in it are \
+           (BREACH): where endpoints compress by themselves it does nothing.",
+};
+
+/// Compressed types.
+pub static COMPRESS_TYPES: Key = Key {
+    name: "types",
+    kind: Kind::List(&Kind::Text),
+    default: Default::Value(
+        "[\"text/\", \"application/json\", \"application/javascript\", \"application/manifest+json\", \
+         \"application/xml\", \"image/svg+xml\"]",
+    ),
+    help: "Beginnings of a `Content-Type`; `*` for all but `multipart/`.",
+};
+
+/// Compressed at once.
+pub static COMPRESS_AT_ONCE: Key = Key {
+    name: "at_once",
+    kind: Kind::Integer { min: 1, max: 100_000 },
+    default: Default::Value("128"),
+    help: "Answers that each worker compresses at once, 350 KiB each; one more passes as it is \
+           (`eclusa_listener_compressed_total` counts).",
+};
+
+/// Header fields in the log.
+pub static LOG_HEADERS: Key = Key {
+    name: "log_headers",
+    kind: Kind::List(&Kind::Token),
+    default: Default::Words("none"),
+    help: "Header fields of requests that lines of the log have (`headers`), the first of each name, up to \
+           256 bytes of it. Not those with secrets: `Authorization`, `Cookie`, `Proxy-Authorization`.",
 };
 
 /// `[listener.NAME.http2]`

@@ -1,6 +1,7 @@
 //! The table itself: sections here, their keys below.
 
 mod condition;
+mod counter;
 mod dashboard;
 mod expect;
 mod general;
@@ -15,6 +16,7 @@ mod rule;
 mod tls;
 
 pub use condition::*;
+pub use counter::*;
 pub use dashboard::*;
 pub use expect::*;
 pub use general::*;
@@ -112,6 +114,7 @@ pub static EDGE: Section = Section {
         &CONDITIONS,
         &LISTENERS,
         &POOLS,
+        &COUNTERS,
         &ERRORS,
         &EXPECT,
     ],
@@ -201,6 +204,8 @@ pub static ROUTE: Section = Section {
         &CLIENT,
         &PORT,
         &HOST,
+        &HOST_PREFIX,
+        &HOST_REGEX,
         &PATH,
         &PATH_PREFIX,
         &PATH_SUFFIX,
@@ -210,6 +215,9 @@ pub static ROUTE: Section = Section {
         &QUERY,
         &COOKIE,
         &CLIENT_CERTIFICATE,
+        &AVAILABLE,
+        &COUNTED_OVER,
+        &AT_ONCE_OVER,
         &WHEN,
     ],
 };
@@ -222,6 +230,8 @@ pub static CONDITION: Section = Section {
         &CLIENT,
         &PORT,
         &HOST,
+        &HOST_PREFIX,
+        &HOST_REGEX,
         &PATH,
         &PATH_PREFIX,
         &PATH_SUFFIX,
@@ -231,6 +241,9 @@ pub static CONDITION: Section = Section {
         &QUERY,
         &COOKIE,
         &CLIENT_CERTIFICATE,
+        &AVAILABLE,
+        &COUNTED_OVER,
+        &AT_ONCE_OVER,
         &ALL,
         &ANY,
         &NOT,
@@ -256,6 +269,7 @@ pub static RULE: Section = Section {
     keys: &[
         &REDIRECT,
         &DENY_REQUEST,
+        &CLOSE,
         &ANSWER,
         &BASIC_AUTH,
         &SET_HEADER,
@@ -264,14 +278,19 @@ pub static RULE: Section = Section {
         &SET_RESPONSE_HEADER,
         &ADD_RESPONSE_HEADER,
         &REMOVE_RESPONSE_HEADER,
+        &REPLACE_HEADER,
+        &REPLACE_RESPONSE_HEADER,
         &REWRITE_PATH,
         &REWRITE_HOST,
         &HSTS,
         &REQUEST_ID,
+        &COUNT,
         &SERVER_NAME,
         &CLIENT,
         &PORT,
         &HOST,
+        &HOST_PREFIX,
+        &HOST_REGEX,
         &PATH,
         &PATH_PREFIX,
         &PATH_SUFFIX,
@@ -281,6 +300,9 @@ pub static RULE: Section = Section {
         &QUERY,
         &COOKIE,
         &CLIENT_CERTIFICATE,
+        &AVAILABLE,
+        &COUNTED_OVER,
+        &AT_ONCE_OVER,
         &WHEN,
     ],
 };
@@ -298,7 +320,7 @@ pub static DENY_SECTION: Section =
 /// `answer`
 pub static ANSWER_SECTION: Section = Section {
     help: "A fixed answer.",
-    keys: &[&ANSWER_STATUS, &ANSWER_TYPE, &ANSWER_BODY, &ANSWER_FILE],
+    keys: &[&ANSWER_STATUS, &ANSWER_TYPE, &ANSWER_BODY, &ANSWER_FILE, &ANSWER_MESSAGE],
 };
 
 /// `basic_auth`
@@ -311,6 +333,20 @@ pub static BASIC_SECTION: Section = Section {
 pub static REWRITE_SECTION: Section = Section {
     help: "What of the path is replaced, and by what: `{ prefix = \"/api\", with = \"/\" }`.",
     keys: &[&REWRITE_PREFIX, &REWRITE_REGEX, &REWRITE_WITH],
+};
+
+/// `replace_header`, `replace_response_header`
+pub static REPLACE_SECTION: Section = Section {
+    help: "What is replaced in the values of a header field, and by what: `{ name = \"Location\", regex = \
+           '^http://app/', with = \"/\" }`.",
+    keys: &[&REPLACE_NAME, &REPLACE_REGEX, &REPLACE_WITH],
+};
+
+/// `[counter.NAME]`
+pub static COUNTER_SECTION: Section = Section {
+    help: "Counts requests of each client, by its address: those that come to a rule `count`, of whatever \
+           listener.",
+    keys: &[&COUNTER_WITHIN, &FORGET_AFTER, &COUNTER_CLIENTS],
 };
 
 /// `hsts`
@@ -357,7 +393,17 @@ pub static HTTP_SECTION: Section = Section {
         &UPGRADES,
         &CONNECT,
         &PASSTHROUGH,
+        &COMPRESS,
+        &LOG_HEADERS,
     ],
+};
+
+/// `[listener.NAME.http.compress]`
+pub static COMPRESS_SECTION: Section = Section {
+    help: "Answers of status 200 to 203 are compressed by gzip for clients that accept it, unless the \
+           endpoint has encoded them itself or says `no-transform`: with a `Content-Type` of `types`, to \
+           HTTP/1.1 and HTTP/2 alone, and not to HEAD.",
+    keys: &[&COMPRESS_TYPES, &COMPRESS_AT_ONCE],
 };
 
 /// `[listener.NAME.http2]`

@@ -2,7 +2,7 @@
 
 use super::{
     ANSWER_SECTION, BASIC_SECTION, DAY, DENY_SECTION, HSTS_SECTION, REDIRECT_SECTION,
-    REQUEST_ID_SECTION, REWRITE_SECTION, RULE, duration, seconds,
+    REPLACE_SECTION, REQUEST_ID_SECTION, REWRITE_SECTION, RULE, duration, seconds,
 };
 use crate::reference::{Default, Key, Kind};
 
@@ -16,9 +16,10 @@ pub static RULES: Key = Key {
 };
 
 /// What a rule can do.
-pub static ACTIONS: [&Key; 14] = [
+pub static ACTIONS: [&Key; 18] = [
     &REDIRECT,
     &DENY_REQUEST,
+    &CLOSE,
     &ANSWER,
     &BASIC_AUTH,
     &SET_HEADER,
@@ -27,10 +28,13 @@ pub static ACTIONS: [&Key; 14] = [
     &SET_RESPONSE_HEADER,
     &ADD_RESPONSE_HEADER,
     &REMOVE_RESPONSE_HEADER,
+    &REPLACE_HEADER,
+    &REPLACE_RESPONSE_HEADER,
     &REWRITE_PATH,
     &REWRITE_HOST,
     &HSTS,
     &REQUEST_ID,
+    &COUNT,
 ];
 
 /// Action.
@@ -47,6 +51,14 @@ pub static DENY_REQUEST: Key = Key {
     kind: Kind::Switch(&DENY_SECTION),
     default: Default::Words("none"),
     help: "Refuses the request: `true` by 403.",
+};
+
+/// Action.
+pub static CLOSE: Key = Key {
+    name: "close",
+    kind: Kind::Boolean,
+    default: Default::Words("none"),
+    help: "Ends the connection without an answer; over HTTP/2 the stream alone is reset.",
 };
 
 /// Action.
@@ -73,7 +85,8 @@ pub static SET_HEADER: Key = Key {
     help: "Header fields that the endpoint gets, in place of those of that name: `{ X-Real-IP = \
            \"{client}\" }`. Variables: `{client}`, `{client_port}`, `{host}`, `{path}`, `{query}`, \
            `{scheme}`, `{port}`, `{sni}`, `{id}`, `{method}`, `{certificate_name}`, \
-           `{certificate_sha256}`, `{header:NAME}`; what is not there is empty; `{{` is a brace.",
+           `{certificate_sha256}`, `{http_version}` (\"1.1\"), `{tls_version}` (\"TLSv1.3\"), \
+           `{hostname}`, `{header:NAME}`; what is not there is empty; `{{` is a brace.",
 };
 
 /// Action.
@@ -98,7 +111,7 @@ pub static SET_RESPONSE_HEADER: Key = Key {
     kind: Kind::Fields,
     default: Default::Words("none"),
     help: "Header fields that the client gets, in place of those of that name. Variables are those of \
-           the request.",
+           the request, and `{pool}` and `{endpoint}`, the names of who has answered.",
 };
 
 /// Action.
@@ -115,6 +128,22 @@ pub static REMOVE_RESPONSE_HEADER: Key = Key {
     kind: Kind::List(&Kind::HeaderName),
     default: Default::Words("none"),
     help: "Header fields that the client does not get.",
+};
+
+/// Action.
+pub static REPLACE_HEADER: Key = Key {
+    name: "replace_header",
+    kind: Kind::Table(&REPLACE_SECTION),
+    default: Default::Words("none"),
+    help: "Replaces a part of a header field that the endpoint gets.",
+};
+
+/// Action.
+pub static REPLACE_RESPONSE_HEADER: Key = Key {
+    name: "replace_response_header",
+    kind: Kind::Table(&REPLACE_SECTION),
+    default: Default::Words("none"),
+    help: "Replaces a part of a header field that the client gets.",
 };
 
 /// Action.
@@ -148,6 +177,14 @@ pub static REQUEST_ID: Key = Key {
     kind: Kind::Switch(&REQUEST_ID_SECTION),
     default: Default::Words("none"),
     help: "Gives the endpoint the id that the log has of the exchange.",
+};
+
+/// Action.
+pub static COUNT: Key = Key {
+    name: "count",
+    kind: Kind::Name("a counter"),
+    default: Default::Words("none"),
+    help: "Counts the request for its client at `[counter.NAME]`, once, and goes on to the next rule.",
 };
 
 /// Redirect.
@@ -224,6 +261,40 @@ pub static ANSWER_FILE: Key = Key {
     kind: Kind::Path("/etc/eclusa/robots.txt"),
     default: Default::Words("none"),
     help: "A file with the body; read at a start and at each reload.",
+};
+
+/// Answer.
+pub static ANSWER_MESSAGE: Key = Key {
+    name: "message",
+    kind: Kind::Path("/etc/eclusa/maintenance.http"),
+    default: Default::Words("none"),
+    help: "A file with the whole answer, as HAProxy's `errorfile` has it: a status line, whose status must be \
+           `status`, header fields, an empty line, the body; read at a start and at each reload.",
+};
+
+/// Replacing.
+pub static REPLACE_NAME: Key = Key {
+    name: "name",
+    kind: Kind::HeaderName,
+    default: Default::Required,
+    help: "The header field; each of that name is looked at.",
+};
+
+/// Replacing.
+pub static REPLACE_REGEX: Key = Key {
+    name: "regex",
+    kind: Kind::Pattern,
+    default: Default::Required,
+    help: "The first match of this regular expression in its value is replaced; where there is none the \
+           field stays as it is.",
+};
+
+/// Replacing.
+pub static REPLACE_WITH: Key = Key {
+    name: "with",
+    kind: Kind::Replacement,
+    default: Default::Required,
+    help: "By this; `$1`, `${name}` stand for groups of `regex`.",
 };
 
 /// Basic authentication.

@@ -68,7 +68,7 @@ pub(super) fn explanation(page: &mut Page, it: &Explanation) {
     page.gap();
     let style = match &*it.outcome {
         "pool" | "split" => Style::Good,
-        "answered" => Style::Doubtful,
+        "answered" | "closed" => Style::Doubtful,
         _ => Style::Bad,
     };
     page.line(&it.words, style);

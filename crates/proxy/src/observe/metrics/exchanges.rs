@@ -112,6 +112,16 @@ words! {
     }
 }
 
+words! {
+    /// What became of an answer that is to be compressed.
+    Compressed {
+        /// It was.
+        Done "compressed",
+        /// It passed as it is: too many others were being compressed.
+        Passed "passed",
+    }
+}
+
 /// What becomes of what is over a limit, as the metric names it.
 pub(super) const CONSEQUENCES: [&str; 2] = ["reported", "refused"];
 
@@ -129,6 +139,8 @@ pub(crate) struct ListenerHttp {
     /// By [`Limited`], then by [`CONSEQUENCES`].
     pub(super) limited: [[Counter; CONSEQUENCES.len()]; Limited::WORDS.len()],
     pub(super) forgotten: Counter,
+    /// By [`Compressed`].
+    pub(super) compressed: [Counter; Compressed::WORDS.len()],
     /// By [`Flood`].
     pub(super) floods: [Counter; Flood::ALL.len()],
 }
@@ -196,6 +208,11 @@ impl ListenerHttp {
     /// Something was over a limit.
     pub(crate) fn limited(&self, what: Limited, refused: bool) {
         self.limited[what as usize][usize::from(refused)].add(1);
+    }
+
+    /// An answer was compressed, or not.
+    pub(crate) fn compressed(&self, outcome: Compressed) {
+        self.compressed[outcome as usize].add(1);
     }
 
     /// A connection was cut.

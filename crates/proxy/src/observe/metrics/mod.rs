@@ -29,7 +29,7 @@ mod totals;
 
 pub(crate) use cells::{ListenerCells, PoolCells};
 pub(crate) use dashboard::Unwelcome;
-pub use exchanges::{Handshake, Limited, Login};
+pub use exchanges::{Compressed, Handshake, Limited, Login};
 pub use heartbeat::Heartbeats;
 pub(crate) use heartbeat::STUCK;
 pub(crate) use page::{Page, render};

@@ -270,7 +270,9 @@ table! {
     LIMITED: Counter Things "eclusa_listener_over_limit_total" ["listener", "limit", "outcome"]
         "Connections and requests over a limit of `[listener.NAME.limit]`: `refused`, or only `reported` while `enforce` is off.";
     FORGOTTEN: Counter Things "eclusa_listener_limit_clients_forgotten_total" ["listener"]
-        "Client networks whose requests were forgotten too early: while it grows `limit.clients` is too small, and the limit looser than it says.";
+        "Client networks whose requests were forgotten too early: while it grows `clients` of `limit`, or of a counter that its rules count at, is too small, and the limit looser than it says.";
+    COMPRESSED: Counter Things "eclusa_listener_compressed_total" ["listener", "outcome"]
+        "Answers that `http.compress` is for: `compressed`, or `passed` as they are, for `at_once` others were being compressed.";
     FLOODS: Counter Things "eclusa_listener_floods_total" ["listener", "reason"]
         "HTTP/2 connections that were cut because the client floods, by with what; `library`: by a limit of the HTTP/2 library.";
     POOL_EXCHANGES: Counter Things "eclusa_pool_exchanges_total" ["pool", "ended_by", "step", "how"]

@@ -47,7 +47,15 @@ fn try_write(
     let all = moment.sessions();
     let retries = exchange.tries.saturating_sub(1);
     let sign = if retries > 0 { "+" } else { "" };
-    write!(out, "{all}/{all}/{pool}/{endpoint}/{sign}{retries} 0/0 \"")?;
+    write!(out, "{all}/{all}/{pool}/{endpoint}/{sign}{retries} 0/0 ")?;
+    if !exchange.headers.is_empty() {
+        // As HAProxy has what it captured.
+        let values: Vec<_> = exchange.headers.iter().map(|(_, value)| value.as_str()).collect();
+        out.push(b'{');
+        clean::write(out, &values.join("|"));
+        out.extend_from_slice(b"} ");
+    }
+    out.push(b'"');
     if exchange.method.is_empty() {
         // As HAProxy has it for a request that it could not read.
         out.extend_from_slice(b"<BADREQ>");

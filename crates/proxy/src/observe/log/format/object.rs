@@ -99,6 +99,22 @@ impl<'a> Object<'a> {
         milliseconds(self.out, time);
     }
 
+    /// An object of texts with names that are not known before.
+    pub(in crate::observe) fn texts<'t>(
+        &mut self,
+        key: Key,
+        texts: impl Iterator<Item = (&'t str, &'t str)>,
+    ) {
+        self.key(key);
+        for (index, (name, text)) in texts.enumerate() {
+            self.out.push(if index == 0 { b'{' } else { b',' });
+            value(self.out, name);
+            self.out.push(b':');
+            value(self.out, text);
+        }
+        self.out.push(b'}');
+    }
+
     /// The last brace of the object, or of one within it.
     #[inline(always)]
     pub(in crate::observe) fn end(&mut self) {
@@ -192,7 +208,9 @@ mod tests {
             object.number(key!("d"), 2);
             object.end();
             object.word(quoted!("e"), "f");
+            object.texts(key!("g"), [("h", "i\n"), ("j", "")].into_iter());
         });
-        assert_eq!(shown, r#","a":true,"b":{"c":1,"d":2},"e":"f""#);
+        let expected = r#","a":true,"b":{"c":1,"d":2},"e":"f","g":{"h":"i\n","j":""}"#;
+        assert_eq!(shown, expected);
     }
 }

@@ -6,7 +6,7 @@ use crate::observe::View;
 use crate::observe::metrics::Metrics;
 use crate::observe::metrics::cells::{ListenerCells, PerWorker, PoolCell};
 use crate::observe::metrics::exchanges::{
-    ByReason, CLASSES, CONSEQUENCES, Handshake, Limited, Login,
+    ByReason, CLASSES, CONSEQUENCES, Compressed, Handshake, Limited, Login,
 };
 use crate::observe::metrics::histogram::ANSWERS;
 use crate::observe::metrics::table::{self, Metric};
@@ -59,6 +59,12 @@ fn of_listeners(page: &mut Page, listeners: &[(Arc<str>, Arc<ListenerCells>)]) {
     page.family(&table::FORGOTTEN);
     for (name, cells) in listeners {
         page.sample(&table::FORGOTTEN, &[name], cells.sum(|cell| &cell.http_so_far().forgotten));
+    }
+    page.family(&table::COMPRESSED);
+    for (name, cells) in listeners {
+        by_word(page, &table::COMPRESSED, name, cells, Compressed::WORDS, |cell| {
+            &cell.http_so_far().compressed
+        });
     }
     page.family(&table::FLOODS);
     for (name, cells) in listeners {
