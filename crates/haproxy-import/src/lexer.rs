@@ -8,6 +8,12 @@ use std::str::Chars;
 /// What a variable of the environment, or one of HAProxy's own (`.FILE`, `.LINE`), stands for.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// What variables may bring into a line, in bytes.
+const BROUGHT_MAX: usize = 64 << 10;
+
+/// What is said of a line with more: `setenv A "$A$A"` some times over has no end.
+pub const TOO_LONG: &str = "its variables bring more than 64 KiB into it: it is not read";
+
 /// A line, cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lexed {
@@ -20,13 +26,14 @@ pub struct Lexed {
 /// Cuts a line.
 ///
 /// # Errors
-/// What HAProxy would refuse: a quote or brace that is not closed, a wrong `\x`.
+/// What HAProxy would refuse: a quote or brace that is not closed, a wrong `\x`; or [`TOO_LONG`].
 pub fn lex(line: &str, variables: Variables<'_>) -> Result<Lexed, String> {
     let mut lexer = Lexer {
         chars: line.chars().peekable(),
         words: Vec::new(),
         word: String::new(),
         begun: false,
+        brought: 0,
         variables,
     };
     let comment = lexer.run()?;
@@ -46,6 +53,7 @@ pub fn expanded(word: &str, variables: Variables<'_>) -> Result<String, String> 
         words: Vec::new(),
         word: String::new(),
         begun: false,
+        brought: 0,
         variables,
     };
     while let Some(char) = lexer.chars.next() {
@@ -63,6 +71,8 @@ struct Lexer<'l> {
     word: String,
     /// Whether a word has begun; one of nothing but quotes is there, too.
     begun: bool,
+    /// What variables have brought so far.
+    brought: usize,
     variables: Variables<'l>,
 }
 
@@ -145,6 +155,10 @@ impl Lexer<'_> {
             return Err("a `$` without the name of a variable".to_owned());
         }
         let value = (self.variables)(&name);
+        self.brought += value.as_ref().map_or(0, String::len);
+        if self.brought > BROUGHT_MAX {
+            return Err(TOO_LONG.to_owned());
+        }
         if !braced {
             self.word.push_str(&value.unwrap_or_default());
             return Ok(());

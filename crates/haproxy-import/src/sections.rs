@@ -89,6 +89,7 @@ pub(crate) fn read(
 ) -> Sources {
     let mut reading = Reading {
         environment: environment.clone(),
+        brought: 0,
         sources: Sources::default(),
         above: Vec::new(),
         blocks: Blocks::default(),
@@ -105,8 +106,13 @@ pub(crate) fn read(
     reading.sources
 }
 
+/// What variables may bring into all lines, in bytes.
+const BROUGHT_MAX: usize = 64 << 20;
+
 struct Reading {
     environment: BTreeMap<String, String>,
+    /// What variables have brought into lines so far.
+    brought: usize,
     sources: Sources,
     /// Comments since the last line.
     above: Vec<String>,
@@ -124,7 +130,12 @@ impl Reading {
             return;
         }
         let missing = RefCell::new(Vec::new());
-        let lexed = self.cut(file, place.1, trimmed, &missing);
+        let lexed = self.cut(file, place.1, trimmed, &missing).and_then(|lexed| {
+            let length: usize = lexed.words.iter().map(String::len).sum();
+            self.brought += length.saturating_sub(trimmed.len());
+            let fits = self.brought <= BROUGHT_MAX;
+            if fits { Ok(lexed) } else { Err(lexer::TOO_LONG.to_owned()) }
+        });
         let id = self.sources.lines.len();
         let line = Line {
             file: place.0,
@@ -138,7 +149,11 @@ impl Reading {
         let Lexed { words, comment: beside } = match lexed {
             Ok(lexed) => lexed,
             Err(mistake) => {
-                ledger.tell(id, Kind::Unsupported, format!("{mistake}: HAProxy refuses the line"));
+                let note = match mistake.as_str() {
+                    lexer::TOO_LONG => mistake,
+                    _ => format!("{mistake}: HAProxy refuses the line"),
+                };
+                ledger.tell(id, Kind::Unsupported, note);
                 return self.keep(id, Vec::new());
             }
         };

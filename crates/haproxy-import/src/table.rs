@@ -1,13 +1,15 @@
 //! What becomes of each word of haproxy.cfg: the one table that lines are judged by and that the page
-//! `docs/coming-from-haproxy.md` is printed from.
+//! `docs/coming-from-haproxy.md` is printed from, in two languages.
 
 mod global;
 mod options;
 mod page;
 mod proxies;
+mod samples;
 mod words;
 
-pub use page::render;
+pub use page::{Language, render};
+pub use samples::{Sample, conditions, rules};
 
 pub(crate) use global::GLOBAL;
 pub(crate) use options::OPTIONS;
@@ -74,6 +76,9 @@ const fn row(words: &'static str, fate: Fate, says: &'static str) -> Row {
 const fn with(words: &'static str, takes: usize, fate: Fate, says: &'static str) -> Row {
     Row { words, takes, fate, says }
 }
+
+#[cfg(test)]
+mod coverage;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 mod bundle;
 mod edge;
 mod masters;
+mod migration;
 
 use e2e::product::ConfigFile;
 use eclusa_testkit::netns::Host;

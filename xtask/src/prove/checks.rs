@@ -36,6 +36,10 @@ pub enum Counted {
     Story,
     /// `test name ... ok`
     Tests,
+    /// Rows of a table, which is shown; and the line that sums it up.
+    Table,
+    /// The line that has this text in it is told.
+    Said(&'static str),
 }
 
 /// Runs the tests of a package: `targets` are options of cargo that choose among its targets.
@@ -119,6 +123,14 @@ fn found(counted: Counted, lines: &[String]) -> Found {
             let count = printed.filter(|line| !line.is_empty()).count() as u64;
             Found { count, words: format!("{count} lines"), table: String::new() }
         }
+        Counted::Table => table(printed),
+        Counted::Said(text) => {
+            let mut told = printed.filter(|line| line.contains(text));
+            let words = told.next().map(str::to_owned);
+            let count = u64::from(words.is_some());
+            let words = words.unwrap_or_else(|| "nothing told".to_owned());
+            Found { count, words, table: String::new() }
+        }
         Counted::Tests => {
             let names: Vec<_> = lines
                 .iter()
@@ -131,6 +143,20 @@ fn found(counted: Counted, lines: &[String]) -> Found {
             Found { count, words: format!("{count} passed"), table }
         }
     }
+}
+
+/// Lines that begin with `|`: a head, a rule, rows. The first line behind them says what they come to.
+fn table<'a>(printed: impl Iterator<Item = &'a str>) -> Found {
+    let (mut table, mut rows, mut words) = (String::from("\n"), 0_u64, String::new());
+    for line in printed {
+        if line.starts_with('|') {
+            table += &format!("{line}\n");
+            rows += 1;
+        } else if rows > 0 && words.is_empty() && !line.is_empty() {
+            line.clone_into(&mut words);
+        }
+    }
+    Found { count: rows.saturating_sub(2), words, table }
 }
 
 fn mutants<'a>(lines: impl Iterator<Item = &'a str>) -> Found {
@@ -167,6 +193,13 @@ mod tests {
         let mutants = found(Counted::Mutants, &lines(text));
         assert_eq!(mutants.count, 1);
         assert!(mutants.table.ends_with("| Leak | leases | 3 |\n"));
+        let text = "test x ... | a |\n|---|\n| 1 |\n| 2 |\n\n2 of 2\nok\n";
+        let table = found(Counted::Table, &lines(text));
+        assert_eq!((table.count, table.words.as_str()), (2, "2 of 2"));
+        assert_eq!(table.table, "\n| a |\n|---|\n| 1 |\n| 2 |\n");
+        let said = found(Counted::Said(" lines: "), &lines("test x ... 9 lines: 1s\nok\n"));
+        assert_eq!((said.count, said.words.as_str()), (1, "9 lines: 1s"));
+        assert_eq!(found(Counted::Said(" lines: "), &lines("ok")).count, 0);
         let text = "test a ... ok\ntest b ... FAILED\ntest c ... ok\ntest result: ok. 1 passed\n";
         let tests = found(Counted::Tests, &lines(text));
         assert_eq!((tests.count, tests.table.as_str()), (2, "\n- `a`\n- `c`\n"));

@@ -18,7 +18,7 @@ pub const EDGE: Topic = Topic {
                 package: "e2e",
                 targets: &["edge"],
                 only: &[],
-                skip: super::h2::TESTS,
+                skip: &[super::h2::TESTS],
                 seconds: 2 * 3600,
             },
         },

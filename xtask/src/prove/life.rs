@@ -17,7 +17,7 @@ pub const LIFE: Topic = Topic {
                 package: "e2e",
                 targets: &["life"],
                 only: &[],
-                skip: super::operate::TESTS,
+                skip: &[super::migrate::TESTS, super::operate::TESTS],
                 seconds: 3600,
             },
         },

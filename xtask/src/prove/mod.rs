@@ -14,6 +14,7 @@ mod grid;
 mod h2;
 mod life;
 mod measured;
+mod migrate;
 mod operate;
 mod packages;
 mod page;
@@ -34,7 +35,7 @@ use work::Work;
 /// `cargo xtask prove`.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// What to prove: `carry`, `edge`, `h2`, `life`, `operate`, `speed`, `verdicts`.
+    /// What to prove: `carry`, `edge`, `h2`, `life`, `migrate`, `operate`, `speed`, `verdicts`.
     topic: String,
     /// Only these steps; the others keep the results they have.
     #[arg(long, value_delimiter = ',', value_name = "STEPS")]
@@ -73,11 +74,12 @@ pub struct Step {
     pub work: Work,
 }
 
-const TOPICS: [&Topic; 7] = [
+const TOPICS: [&Topic; 8] = [
     &carry::CARRY,
     &edge::EDGE,
     &h2::H2,
     &life::LIFE,
+    &migrate::MIGRATE,
     &operate::OPERATE,
     &speed::SPEED,
     &verdicts::VERDICTS,

@@ -128,7 +128,7 @@ pub(crate) fn parenthesis(text: &str) -> (&str, Option<&str>) {
 /// Reads what stands behind `if` or, `negated`, behind `unless`.
 ///
 /// # Errors
-/// A brace is not closed, or nothing is asked.
+/// A brace is not closed, or has nothing in it.
 pub(crate) fn condition(words: &[String], negated: bool) -> Result<Condition, String> {
     let mut any = vec![Vec::new()];
     let mut not = false;
@@ -162,9 +162,8 @@ pub(crate) fn condition(words: &[String], negated: bool) -> Result<Condition, St
             all.push((std::mem::take(&mut not), term));
         }
     }
-    if any.iter().any(Vec::is_empty) {
-        return Err("a condition says nothing: HAProxy refuses it".to_owned());
-    }
+    // An `||` more than there need be is passed over, and what says nothing never holds.
+    any.retain(|all| !all.is_empty());
     Ok(Condition { any, negated })
 }
 
@@ -250,8 +249,12 @@ mod tests {
                 vec![of(true, "src")]
             ]
         );
-        for wrong in ["", "a ||", "{ path /x", "|| a"] {
+        for wrong in ["{ path /x", "{ }"] {
             assert!(condition(&words(wrong), false).is_err(), "{wrong}");
+        }
+        // As HAProxy takes them.
+        for (text, lists) in [("", 0), ("a ||", 1), ("|| a", 1), ("a || || b", 2)] {
+            assert_eq!(condition(&words(text), false).unwrap().any.len(), lists, "{text}");
         }
     }
 

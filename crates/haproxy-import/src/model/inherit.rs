@@ -24,7 +24,9 @@ impl Known {
             "listen" => Role::Both,
             _ => Role::Defaults,
         };
-        let from = words.iter().position(|word| word == "from");
+        // What is not a `defaults` has a name first, even if that is `from`.
+        let first = if role == Role::Defaults { 1 } else { 2 };
+        let from = (first..words.len()).find(|at| words[*at] == "from");
         let named = from.and_then(|at| words.get(at + 1));
         let name = words.get(1).filter(|_| from != Some(1)).cloned().unwrap_or_default();
         let base = match named {

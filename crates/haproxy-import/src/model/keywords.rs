@@ -26,6 +26,18 @@ const LAST: [&str; 13] = [
     "unique-id-header",
 ];
 
+/// What a `defaults` may not have (section 4.1 of HAProxy's configuration manual).
+const NOT_INHERITED: [&str; 8] = [
+    "bind",
+    "server",
+    "server-template",
+    "use_backend",
+    "dispatch",
+    "stick",
+    "stick-table",
+    "redirect",
+];
+
 /// Numbers.
 const NUMBERS: [&str; 2] = ["retries", "maxconn"];
 
@@ -51,6 +63,10 @@ pub(super) fn read(proxy: &mut Proxy, line: &Line, id: usize, ledger: &mut Ledge
         return ledger.tell(id, kind, row.says);
     }
     ledger.known(id);
+    if proxy.role == Role::Defaults && NOT_INHERITED.contains(&word.as_str()) {
+        let note = format!("`{word}` has no place in `defaults`: HAProxy refuses it");
+        return ledger.tell(id, Kind::Unsupported, note);
+    }
     if out_of_place(proxy, word) {
         let note = format!("HAProxy makes nothing of it in a `{}`", proxy.kind());
         return ledger.tell(id, Kind::Ignored, note);
@@ -145,10 +161,17 @@ fn bytes_of_answers(rest: &[String], id: usize, ledger: &mut Ledger) {
 
 fn simple(proxy: &mut Proxy, word: &str, rest: &[String], id: usize, ledger: &mut Ledger) {
     if let Some(name) = NUMBERS.iter().find(|name| **name == word) {
-        match rest.first().and_then(|text| text.parse().ok()) {
-            Some(value) => drop(proxy.numbers.insert(name, Set { value, line: id })),
-            None => ledger.tell(id, Kind::Unsupported, "a number is wanted: HAProxy refuses it"),
+        let Some(text) = rest.first() else {
+            return ledger.tell(id, Kind::Unsupported, "a number is wanted: HAProxy refuses it");
+        };
+        let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
+        let value = text[..digits].parse().unwrap_or(0);
+        if digits < text.len() || digits == 0 {
+            let note =
+                format!("`{text}` is no number: HAProxy takes it for {value}, and so does this");
+            ledger.tell(id, Kind::Improved, note);
         }
+        proxy.numbers.insert(name, Set { value, line: id });
     } else if LAST.contains(&word) {
         if rest.is_empty() {
             return ledger.tell(id, Kind::Unsupported, "it says nothing: HAProxy refuses it");

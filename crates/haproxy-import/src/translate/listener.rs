@@ -305,7 +305,8 @@ fn one<'w>(
         }
         listener.http.extend(compression::read(work, front, ledger));
         listener.counters = known.tables().to_vec();
-        if proxy.option("disable-h2-upgrade").is_some() {
+        if let Some(flag) = proxy.option("disable-h2-upgrade") {
+            ledger.tell(flag.line, Kind::Same, "`http2 = false`");
             listener.pairs.push(pair("http2", "false"));
         }
         rules::read(work, &mut listener, (&asking, steps.as_slice(), pools), ledger);

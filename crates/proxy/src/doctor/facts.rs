@@ -1,5 +1,6 @@
 //! What the doctor knows before it judges: gathered by `host` and `ask`, judged by `judge`.
 
+use super::migration::Migration;
 use super::unit::Unit;
 use crate::admin::StatusReport;
 use crate::layer7::Examined;
@@ -32,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) network: Option<Network>,
     /// Names that clients use, as `--name` says.
     pub(crate) names: Vec<String>,
+    /// What has to do with HAProxy; `None` where it was not wanted.
+    pub(crate) migration: Option<Migration>,
 }
 
 /// What is said of a file.

@@ -123,7 +123,7 @@ pub(super) fn service(program: Program, status: Result<Box<StatusReport>, String
         runs: process.is_some(),
         descriptors: of_process.or(of_unit),
         who,
-        systemd: Path::new(BOOTED).is_dir().then(|| unit_state(program)).flatten(),
+        systemd: Path::new(BOOTED).is_dir().then(|| unit_state(program.name())).flatten(),
         unit,
         status,
     }
@@ -234,11 +234,16 @@ fn unit_texts(program: Program) -> Vec<(PathBuf, String)> {
     std::iter::once(base).chain(drop_ins.into_values().filter_map(read)).collect()
 }
 
-/// What systemd says of the unit.
-fn unit_state(program: Program) -> Option<UnitState> {
+/// What systemd says of HAProxy's unit; `None`: there is no systemd.
+pub(super) fn haproxy_state() -> Option<UnitState> {
+    Path::new(BOOTED).is_dir().then(|| unit_state("haproxy")).flatten()
+}
+
+/// What systemd says of a service.
+fn unit_state(name: &str) -> Option<UnitState> {
     let wanted =
         "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,NRestarts,DropInPaths";
-    let unit = format!("{}.service", program.name());
+    let unit = format!("{name}.service");
     let output =
         Command::new("systemctl").args(["show", &unit, "--property", wanted]).output().ok()?;
     output.status.success().then(|| state_of(&String::from_utf8_lossy(&output.stdout)))

@@ -6,6 +6,7 @@
 //! | `facts` | what is known before anything is judged |
 //! | `host`, `unit` | looks at this host |
 //! | `question`, `ask` | asks endpoints |
+//! | `migration` | looks for what has to do with HAProxy, with `--migration` |
 //! | `judge` | facts in, findings out |
 //! | `report`, `show` | what was found |
 //!
@@ -16,6 +17,7 @@ mod ask;
 mod facts;
 mod host;
 mod judge;
+mod migration;
 mod question;
 mod report;
 mod show;
@@ -74,6 +76,9 @@ pub struct Doctor {
     /// Ask no endpoint, and nobody else on the network
     #[arg(long)]
     pub(crate) offline: bool,
+    /// Also tell what would bring HAProxy back, or break, once it is masked
+    #[arg(long)]
+    pub(crate) migration: bool,
     /// A name or address that clients use, for certificates of masters; once for each
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) names: Vec<String>,
@@ -206,7 +211,12 @@ fn gather(
         service,
         network: None,
         names: wanted.names.clone(),
+        migration: None,
     };
+    if wanted.migration {
+        let ports = judge::listener_ports(&facts.plan);
+        facts.migration = Some(migration::here(&ports, host::haproxy_state()));
+    }
     if !wanted.offline {
         let suspects = match program {
             Program::Edge => host::suspects(&facts, &wanted.apiservers),

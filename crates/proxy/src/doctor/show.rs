@@ -1,7 +1,7 @@
 //! The report for people.
 
 use super::report::{Finding, Report, Severity, Skipped};
-use super::table::{CHECKS, Check};
+use super::table::{CHECKS, Check, Group};
 use crate::admin::client::{Cell, Page, Style};
 use eclusa_config::diagnostic::counted;
 
@@ -39,7 +39,11 @@ pub(super) fn report(report: &Report, colour: bool) -> String {
 pub(super) fn list() -> String {
     let mut page = Page::new(false);
     let row = |check: &Check| vec![check.name.into(), check.looks.into()];
-    page.table(&CHECKS.iter().map(row).collect::<Vec<_>>());
+    let of = |group| CHECKS.iter().filter(move |check| check.group == group).map(row);
+    page.table(&of(Group::Usual).collect::<Vec<_>>());
+    page.gap();
+    page.line("with --migration", Style::Bold);
+    page.table(&of(Group::Migration).collect::<Vec<_>>());
     page.into_text()
 }
 

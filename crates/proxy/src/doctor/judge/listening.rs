@@ -30,6 +30,13 @@ pub(crate) fn wanted(plan: &Plan) -> Vec<(String, SocketAddr)> {
     listeners.chain(observe).chain(dashboard).collect()
 }
 
+/// The ports of listeners alone.
+pub(crate) fn listener_ports(plan: &Plan) -> Vec<u16> {
+    let addresses = plan.listeners.iter().flat_map(|listener| &listener.addresses);
+    let ports: BTreeSet<u16> = addresses.map(|listen| listen.address.port()).collect();
+    ports.into_iter().collect()
+}
+
 /// Whether a process is the service: by the name that it calls itself.
 pub(crate) fn is_ours(program: Program, holder: &Holder) -> bool {
     let name = program.name();

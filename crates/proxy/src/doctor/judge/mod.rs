@@ -8,18 +8,21 @@
 //! | `files` | files, secrets, certificates of listeners |
 //! | `endpoints` | endpoints, proxy-header, apiserver-reach |
 //! | `masters` | endpoint-certificates, cluster, clock |
+//! | `migration`, `remedies` | what has to do with HAProxy, where that is wanted |
 
 mod endpoints;
 mod files;
 mod kernel;
 mod listening;
 mod masters;
+mod migration;
+mod remedies;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use kernel::SYSCTLS;
-pub(crate) use listening::{is_ours, wanted};
+pub(crate) use listening::{is_ours, listener_ports, wanted};
 
 use super::facts::Facts;
 use super::report::Findings;
@@ -32,13 +35,14 @@ fn set(line: &str) -> String {
 /// Judges everything.
 pub(crate) fn judge(facts: &Facts) -> Findings {
     let mut findings = Findings::default();
-    let judges: [fn(&Facts, &mut Findings); 6] = [
+    let judges: [fn(&Facts, &mut Findings); 7] = [
         service::judge,
         listening::judge,
         kernel::judge,
         files::judge,
         endpoints::judge,
         masters::judge,
+        migration::judge,
     ];
     for judge in judges {
         judge(facts, &mut findings);
