@@ -71,10 +71,10 @@ fn what_is_complete_ends_with_0_and_passes_the_check() {
 #[test]
 fn what_is_lost_ends_with_1_and_what_cannot_be_read_with_2() {
     let folder = Folder::new("import-codes");
-    let lossy = folder.write("a.cfg", &format!("{COMPLETE}    compression algo gzip\n"));
+    let lossy = folder.write("a.cfg", &format!("{COMPLETE}    server b 127.0.0.1:8002 check send-proxy-v2 proxy-v2-options authority,ssl\n"));
     let (code, _, report) = output(&["import", &lossy]);
     assert_eq!(code, Some(1));
-    assert!(report.contains("a.cfg:9") && report.contains("unsupported  compression"), "{report}");
+    assert!(report.contains("a.cfg:9") && report.contains("unsupported  server b"), "{report}");
     let (code, out, wrong) = output(&["import", "/nowhere/haproxy.cfg"]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(wrong.contains("/nowhere/haproxy.cfg: cannot be read"), "{wrong}");

@@ -64,6 +64,7 @@ thread_local! {
     static STAGES: Stages<Scene, Played> = const { RefCell::new(Vec::new()) };
 }
 
+#[allow(clippy::large_futures, reason = "a stage is boxed as such, and kept")]
 fn build_stage() -> Stage<Scene, Played> {
     Stage::build(async |scene: Scene| {
         let Scene { session, mut client, mut rest, number } = scene;
