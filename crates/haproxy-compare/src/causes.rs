@@ -266,7 +266,7 @@ defaults
     option forwardfor
 frontend web
     bind *:80
-    http-request set-var(txn.a) src
+    http-request lua.check
     use_backend a if { hdr(host) a.test }
 backend a
     server x 10.0.0.1:80
