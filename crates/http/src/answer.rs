@@ -1,7 +1,9 @@
 //! Responses of the proxy's own: the only place that turns errors into them.
 
 use crate::site::{Http, Pages};
-use eclusa_policy::rules::{Answer as PlannedAnswer, Content, Edit, End as RuleEnd, Operation};
+use eclusa_policy::rules::{
+    Answer as PlannedAnswer, Content, Edit, End as RuleEnd, Message, Operation,
+};
 use eclusa_wire::http1::{Head, Reason};
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -52,32 +54,7 @@ impl Answer {
                 is_whole: false,
             },
             RuleEnd::Deny(status) => Self::page(*status),
-            RuleEnd::Answer(PlannedAnswer { content: Content::Message(path), .. }) => {
-                let message = http.contents.messages.get(path)?;
-                let field = |(name, value): &(Box<str>, Box<str>)| {
-                    (name.to_string().into(), value.to_string())
-                };
-                Self {
-                    status: message.status,
-                    fields: message.fields.iter().map(field).collect(),
-                    body: Some((Arc::default(), Arc::clone(&message.body))),
-                    is_whole: true,
-                }
-            }
-            RuleEnd::Answer(answer) => {
-                let content_type = answer.content_type.clone();
-                let content_type =
-                    content_type.unwrap_or_else(|| "text/plain; charset=utf-8".into());
-                let body = match &answer.content {
-                    Content::Text(text) => text.as_bytes().into(),
-                    // Read when the plan was prepared.
-                    Content::File(path) | Content::Message(path) => {
-                        http.contents.files.get(path)?.clone()
-                    }
-                };
-                let body = Some((content_type, body));
-                Self { status: answer.status, body, ..Self::default() }
-            }
+            RuleEnd::Answer(answer) => Self::planned(answer, http)?,
             RuleEnd::Challenge(basic) => Self {
                 status: 401,
                 fields: vec![("WWW-Authenticate".into(), basic.challenge())],
@@ -86,6 +63,30 @@ impl Answer {
             // Nothing is answered.
             RuleEnd::Close | RuleEnd::Verify(..) => return None,
         })
+    }
+
+    /// A fixed answer; its files were read when the plan was prepared.
+    fn planned(answer: &PlannedAnswer, http: &Http) -> Option<Self> {
+        let body: Arc<[u8]> = match &answer.content {
+            Content::Text(text) => text.as_bytes().into(),
+            Content::File(path) => http.contents.files.get(path)?.clone(),
+            Content::Message(path) => return Some(Self::whole(http.contents.messages.get(path)?)),
+        };
+        let content_type = answer.content_type.clone();
+        let content_type = content_type.unwrap_or_else(|| "text/plain; charset=utf-8".into());
+        Some(Self { status: answer.status, body: Some((content_type, body)), ..Self::default() })
+    }
+
+    /// An answer with a head of its own.
+    fn whole(message: &Message) -> Self {
+        let field =
+            |(name, value): &(Box<str>, Box<str>)| (name.to_string().into(), value.to_string());
+        Self {
+            status: message.status,
+            fields: message.fields.iter().map(field).collect(),
+            body: Some((Arc::default(), Arc::clone(&message.body))),
+            is_whole: true,
+        }
     }
 
     /// The bytes of the response to the request in `head`. `close`: it is the last one.

@@ -7,6 +7,11 @@ use eclusa_config::plan::Compress;
 use eclusa_proxy::layer7::Compressed;
 use eclusa_wire::http1::{Body, Head, Version};
 
+/// Below this a body grows, or saves less than it costs to begin.
+const LENGTH_MIN: u64 = 256;
+/// Digests of the very bytes that the endpoint sent (RFC 9530; RFC 1864).
+const DIGESTS: [&[u8]; 4] = [b"content-digest", b"repr-digest", b"digest", b"content-md5"];
+
 impl Run<'_> {
     /// What compresses this response to the request in `head`, if it is one that is; its head says so
     /// then.
@@ -33,6 +38,8 @@ fn tell(response: &mut Head) {
         let _ = response.set(b"ETag", &weak);
     }
     let _ = response.set(b"Content-Encoding", b"gzip");
+    // A part that the endpoint would send is one of other bytes.
+    response.remove(b"Accept-Ranges");
     let _ = response.add(b"Vary", b"Accept-Encoding");
 }
 
@@ -67,7 +74,7 @@ fn is_unwanted(parameter: &[u8]) -> bool {
 /// Whether a response is worth it, and may be changed.
 fn may_be_packed(plan: &Compress, response: &Head) -> bool {
     let body = match response.body() {
-        Body::Length(length) => length > 0,
+        Body::Length(length) => length >= LENGTH_MIN,
         Body::Chunked => true,
         // HTTP/2 says where it ends.
         Body::UntilClose => response.version() == Version::Http2,
@@ -80,6 +87,7 @@ fn may_be_packed(plan: &Compress, response: &Head) -> bool {
     body && response.version() != Version::Http10
         && matches!(response.status(), 200..=203)
         && response.first(b"content-encoding").is_none()
+        && DIGESTS.iter().all(|name| response.first(name).is_none())
         && !response.all(b"cache-control").any(no_transform)
         && has_one_tag(response)
         && is_of(&plan.types, response.first(b"content-type"))
@@ -157,7 +165,7 @@ mod tests {
     fn what_is_encoded_marked_or_of_another_type_stays_as_it_is() {
         let ok = "HTTP/1.1 200 OK";
         let (text, length) =
-            ("Content-Type: text/html; charset=utf-8\r\n", "Content-Length: 9\r\n");
+            ("Content-Type: text/html; charset=utf-8\r\n", "Content-Length: 256\r\n");
         let plan = |types: &[&str]| Compress {
             types: types.iter().map(|one| (*one).into()).collect(),
             at_once: 1,
@@ -172,6 +180,8 @@ mod tests {
             ("HTTP/1.1 206 Part", format!("{text}{length}"), false),
             ("HTTP/1.1 404 None", format!("{text}{length}"), false),
             (ok, format!("{text}Content-Length: 0\r\n"), false),
+            (ok, format!("{text}Content-Length: 255\r\n"), false),
+            (ok, format!("{text}{length}Content-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\n"), false),
             (ok, format!("{text}{length}Content-Encoding: br\r\n"), false),
             (ok, format!("{text}{length}Cache-Control: public, No-Transform\r\n"), false),
             (ok, format!("{text}{length}ETag: \"a\"\r\n"), true),
@@ -200,8 +210,10 @@ mod tests {
 
     #[test]
     fn its_head_says_so() {
-        let mut head =
-            response("HTTP/1.1 200 OK", "ETag: \"a\"\r\nVary: Cookie\r\nContent-Length: 9\r\n");
+        let mut head = response(
+            "HTTP/1.1 200 OK",
+            "ETag: \"a\"\r\nVary: Cookie\r\nAccept-Ranges: bytes\r\nContent-Length: 9\r\n",
+        );
         tell(&mut head);
         let all = |name: &[u8]| {
             head.all(name)
@@ -211,6 +223,7 @@ mod tests {
         assert_eq!(all(b"etag"), ["W/\"a\""]);
         assert_eq!(all(b"content-encoding"), ["gzip"]);
         assert_eq!(all(b"vary"), ["Cookie", "Accept-Encoding"]);
+        assert!(all(b"accept-ranges").is_empty());
         let mut weak = response("HTTP/1.1 200 OK", "ETag: W/\"a\"\r\nContent-Length: 9\r\n");
         tell(&mut weak);
         assert_eq!(weak.first(b"etag"), Some(&b"W/\"a\""[..]));

@@ -2,7 +2,7 @@
 
 use eclusa_config::plan;
 use eclusa_policy::condition::{Counted, World};
-use eclusa_policy::limits::Tally;
+use eclusa_policy::limits::{ClientNetwork, Tally};
 use eclusa_policy::time::Time;
 use eclusa_proxy::layer7::{Connection, Pool, now};
 use std::cell::RefCell;
@@ -28,9 +28,9 @@ fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 
 impl Counters {
     /// By these plans. What one of `previous` with the same plan has counted goes on to count.
-    pub(crate) fn new(plans: &[plan::Counter], previous: &Self) -> Self {
+    pub(crate) fn new(plans: &[plan::Counter], previous: Option<&Self>) -> Self {
         let counter = |plan: &plan::Counter| {
-            let same = previous.0.iter().find(|known| known.plan == *plan);
+            let same = previous.and_then(|it| it.0.iter().find(|known| known.plan == *plan));
             same.cloned().unwrap_or_else(|| {
                 let tally = Tally::new(plan.within, plan.forget_after, plan.clients);
                 Counter { plan: plan.clone(), tally: Arc::new(Mutex::new(tally)) }
@@ -42,20 +42,21 @@ impl Counters {
     /// What the counter at this index has of a client.
     pub(crate) fn read(&self, counter: usize, client: IpAddr, now: Time) -> Counted {
         let counter = self.0.get(counter);
-        counter.map_or_else(Counted::default, |it| locked(&it.tally).read(client, now))
+        counter.map_or_else(Counted::default, |it| locked(&it.tally).read(client.into(), now))
     }
 
     /// A request of the client begins, and whether another client was forgotten for it, or it is not
     /// counted for want of room.
-    fn begin(&self, counter: usize, client: IpAddr, at: Time) -> (Option<Held>, bool) {
+    fn begin(&self, counter: usize, client: IpAddr, at: Time) -> (Option<(Held, Counted)>, bool) {
         let Some(counter) = self.0.get(counter) else { return (None, false) };
-        let (counts, forgot) = {
+        let client = client.into();
+        let (counted, forgot) = {
             let mut tally = locked(&counter.tally);
             let before = tally.forgotten();
             (tally.begin(client, at), tally.forgotten() > before)
         };
         let tally = Arc::clone(&counter.tally);
-        let held = counts.then(|| Held { tally, client, began: (at, now()) });
+        let held = counted.map(|counted| (Held { tally, client, began: (at, now()) }, counted));
         (held, forgot)
     }
 }
@@ -63,7 +64,7 @@ impl Counters {
 /// A request that counts; dropped = it is over.
 pub(crate) struct Held {
     tally: Arc<Mutex<Tally>>,
-    client: IpAddr,
+    client: ClientNetwork,
     /// The same moment on both clocks.
     began: (Time, Instant),
 }
@@ -81,7 +82,8 @@ pub(crate) struct Around<'a> {
     pools: &'a dyn Fn(usize) -> Option<Arc<Pool>>,
     counters: &'a Counters,
     connection: &'a Connection,
-    held: RefCell<Vec<(usize, Held)>>,
+    /// By counter, and what that had with it.
+    held: RefCell<Vec<(usize, (Held, Counted))>>,
 }
 
 impl<'a> Around<'a> {
@@ -95,7 +97,7 @@ impl<'a> Around<'a> {
 
     /// Where it counts, for who outlives the exchange.
     pub(crate) fn into_held(self) -> Vec<Held> {
-        self.held.into_inner().into_iter().map(|(_, held)| held).collect()
+        self.held.into_inner().into_iter().map(|(_, (held, _))| held).collect()
     }
 }
 
@@ -106,17 +108,20 @@ impl fmt::Debug for Around<'_> {
 }
 
 impl World for Around<'_> {
-    fn available(&self, pool: usize) -> usize {
-        (self.pools)(pool).map_or(0, |pool| pool.available())
+    fn available(&self, pool: usize, enough: usize) -> usize {
+        (self.pools)(pool).map_or(0, |pool| pool.available(enough))
     }
 
     fn counted(&self, counter: usize, client: IpAddr) -> Counted {
+        let held = self.held.borrow();
+        if let Some((_, (_, counted))) = held.iter().find(|(known, _)| *known == counter) {
+            return *counted;
+        }
         self.counters.read(counter, client, self.connection.time())
     }
 
     fn count(&self, counter: usize, client: IpAddr) {
         let mut held = self.held.borrow_mut();
-        // Rules are decided anew once a password is known to be right.
         if held.iter().any(|(known, _)| *known == counter) {
             return;
         }
@@ -140,7 +145,7 @@ mod tests {
 
     #[test]
     fn requests_count_until_they_are_over_and_over_a_reload() {
-        let counters = Counters::new(&[plan("a", 10), plan("b", 10)], &Counters::default());
+        let counters = Counters::new(&[plan("a", 10), plan("b", 10)], None);
         let (client, now) = (IpAddr::from([192, 0, 2, 1]), Time::from_millis(1_000));
         let held: Vec<_> = (0..3).map(|_| counters.begin(1, client, now)).collect();
         assert!(held.iter().all(|(held, forgot)| held.is_some() && !forgot));
@@ -148,17 +153,17 @@ mod tests {
         assert_eq!(counters.read(0, client, now), Counted::default());
         assert_eq!(counters.read(7, client, now), Counted::default());
         // Another place in the file, and another time for one of them.
-        let next = Counters::new(&[plan("b", 10), plan("a", 20)], &counters);
+        let next = Counters::new(&[plan("b", 10), plan("a", 20)], Some(&counters));
         assert_eq!(next.read(0, client, now).at_once, 3);
         drop(held);
         assert_eq!(next.read(0, client, now), Counted { requests: 3, at_once: 0 });
-        let other = Counters::new(&[plan("b", 11)], &next);
+        let other = Counters::new(&[plan("b", 11)], Some(&next));
         assert_eq!(other.read(0, client, now), Counted::default());
     }
 
     #[test]
     fn who_is_forgotten_for_another_is_told() {
-        let counters = Counters::new(&[plan("a", 10)], &Counters::default());
+        let counters = Counters::new(&[plan("a", 10)], None);
         let (now, client) = (Time::from_millis(1_000), |last| IpAddr::from([192, 0, 2, last]));
         for last in 1..3 {
             assert!(!counters.begin(0, client(last), now).1);

@@ -245,14 +245,14 @@ fn text(mut text: String, bytes: &[u8]) -> String {
 /// Bytes of a header field that the log has at most.
 const LOGGED_MAX: usize = 256;
 
-/// The first header field of each of these names, as far as it goes into the log.
+/// The first header field of each of these names, as far as it goes into the log; empty: there is none.
 fn logged(head: &Head, names: &[Arc<str>]) -> Vec<(Arc<str>, String)> {
     let field = |name: &Arc<str>| {
-        let value = head.first(name.as_bytes())?;
+        let value = head.first(name.as_bytes()).unwrap_or_default();
         let value = String::from_utf8_lossy(value.get(..LOGGED_MAX).unwrap_or(value));
-        Some((Arc::clone(name), value.into_owned()))
+        (Arc::clone(name), value.into_owned())
     };
-    names.iter().filter_map(field).collect()
+    names.iter().map(field).collect()
 }
 
 impl Run<'_> {
@@ -269,7 +269,7 @@ impl Run<'_> {
             return self.answer(head, &answer, &[], Some(end)).await;
         }
         let (http, site, connection) = (self.http, self.site, &self.session.connection);
-        let around = Around::new(&pool, &site.counters, connection);
+        let around = Around::new(&pool, &site.kept.counters, connection);
         let id = self.record.id;
         let (decision, target) = {
             let seen = Seen::new(head);

@@ -1,7 +1,7 @@
 //! Makes the services of a plan: loads certificates, CAs and pages, and says in words what is wrong
 //! with them before anything has changed.
 
-use crate::counters::Counters;
+use crate::kept::{Kept, Past};
 use crate::limit::Limiter;
 use crate::origin::Origin;
 use crate::password::{Passwords, UserFiles};
@@ -44,10 +44,7 @@ pub struct Http {
 struct Made {
     /// The certificates of each listener, by its name.
     stores: HashMap<Arc<str>, Live>,
-    /// The limits of each listener, which a reload goes on to count by.
-    limiters: HashMap<Arc<str>, Arc<Limiter>>,
-    /// What rules count at.
-    counters: Counters,
+    kept: Past,
 }
 
 impl Default for Http {
@@ -91,8 +88,8 @@ impl Layer for Http {
         let (pools, pages) = (Arc::new(pools), Arc::new(pages(plan)?));
         let mut services = Services::new();
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut stores, mut limiters) = (HashMap::new(), HashMap::new());
-        let counters = Counters::new(&plan.counters, &made.counters);
+        let mut stores = HashMap::new();
+        let kept = Kept::new(plan, made.kept.newest().as_deref());
         let wanted = plan.listeners.iter().filter(|it| it.tls.is_some() || it.http.is_some());
         for listener in wanted {
             let tls = match &listener.tls {
@@ -104,14 +101,9 @@ impl Layer for Http {
                     Some(tls)
                 }
             };
-            let http = match &listener.http {
-                None => None,
-                Some(http) => {
-                    let known = made.limiters.get(&listener.name).map(|known| &**known);
-                    let limiter = Arc::new(Limiter::new(&listener.name, &http.limit, known));
-                    limiters.insert(listener.name.clone(), Arc::clone(&limiter));
-                    Some(self.http_site(http, limiter)?)
-                }
+            let http = match (&listener.http, kept.limiter(&listener.name)) {
+                (Some(http), Some(limiter)) => Some(self.http_site(http, limiter)?),
+                _ => None,
             };
             let routes = listener.routes.iter();
             let routes = routes.map(|route| (route.when.clone(), route.target.clone()));
@@ -121,14 +113,14 @@ impl Layer for Http {
                 routes: eclusa_policy::route::RouteTable::new(routes),
                 pools: Arc::clone(&pools),
                 pages: Arc::clone(&pages),
-                counters: counters.clone(),
+                kept: Arc::clone(&kept),
                 passwords: Arc::clone(&self.passwords),
             });
             let service: Arc<dyn Service> = site;
             services.insert(listener.name.clone(), service);
         }
         made.stores.extend(stores);
-        (made.limiters, made.counters) = (limiters, counters);
+        made.kept.add(&kept);
         Ok(services)
     }
 

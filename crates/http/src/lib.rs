@@ -22,6 +22,7 @@ mod forward;
 mod forwarded;
 mod h1;
 mod h2;
+mod kept;
 mod layer;
 mod limit;
 mod origin;

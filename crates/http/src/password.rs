@@ -24,7 +24,7 @@ use aws_lc_rs::hmac;
 use cache::{Cache, Tag};
 use eclusa_policy::limits::ClientNetwork;
 use eclusa_policy::rules::{
-    Basic, Context, Credentials, Decision, End as RuleEnd, PasswordHash, Rule, decide,
+    Basic, Context, Credentials, Decision, End as RuleEnd, PasswordHash, Rule, go_on,
 };
 use eclusa_proxy::layer7::{End, Login, Step, Who};
 use queue::{Job, Queue};
@@ -163,9 +163,10 @@ impl Run<'_> {
         let (passwords, users) = (&self.site.passwords, &self.http.users);
         let mut found: Vec<(&'r Basic, bool)> = Vec::new();
         let mut login = None;
+        let mut decision = Decision::default();
         // Each turn finds out about one more rule.
         loop {
-            let decision = decide(rules, context, &mut |basic, credentials| {
+            decision = go_on(decision, rules, context, &mut |basic, credentials| {
                 let here = found.iter().find(|(known, _)| std::ptr::eq(*known, basic));
                 let right = match here {
                     Some((_, right)) => Some(*right),

@@ -1,7 +1,7 @@
 //! What a listener serves: everything that its exchanges need of the plan, prepared once.
 
 use crate::connection;
-use crate::counters::Counters;
+use crate::kept::Kept;
 use crate::layer::KeptFiles;
 use crate::limit::Limiter;
 use crate::origin::Origin;
@@ -42,7 +42,8 @@ pub(crate) struct Site {
     /// By the index that routes name pools by.
     pub(crate) pools: Arc<Vec<PoolSite>>,
     pub(crate) pages: Arc<Pages>,
-    pub(crate) counters: Counters,
+    /// What is counted from one plan to the next.
+    pub(crate) kept: Arc<Kept>,
     pub(crate) passwords: Arc<Passwords>,
 }
 
@@ -227,7 +228,7 @@ impl Service for Site {
     }
 
     fn counted(&self, counter: usize, client: IpAddr, now: Time) -> Counted {
-        self.counters.read(counter, client, now)
+        self.kept.counters.read(counter, client, now)
     }
 
     fn serve(self: Arc<Self>, arrival: Arrival) -> Pin<Box<dyn Future<Output = ()>>> {

@@ -19,8 +19,8 @@ impl<'w> Asking<'w> {
 }
 
 impl World for Asking<'_> {
-    fn available(&self, pool: usize) -> usize {
-        self.world.available(pool)
+    fn available(&self, pool: usize, enough: usize) -> usize {
+        self.world.available(pool, enough)
     }
 
     fn counted(&self, counter: usize, client: IpAddr) -> Counted {

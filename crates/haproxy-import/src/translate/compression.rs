@@ -15,8 +15,8 @@ struct Compression {
 }
 
 /// What is told of lines that are carried over.
-const DONE: &str = "`http.compress`: for every client that takes gzip, browsers of 2004 (`Mozilla/4`) too; \
-                    bounded by `at_once`, not by the load";
+const DONE: &str = "`http.compress`: for every client that takes gzip, browsers of 2004 (`Mozilla/4`) too; not \
+                    for bodies under 256 bytes; bounded by `at_once`, not by the load";
 
 /// What stands in no listener, in HAProxy's words.
 fn lost(why: &str) -> String {

@@ -7,7 +7,7 @@ use super::numbers;
 use super::pool::{Pairs, pair};
 use crate::model::acl::Criterion;
 use crate::model::{Proxy, Rule, Stage};
-use crate::report::Ledger;
+use crate::report::{Kind, Ledger};
 use crate::toml;
 use crate::values;
 use crate::when::{Key, Leaf, When};
@@ -41,6 +41,9 @@ pub(super) struct Tracked {
 }
 
 /// The longest time of a counter.
+/// What is told of tables whose clients come by IPv6.
+const HOUSEHOLDS: &str = "clients by IPv6 are counted by their /64, which one household has for itself, not by each of its addresses";
+
 const DAY: u64 = 86_400_000;
 
 impl Table {
@@ -118,7 +121,10 @@ pub(super) fn read(
     for (rule, number, table) in counted(work, front) {
         let mut unheard = Ledger::default();
         let Ok(when) = asking.when(rule.when.as_ref(), rule.line, &mut unheard) else { continue };
-        ledger.same(table.line);
+        match has_v6(work.proxy(front)) {
+            true => ledger.tell(table.line, Kind::Improved, HOUSEHOLDS),
+            false => ledger.same(table.line),
+        }
         let (number, line) = (number.to_owned(), rule.line);
         tracked.push(Tracked { number, table: table.name.clone(), when, line });
         tables.push(table);

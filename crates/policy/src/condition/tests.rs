@@ -147,7 +147,7 @@ fn a_request_is_asked_for_each_of_its_parts() {
 struct Two;
 
 impl World for Two {
-    fn available(&self, pool: usize) -> usize {
+    fn available(&self, pool: usize, _: usize) -> usize {
         if pool == 1 { 2 } else { 0 }
     }
 

@@ -133,10 +133,12 @@ fn fact(condition: &Condition, facts: &Facts<'_>) -> Option<String> {
                 (true, _) => format!("there is {name}"),
             }
         }),
-        Condition::Available(available) => match facts.world.available(available.pool) {
-            usize::MAX => "they are all taken to be well".to_owned(),
-            well => format!("{well} are well"),
-        },
+        Condition::Available(available) => {
+            match facts.world.available(available.pool, usize::MAX) {
+                usize::MAX => "they are all taken to be well".to_owned(),
+                well => format!("{well} are well"),
+            }
+        }
         Condition::Over(over) => format!("{} now", over.count(facts.world, facts.source)),
         _ => return None,
     })

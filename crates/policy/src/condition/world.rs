@@ -8,8 +8,9 @@ use std::sync::Arc;
 /// How things stand at the moment of the question.
 pub trait World: fmt::Debug {
     /// How many endpoints of the pool at this index of the plan are held to be well and in service:
-    /// of those that are no backups, or of the backups where no other is.
-    fn available(&self, pool: usize) -> usize;
+    /// of those that are no backups, or of the backups where no other is. Where there are `enough`, no more
+    /// need be counted.
+    fn available(&self, pool: usize, enough: usize) -> usize;
 
     /// What the counter at this index of the plan has of a client.
     fn counted(&self, counter: usize, client: IpAddr) -> Counted;
@@ -23,7 +24,7 @@ pub trait World: fmt::Debug {
 pub struct Unknown;
 
 impl World for Unknown {
-    fn available(&self, _: usize) -> usize {
+    fn available(&self, _: usize, _: usize) -> usize {
         usize::MAX
     }
 
@@ -56,7 +57,7 @@ pub struct Available {
 
 impl Available {
     pub(super) fn holds(&self, world: &dyn World) -> bool {
-        usize::try_from(self.least).is_ok_and(|least| world.available(self.pool) >= least)
+        usize::try_from(self.least).is_ok_and(|least| world.available(self.pool, least) >= least)
     }
 }
 

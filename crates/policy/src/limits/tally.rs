@@ -1,15 +1,15 @@
 //! How many requests each client made within a time, and how many of them are not over.
 
+use super::ClientNetwork;
 use crate::condition::Counted;
 use crate::time::Time;
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// Clients that are looked at to find one that can be forgotten, for each that comes.
 const LOOKS: usize = 8;
 
-/// Requests of clients, each by its address, in a table that has a largest size: a client that finds no
+/// Requests of clients, each by its network, in a table that has a largest size: a client that finds no
 /// room takes the place of one that was quiet for long.
 ///
 /// Requests of the last while are counted in two halves, those of the time that runs and those of the
@@ -19,9 +19,9 @@ pub struct Tally {
     within: Duration,
     forget_after: Duration,
     most: usize,
-    known: HashMap<IpAddr, Known>,
+    known: HashMap<ClientNetwork, Known>,
     /// Who may be forgotten, in about the order in which that is due.
-    due: VecDeque<(Time, IpAddr)>,
+    due: VecDeque<(Time, ClientNetwork)>,
     forgotten: u64,
 }
 
@@ -48,14 +48,13 @@ impl Tally {
         Self { within, forget_after, most: most.max(1), known, due, forgotten: 0 }
     }
 
-    /// A request of the client begins. `false`: there is no room for it, and nobody who could be
-    /// forgotten; then it does not end here either.
-    pub fn begin(&mut self, client: IpAddr, now: Time) -> bool {
-        let client = client.to_canonical();
+    /// A request of the client begins; yields what is counted with it. `None`: there is no room for it, and
+    /// nobody who could be forgotten; then it does not end here either.
+    pub fn begin(&mut self, client: ClientNetwork, now: Time) -> Option<Counted> {
         self.sweep(now);
         if !self.known.contains_key(&client) && !self.make_room(now) {
             self.forgotten += 1;
-            return false;
+            return None;
         }
         let (within, forget_after) = (self.within, self.forget_after);
         let fresh = Known { since: now, current: 0, before: 0, at_once: 0, last: now };
@@ -71,12 +70,12 @@ impl Tally {
         known.current = known.current.saturating_add(1);
         known.at_once = known.at_once.saturating_add(1);
         known.last = now;
-        true
+        Some(known.counted(now, within))
     }
 
     /// A request that had begun is over.
-    pub fn end(&mut self, client: IpAddr, now: Time) {
-        if let Some(known) = self.known.get_mut(&client.to_canonical()) {
+    pub fn end(&mut self, client: ClientNetwork, now: Time) {
+        if let Some(known) = self.known.get_mut(&client) {
             known.at_once = known.at_once.saturating_sub(1);
             known.last = known.last.max(now);
         }
@@ -84,12 +83,12 @@ impl Tally {
 
     /// What was counted of the client.
     #[must_use]
-    pub fn read(&self, client: IpAddr, now: Time) -> Counted {
-        let known = self.known.get(&client.to_canonical());
+    pub fn read(&self, client: ClientNetwork, now: Time) -> Counted {
+        let known = self.known.get(&client);
         let Some(known) = known.filter(|known| !known.is_forgotten(now, self.forget_after)) else {
             return Counted::default();
         };
-        Counted { requests: known.requests(now, self.within), at_once: known.at_once.into() }
+        known.counted(now, self.within)
     }
 
     /// Clients that are known.
@@ -178,6 +177,10 @@ impl Known {
         }
     }
 
+    fn counted(&self, now: Time, within: Duration) -> Counted {
+        Counted { requests: self.requests(now, within), at_once: self.at_once.into() }
+    }
+
     /// Requests of the last `within`, those of the time before by the part of it that still counts.
     fn requests(&self, now: Time, within: Duration) -> u64 {
         let mut known = *self;
@@ -196,10 +199,10 @@ impl Known {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
-    fn client(number: u32) -> IpAddr {
-        Ipv4Addr::from_bits(number).into()
+    fn client(number: u32) -> ClientNetwork {
+        IpAddr::from(Ipv4Addr::from_bits(number)).into()
     }
 
     fn seconds(seconds: u64) -> Time {
@@ -212,7 +215,7 @@ mod tests {
 
     fn asks(tally: &mut Tally, number: u32, times: u32, now: Time) {
         for _ in 0..times {
-            assert!(tally.begin(client(number), now));
+            assert!(tally.begin(client(number), now).is_some());
             tally.end(client(number), now);
         }
     }
@@ -252,8 +255,9 @@ mod tests {
     #[test]
     fn requests_at_once_count_until_they_are_over() {
         let mut tally = tally();
-        for _ in 0..3 {
-            assert!(tally.begin(client(1), seconds(1)));
+        for at_once in 1..=3 {
+            let counted = Counted { requests: at_once, at_once };
+            assert_eq!(tally.begin(client(1), seconds(1)), Some(counted));
         }
         assert_eq!(tally.read(client(1), seconds(1)), Counted { requests: 3, at_once: 3 });
         tally.end(client(1), seconds(2));
@@ -263,13 +267,12 @@ mod tests {
         tally.end(client(1), seconds(101));
         tally.end(client(1), seconds(101));
         assert_eq!(tally.read(client(1), seconds(101)).at_once, 0);
-        assert_eq!(tally.read("::ffff:0.0.0.1".parse().unwrap(), seconds(101)).at_once, 0);
     }
 
     #[test]
     fn a_crowd_takes_the_places_of_the_quiet_alone() {
         let mut tally = tally();
-        assert!(tally.begin(client(0), seconds(1)));
+        assert!(tally.begin(client(0), seconds(1)).is_some());
         for number in 1..1_000 {
             asks(&mut tally, number, 1, seconds(2));
             assert!(tally.clients() <= 4);
@@ -278,12 +281,23 @@ mod tests {
         assert!(tally.forgotten() > 900, "{}", tally.forgotten());
         let mut full = self::tally();
         for number in 0..4 {
-            assert!(full.begin(client(number), seconds(1)));
+            assert!(full.begin(client(number), seconds(1)).is_some());
         }
-        assert!(!full.begin(client(9), seconds(1)), "nobody can be forgotten");
+        assert!(full.begin(client(9), seconds(1)).is_none(), "nobody can be forgotten");
         full.end(client(9), seconds(1));
         full.end(client(2), seconds(1));
-        assert!(full.begin(client(9), seconds(1)));
+        assert!(full.begin(client(9), seconds(1)).is_some());
+    }
+
+    #[test]
+    fn a_household_is_one_client_whichever_of_its_addresses_it_takes() {
+        let mut tally = Tally::new(Duration::from_secs(60), Duration::from_secs(600), 4);
+        for number in 1..=30_u128 {
+            let address = IpAddr::from((0x2001_0db8_u128 << 96 | number).to_be_bytes());
+            let counted = tally.begin(address.into(), seconds(1)).unwrap();
+            assert_eq!(u128::from(counted.requests), number);
+        }
+        assert_eq!((tally.clients(), tally.forgotten()), (1, 0));
     }
 
     proptest! {

@@ -154,6 +154,8 @@ pub struct Decision<'r> {
     pub response: Vec<Edit<'r>>,
     /// How it is answered without an endpoint; `None`: it is sent on.
     pub end: Option<End<'r>>,
+    /// The rule that is next, in order.
+    next: usize,
 }
 
 /// How a request is answered without an endpoint.
@@ -196,6 +198,18 @@ pub fn decide<'r>(
     decide_traced(rules, context, known, &mut ())
 }
 
+/// Goes on with a decision that ended with [`End::Verify`], once that is found out: what was decided, and
+/// counted, before it stays.
+pub fn go_on<'r>(
+    mut decision: Decision<'r>,
+    rules: &'r [Rule],
+    context: &Context<'_>,
+    known: &mut dyn FnMut(&Basic, &Credentials) -> Option<bool>,
+) -> Decision<'r> {
+    decision.end = None;
+    go_on_traced(decision, rules, context, known, &mut ())
+}
+
 /// As [`decide`], and `trace` hears what was tried on the way.
 pub fn decide_traced<'r, T: Trace>(
     rules: &'r [Rule],
@@ -203,8 +217,17 @@ pub fn decide_traced<'r, T: Trace>(
     known: &mut dyn FnMut(&Basic, &Credentials) -> Option<bool>,
     trace: &mut T,
 ) -> Decision<'r> {
-    let mut decision = Decision::default();
-    for (index, rule) in rules.iter().enumerate() {
+    go_on_traced(Decision::default(), rules, context, known, trace)
+}
+
+fn go_on_traced<'r, T: Trace>(
+    mut decision: Decision<'r>,
+    rules: &'r [Rule],
+    context: &Context<'_>,
+    known: &mut dyn FnMut(&Basic, &Credentials) -> Option<bool>,
+    trace: &mut T,
+) -> Decision<'r> {
+    for (index, rule) in rules.iter().enumerate().skip(decision.next) {
         let held = rule.when.traced(&context.facts, trace);
         trace.tried(index, rule, held);
         if !held {
@@ -222,6 +245,8 @@ pub fn decide_traced<'r, T: Trace>(
                 Login::Right => {}
                 Login::Wrong => decision.end = Some(End::Challenge(basic)),
                 Login::Unknown(credentials) => {
+                    // This one again.
+                    decision.next = index;
                     decision.end = Some(End::Verify(basic, credentials));
                 }
             },

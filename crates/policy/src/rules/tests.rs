@@ -146,7 +146,7 @@ fn a_part_of_a_field_is_replaced_where_it_matches() {
 struct Counter(std::cell::Cell<u64>);
 
 impl World for Counter {
-    fn available(&self, pool: usize) -> usize {
+    fn available(&self, pool: usize, _: usize) -> usize {
         pool
     }
 
@@ -320,6 +320,37 @@ fn nobody_passes_without_the_right_password() {
             assert_eq!(decision.end, Some(expected));
         });
     }
+}
+
+#[test]
+fn what_was_decided_before_a_password_is_not_decided_again() {
+    let mut users = Users::default();
+    let hash = "$2y$05$c4WoMPo3SXsafkva.HHa6uXQZWr7oboPiC2bT/r7q1BB8I2s0BRqC";
+    users.add(&format!("Aladdin:{hash}")).unwrap();
+    let basic = Basic { realm: "cave".into(), users: Arc::new(users), file: None };
+    let (name, what) = ("clients".into(), Counting::Requests);
+    let over = Condition::Over(Over { counter: 0, name, what, most: 0 });
+    let rules = [
+        // Once the request counts it would be over.
+        Rule { when: over, act: Act::Deny(Deny { status: 429 }) },
+        always(Act::Count(Count { counter: 0, name: "clients".into() })),
+        always(Act::Request(change("X-Seen", Operation::Add, "once"))),
+        always(Act::Authenticate(basic)),
+        always(Act::Request(change("X-In", Operation::Add, "yes"))),
+    ];
+    let world = Counter::default();
+    let shown = Written::get("a.test", "/")
+        .with_header("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+    with(&shown, Scheme::Https, |context| {
+        let facts = Facts { world: &world, ..context.facts };
+        let context = Context { facts, ..*context };
+        let asked = decide(&rules, &context, &mut |_, _| None);
+        assert!(matches!(asked.end, Some(End::Verify(..))));
+        let decided = go_on(asked, &rules, &context, &mut |_, _| Some(true));
+        let names: Vec<_> = decided.request.iter().map(|edit| edit.name).collect();
+        assert_eq!((decided.end, names), (None, vec!["X-Seen", "X-In"]));
+        assert_eq!(world.0.get(), 1);
+    });
 }
 
 #[test]

@@ -105,10 +105,10 @@ impl fmt::Debug for Running<'_> {
 }
 
 impl World for Running<'_> {
-    fn available(&self, pool: usize) -> usize {
+    fn available(&self, pool: usize, enough: usize) -> usize {
         let name = self.plan.pools.get(pool).map(|pool| &pool.name);
         let found = self.live.pools.iter().find(|pool| name.is_some_and(|it| **it == *pool.name()));
-        found.map_or(0, |pool| pool.available())
+        found.map_or(0, |pool| pool.available(enough))
     }
 
     fn counted(&self, counter: usize, client: IpAddr) -> Counted {

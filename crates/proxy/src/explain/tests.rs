@@ -150,9 +150,9 @@ fn a_route_that_asks_for_endpoints_sees_those_that_are_well() {
     }
     // The backup counts where nobody else does.
     hold(1, Verdict::Dead, false);
-    assert_eq!((pools[0].available(), told().1.as_str()), (1, "1 are well"));
+    assert_eq!((pools[0].available(9), told().1.as_str()), (1, "1 are well"));
     hold(2, Verdict::Dead, false);
-    assert_eq!(pools[0].available(), 0);
+    assert_eq!(pools[0].available(9), 0);
     let offline = answer(&plan, &asked([192, 0, 2, 1].into()), None).unwrap();
     assert_eq!(offline.pools[0].name, "cache", "all are taken to be well");
 }

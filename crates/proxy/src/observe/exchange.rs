@@ -108,8 +108,9 @@ impl Exchange {
         object.text(key!("method"), &self.method);
         object.text(key!("host"), &self.host);
         object.text(key!("target"), &self.target);
-        if !self.headers.is_empty() {
-            let headers = self.headers.iter().map(|(name, value)| (&**name, value.as_str()));
+        let there = || self.headers.iter().filter(|(_, value)| !value.is_empty());
+        if there().next().is_some() {
+            let headers = there().map(|(name, value)| (&**name, value.as_str()));
             object.texts(key!("headers"), headers);
         }
         object.number(key!("status"), self.status.into());

@@ -130,12 +130,15 @@ impl Pool {
 
     /// How many endpoints are held to be well and in service: those that are no backups, or the backups
     /// where no other is. What fell with all the others is not well here, although traffic still goes
-    /// there.
+    /// there. Where there are `enough`, no more are counted.
     #[must_use]
-    pub fn available(&self) -> usize {
+    pub fn available(&self, enough: usize) -> usize {
         let (mut usual, mut backups) = (0, 0);
         for endpoint in self.endpoints.load().iter().filter(|endpoint| endpoint.is_well()) {
             *(if endpoint.is_backup() { &mut backups } else { &mut usual }) += 1;
+            if usual >= enough {
+                break;
+            }
         }
         if usual > 0 { usual } else { backups }
     }

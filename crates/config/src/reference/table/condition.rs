@@ -164,7 +164,8 @@ pub static AVAILABLE: Key = Key {
     kind: Kind::Numbers { of: "pools", example: "{ cache = 1 }" },
     default: Default::Words("not asked"),
     help: "Pools, each with how many of its endpoints must be well and in service at least: verdict `up`, \
-           `suspect` or not probed yet, and not drained; backups count where no other endpoint does. To \
+           `suspect`, not probed or not resolved yet, and not drained. One that is kept although its checks fail \
+           (`CORRELATED`) does not count; backups count where no other endpoint does. To \
            `check` and `explain --offline` all are well.",
 };
 

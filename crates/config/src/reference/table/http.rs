@@ -146,7 +146,8 @@ pub static COMPRESS: Key = Key {
     default: Default::Value("false"),
     help: "Whether answers are compressed that endpoints send as they are. It costs time of the workers, and \
            tells those who can listen and choose a part of an answer how long the secrets in it are \
-           (BREACH): where endpoints compress by themselves it does nothing.",
+           (BREACH): where endpoints compress by themselves it does nothing. Bodies under 256 bytes, parts, and \
+           what has a digest pass as they are. `ETag` becomes a weak one, which `If-Match` never finds.",
 };
 
 /// Compressed types.
@@ -165,7 +166,7 @@ pub static COMPRESS_AT_ONCE: Key = Key {
     name: "at_once",
     kind: Kind::Integer { min: 1, max: 100_000 },
     default: Default::Value("128"),
-    help: "Answers that each worker compresses at once, 350 KiB each; one more passes as it is \
+    help: "Answers that each worker compresses at once, of all listeners, 350 KiB each; one more passes as it is \
            (`eclusa_listener_compressed_total` counts).",
 };
 

@@ -344,7 +344,7 @@ pub static REPLACE_SECTION: Section = Section {
 
 /// `[counter.NAME]`
 pub static COUNTER_SECTION: Section = Section {
-    help: "Counts requests of each client, by its address: those that come to a rule `count`, of whatever \
+    help: "Counts requests of each client, by its address (by its /64 with IPv6): those that come to a rule `count`, of whatever \
            listener.",
     keys: &[&COUNTER_WITHIN, &FORGET_AFTER, &COUNTER_CLIENTS],
 };

@@ -49,8 +49,8 @@ fn try_write(
     let sign = if retries > 0 { "+" } else { "" };
     write!(out, "{all}/{all}/{pool}/{endpoint}/{sign}{retries} 0/0 ")?;
     if !exchange.headers.is_empty() {
-        // As HAProxy has what it captured.
-        let values: Vec<_> = exchange.headers.iter().map(|(_, value)| value.as_str()).collect();
+        // As HAProxy has what it captured: a place for each, whether there was one or not.
+        let values: Vec<_> = exchange.headers.iter().map(|(_, value)| captured(value)).collect();
         out.push(b'{');
         clean::write(out, &values.join("|"));
         out.extend_from_slice(b"} ");
@@ -66,6 +66,19 @@ fn try_write(
     }
     out.push(b'"');
     Ok(())
+}
+
+/// What would end a field, or the part of the line, for whoever reads it is written as HAProxy writes it: `#`
+/// and two hexadecimal digits (its manual, section 8.6).
+fn captured(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for char in value.chars() {
+        match char {
+            '"' | '#' | '{' | '|' | '}' => text += &format!("#{:02X}", u32::from(char)),
+            _ => text.push(char),
+        }
+    }
+    text
 }
 
 /// TR, Tw, Tc, Tr and Ta, in milliseconds; -1 for what was not reached.
@@ -85,4 +98,16 @@ fn write_timers(out: &mut Vec<u8>, exchange: &Exchange) -> std::io::Result<()> {
         shown(times.answer.unwrap_or_default(), times.answer.is_some()),
         times.total.as_millis(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_ends_no_field() {
+        assert_eq!(captured("curl/8"), "curl/8");
+        assert_eq!(captured("x} \"GET /admin"), "x#7D #22GET /admin");
+        assert_eq!(captured("a|b{#"), "a#7Cb#7B#23");
+    }
 }
