@@ -79,8 +79,8 @@ pub(crate) struct Listener {
 
 /// What conditions of connections that nobody looks into ask; only requests are counted.
 impl World for Listener {
-    fn available(&self, pool: usize) -> usize {
-        self.pools.get(pool).map_or(0, |pool| pool.available())
+    fn available(&self, pool: usize, enough: usize) -> usize {
+        self.pools.get(pool).map_or(0, |pool| pool.available(enough))
     }
 
     fn counted(&self, _: usize, _: IpAddr) -> Counted {

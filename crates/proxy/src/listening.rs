@@ -33,10 +33,15 @@ impl Listening {
     /// Whether it is in the way of somebody who wants to listen on `address`, as far as the table says:
     /// whether one for all v6 addresses takes v4 as well does not stand there.
     pub(crate) fn is_in_the_way(&self, address: SocketAddr) -> bool {
-        let (own, wanted) = (self.address.ip(), address.ip());
-        let meets = own == wanted || own.is_unspecified() || wanted.is_unspecified();
-        self.address.port() == address.port() && meets
+        meet(self.address, address)
     }
+}
+
+/// Whether who listens on one of these gets connections to the other.
+pub(crate) fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let (ip, another) = (one.ip(), other.ip());
+    let meets = ip == another || ip.is_unspecified() || another.is_unspecified();
+    one.port() == other.port() && meets
 }
 
 /// All sockets of this network namespace that listen.

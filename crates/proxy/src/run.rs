@@ -260,6 +260,11 @@ impl Keeping {
     }
 }
 
+/// Takes signals of a kind from now on.
+pub(crate) fn listen(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot take signals: {error}"))
+}
+
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -269,7 +274,6 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|error| format!("cannot take signals: {error}"));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

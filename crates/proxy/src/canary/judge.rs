@@ -3,7 +3,7 @@
 use super::nft::{Found, Standing};
 use super::rule::{Table, To};
 use crate::admin::StatusReport;
-use crate::listening::{Holder, Listening};
+use crate::listening::{Holder, Listening, meet};
 use eclusa_config::plan::{Listener, Plan, Program};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -283,12 +283,7 @@ fn target(facts: &Facts, listener: &Listener) -> Result<(To, SocketAddr), Refusa
             advice,
         );
     }
-    let is_there = |own: &SocketAddr| {
-        let meets =
-            own.ip() == take.ip() || own.ip().is_unspecified() || take.ip().is_unspecified();
-        own.port() == take.port() && meets
-    };
-    let others: Vec<_> = own.iter().copied().filter(|own| !is_there(own)).collect();
+    let others: Vec<_> = own.iter().copied().filter(|own| !meet(*own, take)).collect();
     if others.is_empty() {
         return refusal(
             format!(

@@ -282,12 +282,13 @@ impl Rule {
     /// A packet filter that rejects says so by ICMP; the SYN stands in it behind 8 bytes of its own and an
     /// IP header without options, the protocol at byte 9 or 6 of that, the port at byte 2 behind it.
     fn unreachable(&self) -> String {
-        let (icmp, header, protocol) = match self.take.is_ipv4() {
-            true => ("icmp", 20, 9),
-            false => ("icmpv6", 40, 6),
+        let (icmp, other, header, protocol) = match self.take.is_ipv4() {
+            // A packet that was too long is told of in the same type, and that must come through.
+            true => ("icmp", "icmp code != frag-needed ", 20, 9),
+            false => ("icmpv6", "", 40, 6),
         };
         format!(
-            "{icmp} type destination-unreachable @th,{},8 6 @th,{},16 {} counter",
+            "{icmp} type destination-unreachable {other}@th,{},8 6 @th,{},16 {} counter",
             (8 + protocol) * 8,
             (8 + header + 2) * 8,
             self.to.port,

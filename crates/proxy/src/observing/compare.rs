@@ -46,6 +46,7 @@ impl Said {
             (Verdict::Unresolved, _) => Some(Self::Nothing),
             // Held by a brake: it goes on being used.
             (Verdict::Draining, Tier::Up) => Some(Self::In),
+            (Verdict::Draining, _) if report.correlated => Some(Self::In),
             (Verdict::Draining | Verdict::Dead, _) => Some(Self::Out),
         }
     }

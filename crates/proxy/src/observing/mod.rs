@@ -31,6 +31,7 @@ use crate::command::{file_of, refuse};
 use crate::confine::confine_observer;
 use crate::engine::{Engine, StartError};
 use crate::observe::{Follower, Recent};
+use crate::run::listen;
 use clap::Args;
 use eclusa_config::diagnostic::counted;
 use eclusa_config::plan::{
@@ -45,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
@@ -157,7 +158,7 @@ fn observe(loaded: &Loaded, file: &Path, wanted: &Observe) -> Result<(), String>
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let (tap, judged) = Tap::new();
+    let (tap, judged, lost) = Tap::new();
     let engine = Arc::new(start(&plan, tap)?);
     engine.tell("confined", in_force.words);
     for warning in loaded.warnings.lines().iter().chain(&in_force.warnings) {
@@ -169,7 +170,7 @@ fn observe(loaded: &Loaded, file: &Path, wanted: &Observe) -> Result<(), String>
     let ended = local.block_on(&runtime, async {
         let (reads, every) = follow_haproxy(&engine, wanted.haproxy.clone());
         let source = wanted.haproxy.as_ref().map(ToString::to_string);
-        let observer = Observer::new(engine.clone(), source);
+        let observer = Observer::new(engine.clone(), source, lost);
         let end = wanted.time.map(|time| Instant::now() + time);
         let mut watching = Watching { observer, printer, judged, reads, every, end };
         watching.watch(&mut signals, &engine).await
@@ -273,7 +274,6 @@ struct Signals {
 
 impl Signals {
     fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|error| format!("cannot take signals: {error}"));
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,

@@ -18,6 +18,7 @@ use eclusa_policy::verdict::{Key, Reason, Report};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Between two reads of HAProxy, while all agree...
@@ -75,6 +76,8 @@ pub(super) struct Observer {
     closed: HashSet<PoolId>,
     day: At,
     clock: Clock,
+    /// What judges said that found no place.
+    lost: Arc<AtomicU64>,
 }
 
 impl Entry {
@@ -127,8 +130,8 @@ impl Entry {
 }
 
 impl Observer {
-    /// `source`: where HAProxy is read, if it is.
-    pub(super) fn new(engine: Arc<Engine>, source: Option<String>) -> Self {
+    /// `source`: where HAProxy is read, if it is; `lost`: what judges said that found no place.
+    pub(super) fn new(engine: Arc<Engine>, source: Option<String>, lost: Arc<AtomicU64>) -> Self {
         let haproxy = source.map(|source| Haproxy {
             source,
             heard: None,
@@ -138,7 +141,8 @@ impl Observer {
         });
         let (entries, closed) = (HashMap::new(), HashSet::new());
         let clock = Clock::at(engine.time().into());
-        let observer = Self { engine, entries, haproxy, closed, day: At::default(), clock };
+        let day = At::default();
+        let observer = Self { engine, entries, haproxy, closed, day, clock, lost };
         let pools = observer.pools();
         observer.engine.metrics().observing_begins(pools.iter().map(|pool| pool.name()));
         observer
@@ -205,6 +209,13 @@ impl Observer {
     /// Looks at everything, once a second: endpoints come and go with names, and a word of a judge can have
     /// been lost.
     pub(super) fn look(&mut self) {
+        self.forget();
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let message =
+                format!("{lost} words of the judges were lost: what is told goes out too slowly");
+            self.engine.event(Event::new("left_out", message).about("left_out", lost));
+        }
         let (now, time) = (self.now(), self.engine.time());
         let mut present = HashSet::new();
         for pool in self.pools() {
@@ -266,9 +277,21 @@ impl Observer {
         }
     }
 
-    /// Tells once that HAProxy cannot be read; what it said last counts no longer after a while.
-    fn trouble(&mut self, why: &str) {
+    /// What HAProxy said last counts no longer after a while.
+    fn forget(&mut self) {
         let now = self.now();
+        let Some(haproxy) = &mut self.haproxy else { return };
+        if haproxy.in_trouble && haproxy.heard.is_some_and(|heard| now.since(heard) >= KNOWN_FOR) {
+            haproxy.heard = None;
+            self.each(|entry| {
+                entry.sessions = None;
+                entry.pair.haproxy_is_silent(now)
+            });
+        }
+    }
+
+    /// Tells once that HAProxy cannot be read.
+    fn trouble(&mut self, why: &str) {
         let Some(haproxy) = &mut self.haproxy else { return };
         if !std::mem::replace(&mut haproxy.in_trouble, true) {
             let source = &haproxy.source;
@@ -278,13 +301,6 @@ impl Observer {
             );
             let event = Event::new("haproxy", message).severity(Severity::Warning);
             self.engine.event(event.about("source", source.as_str()));
-        }
-        if haproxy.heard.is_some_and(|heard| now.since(heard) >= KNOWN_FOR) {
-            haproxy.heard = None;
-            self.each(|entry| {
-                entry.sessions = None;
-                entry.pair.haproxy_is_silent(now)
-            });
         }
     }
 

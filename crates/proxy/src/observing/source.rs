@@ -104,7 +104,12 @@ impl Source {
             Self::Page { authority, path } => page(authority, path).await?,
             Self::Path(path) => {
                 let found = fs::metadata(path).map_err(|error| denied(&error))?;
-                if !found.file_type().is_socket() {
+                let kind = found.file_type();
+                if !kind.is_socket() {
+                    // A pipe without a writer would be waited for in `open`.
+                    if !kind.is_file() {
+                        return Err("it is neither a socket nor a regular file".to_owned());
+                    }
                     let written = found.modified().unwrap_or_else(|_| SystemTime::now());
                     return file(path, written, seen);
                 }

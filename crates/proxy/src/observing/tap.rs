@@ -4,10 +4,11 @@ use crate::pool::{Endpoint, Pool};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Reason, Report};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
-/// What may wait to be heard. What finds no place is lost as a word, not as a fact: who observes looks at
-/// the reports of all endpoints every second.
+/// What may wait to be heard. What finds no place is counted and told. A report is seen all the same: who
+/// observes looks at those of all endpoints every second; orders to reset stand nowhere else.
 const WAITING: usize = 1024;
 
 /// Something that a judge said.
@@ -32,16 +33,20 @@ pub(crate) enum What {
 
 /// The end that the probes' thread speaks into.
 #[derive(Clone, Debug)]
-pub(crate) struct Tap(mpsc::Sender<Judged>);
+pub(crate) struct Tap(mpsc::Sender<Judged>, Arc<AtomicU64>);
 
 impl Tap {
-    pub(super) fn new() -> (Self, mpsc::Receiver<Judged>) {
+    /// The tap, what comes out of it, and how much was lost.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Judged>, Arc<AtomicU64>) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (Self(sender), receiver)
+        let lost = Arc::new(AtomicU64::new(0));
+        (Self(sender, Arc::clone(&lost)), receiver, lost)
     }
 
     /// Never waits.
     pub(crate) fn tell(&self, judged: Judged) {
-        let _ = self.0.try_send(judged);
+        if self.0.try_send(judged).is_err() {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

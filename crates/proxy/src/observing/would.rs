@@ -20,6 +20,7 @@ pub(super) fn follows(report: &Report, before: Option<Order>) -> Option<Order> {
     let order = match (report.verdict, report.tier) {
         // Held by a brake: it goes on being used.
         (Verdict::Draining, Tier::Up) => return None,
+        (Verdict::Draining, _) if report.correlated => return None,
         (Verdict::Draining, _) => Order::Drain,
         (Verdict::Dead, _) => Order::Refuse,
         _ => return None,

@@ -59,7 +59,7 @@ const HANDLES: [&str; 15] = [
 ];
 /// What asks over the network.
 const ASKS: [&str; 8] =
-    ["curl", "wget", "nc ", "ncat", "netcat", "/dev/tcp", "s_client", "check_http"];
+    ["curl", "wget", "nc", "ncat", "netcat", "/dev/tcp", "s_client", "check_http"];
 
 /// The line without its comment.
 pub(super) fn without_comment(line: &str, comments: Comments) -> &str {
@@ -142,16 +142,25 @@ fn reads(small: &str, around: &Around) -> Option<(Deed, String)> {
 
 /// A check that asks the balancer's own ports: not where it asks `/vip`.
 fn through(small: &str, around: &Around) -> Option<(Deed, String)> {
-    let tool = ASKS.iter().find(|tool| small.contains(*tool))?;
+    let tool = ASKS.iter().find(|tool| has_word(small, tool))?;
     let port = around.ports.iter().find(|port| has_number(small, **port));
     let variable = around.has_port && small.contains('$');
     if small.contains("/vip") || port.is_none() && !variable {
         return None;
     }
-    let tool = tool.trim().trim_start_matches('/');
+    let tool = tool.trim_start_matches('/');
     let where_to =
         port.map_or_else(|| "a port of the balancer".into(), |port| format!("port {port}"));
     Some((Deed::Through, format!("{tool} asks {where_to}")))
+}
+
+/// Whether the word stands in the text, and not as a part of another.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    text.match_indices(word).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_part) && !behind.starts_with(is_part)
+    })
 }
 
 /// Whether the number stands in the text, and not as a part of another.
@@ -381,6 +390,8 @@ mod tests {
         assert_eq!(told(by_name), through("curl asks a port of the balancer"));
         assert_eq!(told("curl http://127.0.0.1:9643/vip"), None);
         assert_eq!(told("curl http://127.0.0.1:16443/"), None);
+        assert_eq!(told("nc -z 10.0.0.10 6443"), through("nc asks port 6443"));
+        assert_eq!(told("rsync -a /etc/x \"$PEER\":6443"), None);
         assert_eq!(told("echo > /dev/tcp/127.0.0.1/6443"), through("dev/tcp asks port 6443"));
     }
 

@@ -56,6 +56,10 @@ fn started_by(cgroup: &str) -> String {
 fn connected(sockets: &[String]) -> Result<Vec<String>, String> {
     let output = Command::new("ss").args(["-Hxp"]).output();
     let output = output.map_err(|error| format!("ss (of iproute2): {error}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("ss: {}", said.lines().next().unwrap_or("it failed")));
+    }
     Ok(clients(&String::from_utf8_lossy(&output.stdout), sockets))
 }
 

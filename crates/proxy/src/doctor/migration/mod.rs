@@ -21,6 +21,7 @@ use super::table::{CHECKS, Check, Group};
 use deed::{Around, has_number, of, without_comment};
 use places::{Comments, FAILOVER, PLACES, Place};
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use tree::{Text, Tree};
@@ -173,10 +174,13 @@ impl Search<'_> {
     }
 
     fn folder(&mut self, place: &Place, folder: &Path, depth: usize) {
-        let names = match self.tree.names(folder) {
+        let (names, more) = match self.tree.names(folder) {
             Ok(names) => names.unwrap_or_default(),
             Err(error) => return self.unread(place.check, folder, &error.to_string()),
         };
+        if more {
+            self.unread(place.check, folder, "it holds too much: only a part of it was looked at");
+        }
         for name in names {
             let Some(left) = self.entries.checked_sub(1) else {
                 return self.unread(
@@ -246,7 +250,9 @@ impl Search<'_> {
     ) {
         let mut around = self.around.clone();
         if place.check == FAILOVER {
-            around.has_port = around.ports.iter().any(|port| has_number(&read.text, *port));
+            let mut lines = read.text.lines().map(|line| without_comment(line, comments));
+            around.has_port =
+                lines.any(|line| around.ports.iter().any(|port| has_number(line, *port)));
         } else {
             around.ports.clear();
         }
@@ -290,14 +296,19 @@ fn named_scripts(line: &str) -> impl Iterator<Item = PathBuf> {
     words.filter(is_one).map(PathBuf::from)
 }
 
+/// What a directory holds, as far as it can be read.
+fn listed(tree: &Tree, folder: &Path) -> Vec<OsString> {
+    tree.names(folder).ok().flatten().map(|(names, _)| names).unwrap_or_default()
+}
+
 /// The sockets that HAProxy's own files name, and the one that Debian's does.
 fn sockets(tree: &Tree) -> Vec<String> {
     let mut found = vec!["/run/haproxy/admin.sock".to_owned()];
     let folder = Path::new("/etc/haproxy");
-    let names = tree.names(folder).ok().flatten().unwrap_or_default();
+    let names = listed(tree, folder);
     let paths = names.into_iter().map(|name| folder.join(name));
     let more = Path::new("/etc/haproxy/conf.d");
-    let inner = tree.names(more).ok().flatten().unwrap_or_default();
+    let inner = listed(tree, more);
     let paths = paths.chain(inner.into_iter().map(|name| more.join(name)));
     for path in paths.filter(|path| path.extension().is_some_and(|end| end == "cfg")) {
         let Ok(Some(read)) = tree.read(&path, false) else { continue };
@@ -331,17 +342,16 @@ fn unit(tree: &Tree) -> HaproxyUnit {
         } else if (target.is_some() || length.is_some()) && unit.file.is_none() && !masks {
             unit.file = Some(path);
         }
-        for name in tree.names(folder).ok().flatten().unwrap_or_default() {
+        for name in listed(tree, folder) {
             let text = name.to_string_lossy();
             let inner = folder.join(&name);
             if text.ends_with(".wants") || text.ends_with(".requires") {
                 let link = inner.join(UNIT);
                 unit.wanted_by.extend(tree.link(&link).map(|_| link));
             } else if text == "haproxy.service.d" {
-                let names = tree.names(&inner).ok().flatten().unwrap_or_default();
-                let is_drop_in = |name: &std::ffi::OsString| {
-                    Path::new(name).extension().is_some_and(|end| end == "conf")
-                };
+                let names = listed(tree, &inner);
+                let is_drop_in =
+                    |name: &OsString| Path::new(name).extension().is_some_and(|end| end == "conf");
                 unit.drop_ins.extend(names.into_iter().filter(is_drop_in).map(|it| inner.join(it)));
             }
         }

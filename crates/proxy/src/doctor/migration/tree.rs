@@ -96,18 +96,17 @@ impl Tree {
         }))
     }
 
-    /// What a directory holds, in order; `None`: there is no such directory.
+    /// What a directory holds, in order, and whether it holds more; `None`: there is no such directory.
     ///
     /// # Errors
     /// It may not be read by this user.
-    pub(super) fn names(&self, path: &Path) -> io::Result<Option<Vec<OsString>>> {
+    pub(super) fn names(&self, path: &Path) -> io::Result<Option<(Vec<OsString>, bool)>> {
         let At::Folder(opened) = self.at(path)? else { return Ok(None) };
-        let mut names = Vec::new();
-        for entry in fs::read_dir(of(&opened))?.take(ENTRIES_MAX) {
-            names.push(entry?.file_name());
-        }
+        let mut entries = fs::read_dir(of(&opened))?;
+        let names = entries.by_ref().take(ENTRIES_MAX).map(|entry| Ok(entry?.file_name()));
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
         names.sort();
-        Ok(Some(names))
+        Ok(Some((names, entries.next().is_some())))
     }
 
     /// Whether a directory is there.
@@ -181,9 +180,10 @@ mod tests {
         {
             assert_eq!(read(none), None, "{none}");
         }
-        let names = tree.names(Path::new("/etc/a")).unwrap().unwrap();
+        let (names, more) = tree.names(Path::new("/etc/a")).unwrap().unwrap();
+        assert!(!more);
         assert_eq!(names, ["link", "masked", "one", "out", "pipe", "round"]);
-        assert_eq!(tree.names(Path::new("/etc/two")).unwrap(), None);
+        assert!(tree.names(Path::new("/etc/two")).unwrap().is_none());
         assert_eq!(tree.link(Path::new("/etc/a/masked")), Some("/dev/null".into()));
         assert_eq!(tree.link(Path::new("/etc/two")), None);
         assert_eq!(tree.own_length(Path::new("/etc/two")), Some(1));
