@@ -208,7 +208,7 @@ fn a_slow_reader_costs_no_memory() {
             })
             .collect();
         // Long before they are through, on a busy machine too.
-        pause(Duration::from_secs(1));
+        pause(size(Duration::from_secs(2), Duration::from_secs(1)));
         let sent = source.counters().sent;
         assert!(sent < bytes * READERS as u64, "the source has to wait for its readers");
         readers.into_iter().map(|reader| reader.join().expect("no panic")).collect()

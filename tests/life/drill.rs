@@ -51,10 +51,15 @@ impl Bed {
         wait_until(PATIENCE, "three masters that are up", up);
         let watchers: Vec<_> = (0..9).map(watch).collect();
         let singles = worker.enter(|| Client::singles(&target, 40.0, DEADLINE)).unwrap();
-        let bed = Self { singles, watchers, balancer, masters, _cluster: cluster };
-        let flow = || bed.watchers.iter().all(|watcher| watcher.report().events() > 1);
-        wait_until(PATIENCE, "events for all", flow);
-        assert!(bed.is_watched("master2"), "two random choices leave no master without a watch");
+        let mut bed = Self { singles, watchers, balancer, masters, _cluster: cluster };
+        bed.wait_for_events();
+        assert!(bed.watches("master2") > 0, "two random choices leave no master without a watch");
+        // A master with more watches than any other gets no single connection either.
+        while ["master1", "master3"].iter().all(|it| bed.watches(it) < bed.watches("master2")) {
+            assert!(bed.watchers.len() < 20, "of two random ones the one with fewer is taken");
+            bed.watchers.push(watch(0));
+            bed.wait_for_events();
+        }
         bed
     }
 
@@ -75,10 +80,15 @@ impl Bed {
         child.unwrap()
     }
 
-    /// Whether a watch stands on a master.
-    fn is_watched(&self, name: &str) -> bool {
+    fn wait_for_events(&self) {
+        let flow = || self.watchers.iter().all(|watcher| watcher.report().events() > 1);
+        wait_until(PATIENCE, "events for all", flow);
+    }
+
+    /// Watches that stand on a master.
+    fn watches(&self, name: &str) -> usize {
         let last = |it: &Watcher| it.report().sessions.last().and_then(|it| it.master.clone());
-        self.watchers.iter().any(|it| last(it).as_deref() == Some(name))
+        self.watchers.iter().filter(|it| last(it).as_deref() == Some(name)).count()
     }
 
     /// Watches that ended.
@@ -132,7 +142,7 @@ fn a_frozen_master_is_found_dead_and_its_watches_come_back_elsewhere() {
     assert_eq!(bed.masters[1].counters().connections, asked, "nobody has asked the master");
     let back = || {
         let flows = |it: &Watcher| it.report().sessions.last().is_some_and(|it| it.events > 0);
-        bed.watchers.iter().all(flows) && !bed.is_watched("master2")
+        bed.watchers.iter().all(flows) && bed.watches("master2") == 0
     };
     wait_until(PATIENCE, "all watches elsewhere", back);
     if !full() {

@@ -69,6 +69,9 @@ impl Bed {
         let observer = observe(Program::Apiserver, &config, &["--haproxy", &socket, "--json"]);
         let mut bed = Self { observer, haproxy, masters, metrics, _config: config };
         bed.wait_for_verdicts("up", 5);
+        // What both said before the first read is no change of mind.
+        let read = "eclusa_observe_haproxy_reads_total{outcome=\"done\"}";
+        wait_until(PATIENCE, "a read of HAProxy", || bed.sample(read) >= 1.0);
         Some(bed)
     }
 

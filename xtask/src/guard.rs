@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The profile of what is counted.
 pub const PROFILE: &str = "checked";
 
-/// The case that shows that a burden is noticed: what it is burdened with costs it a sixth more.
+/// The case that shows that a burden is noticed: what it is burdened with costs it 15 % more.
 pub const BURDENED: &str = "http-small";
 
 /// What the runner says of a case that takes more than is written down.
@@ -97,7 +97,7 @@ fn unnoticed(ran: &Ran) -> Option<String> {
     match (&ran.trouble, is_told) {
         (Some(_), true) => None,
         (Some(trouble), false) => Some(format!("it was not counted: {trouble}")),
-        (None, _) => Some("what costs a sixth more was let through".into()),
+        (None, _) => Some("what costs 15 % more was let through".into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `canary` against the kernel and HAProxy: who is moved, who is not, and what becomes of those who get no answer.
 
+use super::said;
 use e2e::client::missing;
 use e2e::plain::{connect, echoes};
 use e2e::product::{PATIENCE, Product, Program};
@@ -105,7 +106,7 @@ impl Bed {
     }
 
     fn say(&self, words: &[&str]) -> (Option<i32>, String) {
-        said(self.command(words))
+        said(&mut self.command(words))
     }
 
     #[track_caller]
@@ -175,12 +176,6 @@ impl Bed {
             (all.iter().filter(|(ours, _)| *ours).count(), longest)
         })
     }
-}
-
-fn said(mut command: Command) -> (Option<i32>, String) {
-    let output = command.output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
 
 #[test]
@@ -391,7 +386,7 @@ fn what_would_hurt_is_refused_with_its_remedy() {
     let plain = bed.command(&set);
     let words: Vec<_> = plain.get_args().skip_while(|word| *word != "--").skip(1).collect();
     bare.args(["--bounding-set=-net_admin", "--inh-caps=-net_admin", "--"]).args(words);
-    look(&["bare"], said(bare), (3, "CAP_NET_ADMIN"));
+    look(&["bare"], said(&mut bare), (3, "CAP_NET_ADMIN"));
     bed.nft(&["add", "table", "ip", TABLE]);
     look(&set, bed.say(&set), (3, "that is no canary of ours"));
     assert!(bed.done(&["canary"]).contains("is no canary of ours"));

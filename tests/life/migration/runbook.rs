@@ -3,6 +3,7 @@
 
 use super::clients::{Clients, Told};
 use super::keepalived::{Files, Keepalived};
+use super::said;
 use e2e::client::missing;
 use e2e::product::{PATIENCE, Product, Program};
 use e2e::proof::{Item, full, size, wrong_of};
@@ -135,12 +136,6 @@ fn start_haproxy(host: &Host) -> Peer {
     Peer::haproxy(Some(host), HAPROXY, &[6443]).unwrap()
 }
 
-fn said(command: &mut Command) -> (Option<i32>, String) {
-    let output = command.output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-}
-
 /// Changes the one place where `from` stands.
 #[track_caller]
 fn once(text: &str, from: &str, to: &str) -> String {
@@ -184,6 +179,7 @@ fn observe(balancer: &Balancer, config: &str) {
     command.arg("--haproxy").arg(socket);
     let (code, text) = said(&mut command);
     assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("\"summary\""), "{text}");
 }
 
 /// Two hosts and what stands behind them.

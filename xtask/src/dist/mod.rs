@@ -159,9 +159,7 @@ fn is_version(text: &str) -> bool {
 
 /// Builds what ships as it ships; yields where it is.
 fn build() -> Outcome<PathBuf> {
-    let mut command = step::cargo();
-    command.args(["build", "--release", "--locked"]);
-    command.args(DAEMONS.iter().flat_map(|daemon| ["-p", *daemon]));
+    let mut command = step::programs("release");
     match step::run(&mut command, BUILD).trouble {
         None => Ok(step::target_directory().join("release")),
         Some(trouble) => Err(format!("dist: {}: {trouble}", step::typed(&command))),

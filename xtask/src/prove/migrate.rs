@@ -7,6 +7,9 @@ use super::{Step, Topic};
 /// What the names of the tests of target `life` contain that are of this topic and not of `life`.
 pub const TESTS: &[&str] = &["compare::", "migration::", "observe::"];
 
+/// And what those contain that would be of `operate`, too.
+pub const DOCTOR: &[&str] = &["doctor::migration::"];
+
 /// Coming from HAProxy.
 pub const MIGRATE: Topic = Topic {
     name: "migrate",

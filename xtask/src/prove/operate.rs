@@ -55,5 +55,11 @@ pub const OPERATE: Topic = Topic {
 
 /// Those tests of what lives as a service.
 const fn life(only: &'static [&'static str], seconds: u64) -> Work {
-    Work::Tests { package: "e2e", targets: &["life"], only, skip: &[], seconds }
+    Work::Tests {
+        package: "e2e",
+        targets: &["life"],
+        only,
+        skip: &[super::migrate::DOCTOR],
+        seconds,
+    }
 }

@@ -123,7 +123,7 @@ pub(super) fn fake() -> Outcome<PathBuf> {
         return Ok(at_hand.join("eclusa-fake"));
     }
     match build_fakes() {
-        None => Ok(step::target_directory().join("release/eclusa-fake")),
+        None => Ok(step::built("release", "eclusa-fake")),
         Some(trouble) => Err(trouble),
     }
 }
@@ -195,10 +195,9 @@ fn tests(
     command.args(["test", "--release", "--locked", "--no-fail-fast", "-p", package]);
     command.args(targets.iter().flat_map(|target| ["--test", *target])).arg("--");
     command.args(names).args(["--nocapture", "--test-threads=1"]);
-    let release = step::target_directory().join("release");
     command.env("ECLUSA_PROOF", "1").env("ECLUSA_PROOF_OUT", out);
-    command.env("ECLUSA_APISERVER_BINARY", release.join("eclusa-apiserver"));
-    command.env("ECLUSA_EDGE_BINARY", release.join("eclusa-edge"));
+    command.env("ECLUSA_APISERVER_BINARY", step::built("release", "eclusa-apiserver"));
+    command.env("ECLUSA_EDGE_BINARY", step::built("release", "eclusa-edge"));
     let ran = step::run(&mut command, limit);
     let mut yielded = ended(&command, &ran);
     yielded.command = format!("ECLUSA_PROOF=1 {}", yielded.command);
