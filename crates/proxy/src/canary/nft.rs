@@ -14,6 +14,9 @@ const PLACES: [&str; 4] = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/l
 /// The families that a canary has tables in.
 const FAMILIES: [&str; 2] = ["ip", "ip6"];
 
+/// How often a table is looked at that changes under the look.
+const LOOKS: u32 = 5;
+
 /// The program.
 #[derive(Debug)]
 pub(super) struct Nft(PathBuf);
@@ -46,6 +49,14 @@ impl Standing {
     }
 }
 
+/// What a table is.
+enum Current {
+    Gone,
+    /// No canary.
+    Foreign,
+    Stands(Box<Standing>),
+}
+
 /// All canaries of a program, and tables that have their name and are none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
@@ -72,19 +83,43 @@ impl Nft {
     /// What stands.
     pub(super) fn found(&self, program: Program) -> Result<Found, String> {
         let mut found = Found::default();
-        for table in tables(&self.json(&["list", "tables"])?, program) {
-            // Without what the sets hold: one of them may hold very much.
-            let name = ["table", table.family, &table.name];
-            let whole = self.json(&[&["-t", "list"][..], &name].concat())?;
-            let Some(mut standing) = standing(&table, &whole) else {
-                found.foreign.push(table);
-                continue;
-            };
-            let set = ["list", "set", table.family, &table.name, &standing.set];
-            standing.left = left(&self.json(&set)?);
-            found.standing.push(standing);
+        for table in self.tables(program)? {
+            match self.current(program, &table)? {
+                Current::Gone => {}
+                Current::Foreign => found.foreign.push(table),
+                Current::Stands(standing) => found.standing.push(*standing),
+            }
         }
         Ok(found)
+    }
+
+    fn tables(&self, program: Program) -> Result<Vec<Table>, String> {
+        Ok(tables(&self.json(&["list", "tables"])?, program))
+    }
+
+    /// A table that was there just now. Another command may end its canary between two questions, or put
+    /// another set in its place.
+    fn current(&self, program: Program, table: &Table) -> Result<Current, String> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.look(table) {
+                Ok(current) => return Ok(current),
+                Err(_) if !self.tables(program)?.contains(table) => return Ok(Current::Gone),
+                Err(why) if tries == LOOKS => return Err(why),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn look(&self, table: &Table) -> Result<Current, String> {
+        // Without what the sets hold: one of them may hold very much.
+        let name = ["table", table.family, &table.name];
+        let whole = self.json(&[&["-t", "list"][..], &name].concat())?;
+        let Some(mut standing) = standing(table, &whole) else { return Ok(Current::Foreign) };
+        let set = ["list", "set", table.family, &table.name, &standing.set];
+        standing.left = left(&self.json(&set)?);
+        Ok(Current::Stands(Box::new(standing)))
     }
 
     fn json(&self, arguments: &[&str]) -> Result<Value, String> {
@@ -179,6 +214,9 @@ fn left(told: &Value) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use eclusa_testkit::process::Scratch;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     /// As nft 1.0.6 of Debian 12 says it.
     const TABLE: &str = include_str!("golden/table.json");
@@ -203,6 +241,45 @@ mod tests {
         assert_eq!((found.listener.as_deref(), &*found.set), (Some("apiserver"), "taken"));
         assert_eq!(left(&json(SET)), Some(3597));
         assert_eq!(left(&json(&SET.replace("\"elem\": [", "\"x\": ["))), None);
+    }
+
+    /// What is found with a program in nft's place that looks at what it was asked for in `$*`, and knows by
+    /// the folder `$D` what was asked before.
+    fn found(script: &str) -> Result<Found, String> {
+        let scratch = Scratch::new("nft").unwrap();
+        let folder = scratch.path();
+        fs::write(folder.join("table"), TABLE).unwrap();
+        fs::write(folder.join("set"), SET).unwrap();
+        let table = table();
+        let tables =
+            serde_json::json!({"nftables": [{"table": {"family": "ip", "name": table.name}}]});
+        fs::write(folder.join("tables"), tables.to_string()).unwrap();
+        let nft = folder.join("nft");
+        let folder = folder.display();
+        fs::write(&nft, format!("#!/bin/sh\nD={folder}\n{script}\n")).unwrap();
+        fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).unwrap();
+        let nft = Nft(nft);
+        // A test beside this one that starts a program has the script open for writing for a moment.
+        let busy = |told: &Result<Found, String>| {
+            told.as_ref().is_err_and(|why| why.contains("Text file busy"))
+        };
+        let mut tries = std::iter::repeat_with(|| nft.found(Program::Apiserver)).take(1000);
+        tries.find(|told| !busy(told)).expect("it can be run")
+    }
+
+    #[test]
+    fn what_changes_under_the_look_is_looked_at_again_and_what_has_gone_is_gone() {
+        let rest = "case $* in *tables) cat $D/tables;; *-t*) cat $D/table;; *) cat $D/set;; esac";
+        assert_eq!(found(rest).unwrap().standing.len(), 1);
+        let once =
+            format!("case $*$(ls $D) in *taken*seen*) ;; *taken*) >$D/seen; exit 1;; esac; {rest}");
+        assert_eq!(found(&once).unwrap().standing.len(), 1, "another set, for a moment");
+        let ends = format!(
+            "case $* in *taken) echo '{{}}' >$D/tables; echo gone >&2; exit 1;; esac; {rest}"
+        );
+        assert_eq!(found(&ends).unwrap().standing.len(), 0, "off in the midst");
+        let never = found(&format!("case $* in *taken) echo no >&2; exit 1;; esac; {rest}"));
+        assert!(never.is_err_and(|why| why.ends_with(": no")));
     }
 
     #[test]

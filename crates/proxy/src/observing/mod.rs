@@ -306,6 +306,8 @@ struct Watching {
 impl Watching {
     /// Until the end.
     async fn watch(&mut self, signals: &mut Signals, engine: &Engine) -> io::Result<()> {
+        // What HAProxy says first finds everyone that it is about.
+        self.observer.look();
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut day = Instant::now() + DAY;
