@@ -1,13 +1,16 @@
 //! haproxy.cfg for the bed: addresses moved to loopback, and everything left out by which HAProxy would
-//! reach out of it: its user and root, its log, sockets, peers, resolvers, programs. Lines keep their
-//! numbers.
+//! reach out of it: its user and root, its log, sockets, peers, resolvers, programs, and all code that it
+//! would load. Lines keep their numbers.
 
+mod code;
 mod options;
 mod words;
 
 use crate::layout::{Layout, Side};
 use crate::material::{HASH, Material, PASSWORD, is_here};
+use code::Code;
 use eclusa_haproxy_import::File;
+use eclusa_haproxy_import::lexer::lex;
 use eclusa_haproxy_import::outline::{Outline, Port};
 use options::{Options, without};
 use std::collections::BTreeSet;
@@ -125,13 +128,18 @@ pub(crate) fn copies(
     material: &mut Material<'_>,
 ) -> Result<Copies, String> {
     let tarpits = outline.lines.iter().any(|it| it.words.iter().any(|word| word == "tarpit"));
-    let mut copying = Copying { outline, layout, material, notes: BTreeSet::new(), tarpits };
+    let code = Code::of(outline);
+    let mut copying = Copying { outline, layout, material, notes: BTreeSet::new(), tarpits, code };
     let mut texts = Vec::new();
     for (file, source) in files.iter().enumerate() {
         let mut text = String::new();
         for (index, written) in source.text.lines().enumerate() {
-            let id = outline.line(file, index + 1);
-            match id.map_or(Ok(Now::Same), |id| copying.now(id))? {
+            // What says nothing is a comment, or blank.
+            let now = match outline.line(file, index + 1) {
+                Some(id) => copying.now(id)?,
+                None => Now::Same,
+            };
+            match now {
                 Now::Same => text.push_str(written),
                 Now::Words(words) => text.push_str(&line(&words)),
                 Now::Gone => text.push_str("# left out on the bed"),
@@ -150,6 +158,7 @@ struct Copying<'c, 'm> {
     notes: BTreeSet<String>,
     /// Something is held before it is refused.
     tarpits: bool,
+    code: Code,
 }
 
 impl Copying<'_, '_> {
@@ -158,8 +167,20 @@ impl Copying<'_, '_> {
     }
 
     fn now(&mut self, id: usize) -> Result<Now, String> {
-        let words = &self.outline.lines[id].words;
+        let line = &self.outline.lines[id];
+        // HAProxy would judge conditions anew, and may take what was not made harmless here.
+        if line.is_skipped {
+            return Ok(Now::Gone);
+        }
+        let words = &line.words;
+        if words.is_empty() {
+            return self.unread(id);
+        }
         let (section, _) = &self.outline.sections[id];
+        if let Some(note) = self.code.note(section, words) {
+            self.note(note);
+            return Ok(Now::Gone);
+        }
         let bare = match words.split_first() {
             Some((first, rest)) if first == "no" && !rest.is_empty() => rest,
             _ => words.as_slice(),
@@ -177,6 +198,16 @@ impl Copying<'_, '_> {
             "defaults" | "frontend" | "backend" | "listen" => self.of_proxy(id, word, rest)?,
             _ => Now::Same,
         })
+    }
+
+    /// A line without words, which HAProxy is to refuse by itself.
+    fn unread(&self, id: usize) -> Result<Now, String> {
+        let line = &self.outline.lines[id];
+        // One that is too much for us alone could be none that it refuses.
+        if !line.text.starts_with('.') && lex(&line.text, &|_| None).is_ok() {
+            return Err(format!("`{}` is not read with what its variables bring", line.text));
+        }
+        Ok(Now::Same)
     }
 
     fn of_proxy(&mut self, id: usize, word: &str, rest: &[String]) -> Result<Now, String> {
@@ -430,6 +461,93 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let mut material = Material::new(&scratch).unwrap();
         copies(&files, &outline, &layout, &mut material).unwrap().texts.remove(0)
+    }
+
+    #[test]
+    fn what_does_not_count_here_is_not_there_for_haproxy_either() {
+        let text = "\
+.if !streq(1,1)
+frontend dark
+    bind 0.0.0.0:81
+.elif 1
+frontend web
+    bind :80
+    timeout client 5s
+.else
+    bind 0.0.0.0:82
+.endif
+.alert \"not today\"
+    log-format \"open
+";
+        let copy = copied(text);
+        assert_eq!(copy.lines().count(), text.lines().count(), "{copy}");
+        for gone in [".if", ".elif", ".else", ".endif", "0.0.0.0", "dark"] {
+            assert!(!copy.contains(gone), "{gone}: {copy}");
+        }
+        // What HAProxy refuses it is to refuse.
+        for there in ["frontend web", "timeout client 5s", ".alert", "log-format \"open"] {
+            assert!(copy.contains(there), "{there}: {copy}");
+        }
+        let blank = copied("frontend web\n    bind\u{b}0.0.0.0:80\n");
+        assert!(!blank.contains("0.0.0.0"), "HAProxy's blanks are more: {blank}");
+        assert!(
+            copied(".if what(1)\nfrontend a\n.endif\nfrontend b\n bind :80\n").contains(".if what")
+        );
+    }
+
+    #[test]
+    fn nothing_of_the_file_is_run() {
+        let text = "\
+global
+    lua-load /etc/haproxy/a.lua
+    lua-load-per-thread /etc/haproxy/b.lua
+    lua-prepend-path /etc/haproxy/?.lua
+    insecure-fork-wanted
+    external-check
+    ssl-engine rdrand
+    ssl-provider legacy
+    tune.lua.maxmem 100
+program agent
+    command /bin/agent
+defaults
+    mode http
+frontend web
+    bind :80
+    option external-check
+    external-check command /bin/look
+    filter opentracing id x config /etc/ot.cfg
+    http-request ot-group x g
+    acl known lua.known
+    acl shop path_beg /shop
+    http-request lua.mark
+    http-request set-header X-Mark %[path,lua.mark]
+    http-request deny if shop !known
+    http-request deny if { lua.bad 1 }
+    http-request set-header X-Kept \"if known\" if shop
+    use_backend b if known
+    use_backend c if shop
+";
+        let copy = copied(text);
+        for gone in [
+            "lua.known",
+            "lua.mark",
+            "lua.bad",
+            "lua-",
+            "command",
+            "insecure-fork",
+            "external",
+            "rdrand",
+            "legacy",
+            "opentracing",
+            "ot-group",
+            "!known",
+            "if known\n",
+        ] {
+            assert!(!copy.contains(gone), "{gone}: {copy}");
+        }
+        for there in ["acl shop", "X-Kept", "use_backend c if shop", "tune.lua.maxmem"] {
+            assert!(copy.contains(there), "{there}: {copy}");
+        }
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Lexer<'_> {
         let mut quote = None;
         while let Some(char) = self.chars.next() {
             match (quote, char) {
-                (None, ' ' | '\t' | '\r' | '\n') => self.end(),
+                (None, ' ' | '\t'..='\r') => self.end(),
                 (None, '#') => {
                     self.end();
                     let rest: String = self.chars.by_ref().collect();

@@ -25,8 +25,10 @@ pub struct Line {
     pub number: usize,
     /// As it stands there, without blanks around it.
     pub text: String,
-    /// Its words; empty where it cannot be cut into words.
+    /// Its words; empty where it cannot be cut into words, and where it does not count.
     pub words: Vec<String>,
+    /// It stands in a block that does not count, or it begins, parts or ends a block (`.if`).
+    pub is_skipped: bool,
     /// The comments that stand alone above it, each with its `#`.
     pub above: Vec<String>,
     /// The comment behind it, with its `#`.
@@ -142,6 +144,7 @@ impl Reading {
             number: place.1,
             text: trimmed.to_owned(),
             words: Vec::new(),
+            is_skipped: false,
             above: std::mem::take(&mut self.above),
             beside: None,
         };
@@ -161,10 +164,13 @@ impl Reading {
         match self.blocks.line(id, &words, &self.environment) {
             Outcome::Read => {}
             Outcome::Skipped => {
+                self.sources.lines[id].is_skipped = true;
                 ledger.tell(id, Kind::Ignored, "it stands in a block whose condition is false");
                 return self.keep(id, Vec::new());
             }
             Outcome::Done(kind, note) => {
+                // What HAProxy refuses stays what it is.
+                self.sources.lines[id].is_skipped = kind != Kind::Unsupported;
                 ledger.tell(id, kind, note);
                 return self.keep(id, Vec::new());
             }
