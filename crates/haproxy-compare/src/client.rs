@@ -4,7 +4,10 @@ use crate::endpoint::{ID, WANTED};
 use crate::http::{Message, Reader, What};
 use eclusa_wire::proxy_protocol::encode_v1;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::io::{self, ErrorKind, Read, Write};
@@ -78,7 +81,8 @@ impl Request {
     }
 }
 
-/// Takes every certificate: that is what is looked at.
+/// Takes every certificate, for that is what is looked at; but only of whoever has its key,
+/// where that can be read out of it: those of X.509 version 1 are no reason to compare nothing.
 #[derive(Debug)]
 struct Any(WebPkiSupportedAlgorithms);
 
@@ -96,20 +100,26 @@ impl ServerCertVerifier for Any {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        match ParsedCertificate::try_from(certificate) {
+            Ok(_) => verify_tls12_signature(message, certificate, signed, &self.0),
+            Err(_) => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn verify_tls13_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        match ParsedCertificate::try_from(certificate) {
+            Ok(_) => verify_tls13_signature(message, certificate, signed, &self.0),
+            Err(_) => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -207,5 +217,83 @@ fn failed(error: &io::Error) -> Got {
         }
         // A reset, an end in the midst, an alert.
         _ => Got::Closed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Authority;
+    use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use rustls::server::{ClientHello, ResolvesServerCert};
+    use rustls::sign::CertifiedKey;
+    use rustls::{ServerConfig, ServerConnection};
+    use std::net::TcpListener;
+    use std::thread;
+
+    /// A certificate, and a key that may be that of another.
+    #[derive(Debug)]
+    struct Shown(Arc<CertifiedKey>);
+
+    impl ResolvesServerCert for Shown {
+        fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+            Some(Arc::clone(&self.0))
+        }
+    }
+
+    /// What a client gets of a server that shows the one certificate, and has the key of the other.
+    fn asked(of: usize, key: usize) -> Outcome {
+        let authority = Authority::new().unwrap();
+        let issued = [0, 1].map(|_| authority.issue(&["a.test".to_owned()]).unwrap());
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(issued[key].key.clone()));
+        let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+        let chain = vec![CertificateDer::from(issued[of].der.clone())];
+        let shown = Shown(Arc::new(CertifiedKey::new(chain, key)));
+        let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The PROXY header.
+            while {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                byte != *b"\n"
+            } {}
+            let connection = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut tls = StreamOwned::new(connection, stream);
+            let mut some = [0; 16];
+            if tls.read(&mut some).is_ok() {
+                tls.write_all(b"HTTP/1.1 204 ok\r\n\r\n").unwrap();
+            }
+        });
+        let request = Request {
+            id: 1,
+            open: 0,
+            source: "198.51.100.1:1".parse().unwrap(),
+            tls: Some("a.test".to_owned()),
+            method: "GET".to_owned(),
+            target: "/".to_owned(),
+            host: None,
+            fields: Vec::new(),
+            body: Vec::new(),
+            wanted: 200,
+            odd: None,
+        };
+        let outcome = Clients::new().unwrap().ask(&request, to);
+        serving.join().unwrap();
+        outcome
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_none() {
+        let own = asked(0, 0);
+        assert!(matches!(own.got, Got::Answer(_)) && own.certificate.is_some(), "{own:?}");
+        let stolen = asked(0, 1);
+        assert!(stolen.got == Got::Closed && stolen.certificate.is_none(), "{stolen:?}");
     }
 }

@@ -4,12 +4,13 @@ use crate::causes::{Causes, Class, Difference};
 use crate::checks::{Rounds, Sockets, Verdicts};
 use crate::client::{Clients, Request};
 use crate::copy::copies;
+use crate::descriptors;
 use crate::endpoint::{Book, Endpoint, Presented};
 use crate::judge::{Aspect, Judge, Made, Raw};
 use crate::layout::{Layout, Side};
 use crate::material::Material;
 use crate::ours::ours;
-use crate::scratch::{Bound, Running, Scratch};
+use crate::scratch::{Bound, INTERRUPTED, Running, Scratch};
 use crate::table::states;
 use crate::traffic;
 use eclusa_config::plan::Program;
@@ -81,6 +82,19 @@ pub(crate) enum Failed {
     Other(String),
 }
 
+impl Failed {
+    /// With what was left out of the copy that HAProxy refuses: it may miss that.
+    fn with(self, notes: &[String]) -> Self {
+        match self {
+            Self::HaproxyRefuses(said) if !notes.is_empty() => Self::HaproxyRefuses(format!(
+                "{said}\nof its copy of the file: {}",
+                notes.join("; ")
+            )),
+            other => other,
+        }
+    }
+}
+
 impl From<String> for Failed {
     fn from(why: String) -> Self {
         Self::Other(why)
@@ -121,15 +135,16 @@ pub(crate) fn compare(
     if layout.opens.is_empty() {
         return Err(Failed::Nothing);
     }
-    let scratch = Scratch::new().map_err(io("a temporary directory cannot be made"))?;
-    let mut material = Material::new(&scratch)?;
-    let copied = copies(files, &outline, &layout, &mut material)?;
-    let files = write(&scratch, files, &copied.texts)?;
+    descriptors::wanted(&layout)?;
     // A minute, and what many requests take beyond it.
     let time = Duration::from_secs(90)
         + Duration::from_millis(20) * u32::try_from(wanted.requests).unwrap_or(u32::MAX);
     let bound = Bound::new(time).map_err(io("signals cannot be watched"))?;
-    checked(wanted, &scratch, &files)?;
+    let scratch = Scratch::new().map_err(io("a temporary directory cannot be made"))?;
+    let mut material = Material::new(&scratch)?;
+    let copied = copies(files, &outline, &layout, &mut material)?;
+    let files = write(&scratch, files, &copied.texts)?;
+    checked(wanted, (&scratch, &bound), &files).map_err(|failed| failed.with(&copied.notes))?;
     let toml = ours(wanted.program, &imported.toml, (&outline, &layout), &mut material, &scratch)?;
     scratch.write("ours.toml", &toml)?;
     let mut notes = std::mem::take(&mut material.notes);
@@ -165,7 +180,17 @@ fn version(haproxy: &Path) -> Result<String, Failed> {
         ))
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    let first = text.lines().next().unwrap_or_default().trim();
+    // `HA-Proxy` up to 2.3.
+    if !output.status.success() || !["HAProxy", "HA-Proxy"].iter().any(|it| first.starts_with(it)) {
+        return Err(Failed::Other(format!(
+            "{}: it is not HAProxy, or does not run: asked with `-v` for its version it said `{first}` ({}); \
+             name another one with --haproxy",
+            haproxy.display(),
+            output.status
+        )));
+    }
+    Ok(first.to_owned())
 }
 
 /// Writes the copies; their paths, and the names of what they are copies of.
@@ -196,13 +221,23 @@ fn haproxy(wanted: &Wanted, scratch: &Scratch, files: &[(PathBuf, String)]) -> C
 }
 
 /// What HAProxy says of the copies, if it does not take them.
-fn checked(wanted: &Wanted, scratch: &Scratch, files: &[(PathBuf, String)]) -> Result<(), Failed> {
+fn checked(
+    wanted: &Wanted,
+    (scratch, bound): (&Scratch, &Bound),
+    files: &[(PathBuf, String)],
+) -> Result<(), Failed> {
     let mut command = haproxy(wanted, scratch, files);
     command.arg("-c");
-    let mut running = Running::start(command, &scratch.path("check.err"))
+    let mut running = Running::start(&command, &scratch.path("check.err"))
         .map_err(io("HAProxy cannot be started"))?;
-    if running.wait(START) {
-        return Ok(());
+    match running.wait(START, bound) {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        Err(why) if bound.is_interrupted() => return Err(Failed::Other(why)),
+        Err(why) => {
+            let why = format!("HAProxy does not say whether it takes the file: {why}");
+            return Err(Failed::Other(why));
+        }
     }
     let mut said = running.said();
     for (path, name) in files {
@@ -313,6 +348,9 @@ impl Bed<'_> {
         rounds
             .play(count, seed, endpoints, &mut found.verdicts)
             .map_err(io("an endpoint cannot listen again"))?;
+        if self.bound.is_interrupted() {
+            return Err(Failed::Other(INTERRUPTED.to_owned()));
+        }
         for (program, running) in ["HAProxy", "Eclusa"].iter().zip(&mut programs) {
             if running.has_ended() {
                 return Err(Failed::Other(format!(
@@ -320,9 +358,6 @@ impl Bed<'_> {
                     running.said()
                 )));
             }
-        }
-        if self.bound.is_interrupted() {
-            return Err(Failed::Other("interrupted".to_owned()));
         }
         Ok(found)
     }
@@ -342,17 +377,25 @@ impl Bed<'_> {
             [("HAProxy", theirs, Side::Haproxy), ("Eclusa", our, Side::Ours)]
         {
             let errors = self.scratch.path(&format!("{name}.err"));
-            let mut running = Running::start(command, &errors)
+            let mut running = Running::start(&command, &errors)
                 .map_err(io(&format!("{name} cannot be started")))?;
             let socket = &self.sockets[side as usize];
-            self.bound
-                .wait(START, || running.has_ended() || states(socket, self.layout, side).is_ok());
-            if running.has_ended() || states(socket, self.layout, side).is_err() {
-                let said = running.said();
+            let answers = || states(socket, self.layout, side).is_ok();
+            let found = self.bound.wait(START, || running.has_ended() || answers());
+            if self.bound.is_interrupted() {
+                return Err(Failed::Other(INTERRUPTED.to_owned()));
+            }
+            let said = running.said();
+            if running.has_ended() {
                 return Err(match side {
                     Side::Haproxy => Failed::HaproxyRefuses(said),
                     Side::Ours => Failed::OursRefuses(said),
                 });
+            }
+            if !found {
+                return Err(Failed::Other(format!(
+                    "{name} was started and does not answer at its socket; what it said:\n{said}"
+                )));
             }
             all.push(running);
         }

@@ -10,6 +10,7 @@ use crate::http::{Message, Reader, What};
 use answer::answer;
 use eclusa_haproxy_import::outline::Good;
 use eclusa_wire::proxy_protocol::{Header, Parsed, parse};
+use rustix::net::shutdown;
 use rustls::{ServerConnection, StreamOwned};
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -90,7 +91,7 @@ struct Shared {
 pub(crate) struct Endpoint {
     address: SocketAddr,
     shared: Arc<Shared>,
-    accepting: Option<JoinHandle<()>>,
+    accepting: Option<(Arc<TcpListener>, JoinHandle<()>)>,
 }
 
 impl Endpoint {
@@ -119,20 +120,23 @@ impl Endpoint {
     }
 
     fn listen(&mut self) -> io::Result<()> {
-        let listener = TcpListener::bind(self.address)?;
+        let listener = Arc::new(TcpListener::bind(self.address)?);
         let shared = Arc::clone(&self.shared);
         shared.ended.store(false, Ordering::SeqCst);
         let name = format!("endpoint {}", self.address);
-        let accept = move || accept(&listener, &shared);
-        self.accepting = Some(thread::Builder::new().name(name).spawn(accept)?);
+        let taken = Arc::clone(&listener);
+        let accept = move || accept(&taken, &shared);
+        let thread = thread::Builder::new().name(name).spawn(accept)?;
+        self.accepting = Some((listener, thread));
         Ok(())
     }
 
     fn close(&mut self) {
-        let Some(accepting) = self.accepting.take() else { return };
+        let Some((listener, accepting)) = self.accepting.take() else { return };
         self.shared.ended.store(true, Ordering::SeqCst);
-        // The thread sleeps in `accept`.
-        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        // The thread sleeps in `accept`, which ends with an error then. To connect would want a
+        // descriptor, and there may be none.
+        let _ = shutdown(&*listener, rustix::net::Shutdown::Read);
         let _ = accepting.join();
         for (_, stream) in lock(&self.shared.open).drain() {
             let _ = stream.shutdown(Shutdown::Both);
@@ -163,10 +167,15 @@ impl Drop for Endpoint {
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     let mut next = 0_u64;
     loop {
-        let Ok((stream, _)) = listener.accept() else { continue };
+        let accepted = listener.accept();
         if shared.ended.load(Ordering::SeqCst) {
             return;
         }
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, most likely: some come back.
+            thread::park_timeout(Duration::from_millis(20));
+            continue;
+        };
         let mut open = lock(&shared.open);
         let Ok(twin) = stream.try_clone() else { continue };
         if open.len() >= CONNECTIONS_MAX {
@@ -284,4 +293,74 @@ fn exchanges<S: Read + Write>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Authority;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use std::fs::File;
+    use std::process::Command;
+    use std::time::Instant;
+
+    /// The test that runs alone in a process: limits are of all of it.
+    const ALONE: &str = "endpoint::tests::it_ends_without_a_descriptor_to_spare";
+
+    fn started() -> Endpoint {
+        let authority = Arc::new(Authority::new().unwrap());
+        let presented = Arc::new(Presented::new(&authority).unwrap());
+        let good = Good { status: 200, body: "ok".to_owned(), asks: false };
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Endpoint::start(free, 0, good, (&Arc::default(), &presented)).unwrap()
+    }
+
+    #[test]
+    fn it_ends_and_listens_again() {
+        let mut endpoint = started();
+        let connects = |it: &Endpoint| TcpStream::connect(it.address).is_ok();
+        assert!(connects(&endpoint));
+        endpoint.set(Mood::Refuses).unwrap();
+        assert!(!connects(&endpoint));
+        endpoint.set(Mood::Well).unwrap();
+        assert!(connects(&endpoint));
+    }
+
+    #[test]
+    fn it_ends_where_descriptors_have_run_out() {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", ALONE, "--ignored"])
+            .spawn()
+            .unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break Some(status),
+                None if Instant::now() >= until => break None,
+                None => thread::park_timeout(Duration::from_millis(20)),
+            }
+        };
+        if status.is_none() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(status.is_some_and(|status| status.success()), "{status:?}");
+    }
+
+    #[test]
+    #[ignore = "a part of the test before, which gives it a process of its own"]
+    fn it_ends_without_a_descriptor_to_spare() {
+        let endpoint = started();
+        let address = endpoint.address;
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..limit }).unwrap();
+        // A client that is there already, and that nobody can accept.
+        let _waiting = TcpStream::connect(address).unwrap();
+        let mut all = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            all.push(file);
+        }
+        assert!(!all.is_empty());
+        drop(endpoint);
+    }
 }

@@ -16,6 +16,7 @@ mod client;
 mod command;
 mod comparison;
 mod copy;
+mod descriptors;
 mod endpoint;
 mod http;
 mod judge;
