@@ -33,6 +33,8 @@ pub(crate) type Sockets = [PathBuf; 2];
 pub(crate) struct Verdicts {
     pub(crate) compared: usize,
     pub(crate) differences: Vec<Difference>,
+    /// Verdicts that could not be compared: a socket did not answer, or neither had decided.
+    pub(crate) missing: usize,
     /// Rounds that were not begun, for the time was over.
     pub(crate) left_out: usize,
 }
@@ -85,20 +87,29 @@ impl Rounds<'_> {
     /// Waits for that, and tells where they do not.
     pub(crate) fn begin(&self) -> Verdicts {
         let mut verdicts = Verdicts::default();
-        if !self.all_well() {
+        if self.all_well() {
+            verdicts.compared = self.served.len();
+        } else {
             self.compare(&Bad::new(), &mut verdicts);
         }
-        verdicts.compared = self.served.len();
         verdicts
     }
 
     /// Compares the verdicts.
     fn compare(&self, bad: &Bad, verdicts: &mut Verdicts) {
-        let Some(now) = self.states() else { return };
+        let Some(now) = self.states() else {
+            verdicts.missing += self.served.len();
+            return;
+        };
         for place in self.served {
             let mood = bad.get(place).copied().unwrap_or(Mood::Well);
             let of = |side: Side| &now[side as usize][*place];
             let (haproxy, ours) = (of(Side::Haproxy), of(Side::Ours));
+            if takes(haproxy).is_none() && takes(ours).is_none() {
+                verdicts.missing += 1;
+                continue;
+            }
+            verdicts.compared += 1;
             if takes(haproxy) == takes(ours) {
                 continue;
             }
@@ -152,7 +163,6 @@ impl Rounds<'_> {
                 self.settled(WELL, |_, [haproxy, ours]| haproxy == ours);
             }
             self.compare(&bad, verdicts);
-            verdicts.compared += self.served.len();
             bad.values_mut().for_each(|mood| *mood = Mood::Well);
             set(endpoints, &bad)?;
             self.all_well();
@@ -206,5 +216,75 @@ fn words(mood: Mood) -> String {
         Mood::Says(status) => format!("it answers checks with {status}"),
         Mood::Babbles => "it answers checks with another body".to_owned(),
         Mood::Closes => "it closes connections without an answer".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eclusa_config::plan::Program;
+    use eclusa_haproxy_import::outline::outline;
+    use eclusa_haproxy_import::{Elsewhere, File, Options, import};
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    const TEXT: &str = "\
+listen web
+    bind :80
+    server a 10.0.0.1:80 check
+    server b 10.0.0.2:80 check
+";
+
+    /// The verdicts of programs whose sockets tell these states of `a` and `b`; `None`: one does not answer.
+    fn verdicts(told: [Option<[&str; 2]>; 2]) -> Verdicts {
+        let files = [File { name: "a.cfg".to_owned(), text: TEXT.to_owned() }];
+        let outline = outline(&files, &Options::default());
+        let mut random = fastrand::Rng::with_seed(1);
+        let layout = Layout::new(&outline, Program::Edge, &mut random).unwrap();
+        let report = import(Program::Edge, &files, &Options::default(), &Elsewhere).report;
+        let causes = Causes::new(&outline, &report);
+        let scratch = crate::scratch::Scratch::new().unwrap();
+        let sockets = ["haproxy.sock", "ours.sock"].map(|name| scratch.path(name));
+        for (side, states) in told.into_iter().enumerate() {
+            let Some(states) = states else { continue };
+            let mut text = "# pxname,svname,status,addr,\n".to_owned();
+            for (place, state) in layout.places.iter().zip(states) {
+                text.push_str(&format!("web,x,{state},{},\n", place.bed[side]));
+            }
+            let listener = UnixListener::bind(&sockets[side]).unwrap();
+            // It ends with the test.
+            thread::spawn(move || {
+                for mut stream in listener.incoming().flatten() {
+                    let mut asked = [0; 64];
+                    let _ = stream.read(&mut asked);
+                    let _ = stream.write_all(text.as_bytes());
+                }
+            });
+        }
+        let bound = Bound::new(Duration::from_millis(200)).unwrap();
+        let names = ["a".to_owned(), "b".to_owned()];
+        let rounds = Rounds {
+            outline: &outline,
+            layout: &layout,
+            sockets: &sockets,
+            bound: &bound,
+            causes: &causes,
+            names: &names,
+            served: &[0, 1],
+        };
+        rounds.begin()
+    }
+
+    #[test]
+    fn what_nobody_tells_is_not_compared() {
+        let shown = |it: Verdicts| (it.compared, it.differences.len(), it.missing);
+        let up = Some(["UP", "UP"]);
+        assert_eq!(shown(verdicts([up, up])), (2, 0, 0));
+        assert_eq!(shown(verdicts([up, Some(["UP", "DOWN"])])), (2, 1, 0));
+        assert_eq!(shown(verdicts([up, None])), (0, 0, 2), "a socket does not answer");
+        let slow = Some(["UP", "UP 1/3"]);
+        assert_eq!(shown(verdicts([slow, slow])), (1, 0, 1), "nobody has decided on one");
+        assert_eq!(shown(verdicts([up, slow])), (2, 1, 0));
     }
 }

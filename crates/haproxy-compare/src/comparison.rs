@@ -2,7 +2,7 @@
 
 use crate::causes::{Causes, Class, Difference};
 use crate::checks::{Rounds, Sockets, Verdicts};
-use crate::client::{Clients, Request};
+use crate::client::{Clients, Got, Request};
 use crate::copy::copies;
 use crate::descriptors;
 use crate::endpoint::{Book, Endpoint, Presented};
@@ -59,6 +59,8 @@ pub(crate) struct Found {
     pub(crate) haproxy: String,
     pub(crate) seed: u64,
     pub(crate) compared: Vec<Compared>,
+    /// Requests of which either program made something: an answer, or something at an endpoint.
+    pub(crate) answered: usize,
     /// Requests that were not sent: the time was over.
     pub(crate) unsent: usize,
     /// Requests that differed once, and no more when they were sent again.
@@ -150,7 +152,11 @@ pub(crate) fn compare(
     let mut notes = std::mem::take(&mut material.notes);
     notes.extend(copied.notes);
     let causes = Causes::new(&outline, &imported.report);
-    notes.extend(left_out(wanted.program, (&outline, &causes), &toml, &mut layout));
+    let gone = left_out(wanted.program, (&outline, &causes), &toml, &mut layout);
+    if layout.opens.is_empty() {
+        return Err(Failed::Other(format!("nothing is left to compare: {}", gone.join("; "))));
+    }
+    notes.extend(gone);
     let presented = Arc::new(Presented::new(&material.authority)?);
     let books = [Arc::<Book>::default(), Arc::default()];
     let mut endpoints = endpoints(&outline, &layout, &books, &presented)?;
@@ -327,6 +333,12 @@ impl Bed<'_> {
         let requests = traffic::requests((self.outline, self.layout), self.wanted.requests, random);
         let made = self.send(&requests)?;
         found.unsent = requests.len() - made.len();
+        let something = |(haproxy, ours): &&(Made, Made)| {
+            let of =
+                |made: &Made| made.seen.is_some() || matches!(made.outcome.got, Got::Answer(_));
+            of(haproxy) || of(ours)
+        };
+        found.answered = made.iter().filter(something).count();
         let judge = self.judge(&names);
         for (request, (haproxy, ours)) in requests.into_iter().zip(&made) {
             let mut compared = self.compared(request, (haproxy, ours), &judge, &causes);

@@ -77,10 +77,13 @@ impl Work<'_, '_> {
         for (name, pool) in tables(document, "pool") {
             let backs = &self.outline.backs;
             let back = backs.iter().position(|back| back.pool.as_deref() == Some(&name));
-            // `nowhere` is of no section.
-            let Some(back) = back else { continue };
-            let Some(all) = pool.get_mut("endpoints").and_then(Item::as_array_mut) else {
-                continue;
+            let all = pool.get_mut("endpoints").and_then(Item::as_array_mut);
+            let (back, all) = match (back, all) {
+                (Some(back), Some(all)) => (back, all),
+                // It is of no section, and nobody is led there.
+                (None, Some(all)) if name == "nowhere" && texts(all) == ["127.0.0.1:1"] => continue,
+                // Its endpoints would be those of the file.
+                _ => return Err(format!("the pool `{name}` is of no section of haproxy.cfg")),
             };
             self.endpoints(all, |address| {
                 let (host, port) = address.rsplit_once(':')?;
@@ -390,6 +393,26 @@ backend b
         }
         assert!(toml.contains("name = \"10.9.9.3:9\"") && !toml.contains("port = [80]"), "{toml}");
         assert_eq!(toml.matches("proxy_from").count(), 2);
+    }
+
+    #[test]
+    fn a_pool_that_is_of_no_section_is_not_left_as_it_is() {
+        let text = "listen a\n bind :80\n server x 10.9.9.1:80\n";
+        let files = [File { name: "a.cfg".to_owned(), text: text.to_owned() }];
+        let outline = outline(&files, &Options::default());
+        let mut random = fastrand::Rng::with_seed(1);
+        let layout = Layout::new(&outline, Program::Edge, &mut random).unwrap();
+        let scratch = Scratch::new().unwrap();
+        let mut material = Material::new(&scratch).unwrap();
+        let mut of = |toml: &str| {
+            ours(Program::Edge, toml, (&outline, &layout), &mut material, &scratch).map(drop)
+        };
+        let other = "[pool.other]\nendpoints = [\"10.9.9.1:80\"]\n";
+        let told = Err("the pool `other` is of no section of haproxy.cfg".to_owned());
+        assert_eq!(of(other), told);
+        assert_eq!(of("[pool.other]\n"), told);
+        assert_eq!(of("[pool.nowhere]\nendpoints = [\"127.0.0.1:1\"]\n"), Ok(()));
+        assert!(of("[pool.nowhere]\nendpoints = [\"10.9.9.1:80\"]\n").is_err());
     }
 
     #[test]

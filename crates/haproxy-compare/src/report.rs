@@ -30,11 +30,18 @@ impl Found {
         self.verdicts.differences.iter().chain(&self.spread)
     }
 
-    /// Whether everything is equal, or better by what the importer says.
+    /// Whether everything is equal, or better by what the importer says; and everything was compared.
     pub(crate) fn is_well(&self) -> bool {
         let well = |class: Option<Class>| class.is_none_or(|it| it == Class::Improved);
         self.compared.iter().all(|it| well(it.class()))
             && self.others().all(|it| it.class == Class::Improved)
+            && self.is_whole()
+    }
+
+    /// Whether what was to be compared was: what was not is not equal.
+    fn is_whole(&self) -> bool {
+        let missing = self.unsent + self.verdicts.missing + self.verdicts.left_out;
+        missing == 0 && self.answered > 0
     }
 
     /// For people.
@@ -82,12 +89,19 @@ impl Found {
         if self.once > 0 {
             parts.push(format!("{} differed once and no more when sent again", self.once));
         }
+        if self.answered == 0 {
+            parts.push("none of them answered by either, so that nothing was compared".to_owned());
+        }
         let mut verdicts = format!("{} verdicts", self.verdicts.compared);
         match self.verdicts.differences.len() {
+            0 if self.verdicts.compared == 0 => {}
             0 => verdicts.push_str(", all equal"),
             count => {
                 let _ = write!(verdicts, ", {count} of them not equal");
             }
+        }
+        if self.verdicts.missing > 0 {
+            let _ = write!(verdicts, "; {} that could not be had", self.verdicts.missing);
         }
         if self.verdicts.left_out > 0 {
             verdicts.push_str("; not all rounds, for the time was over");
@@ -129,12 +143,14 @@ impl Found {
             "well": self.is_well(),
             "requests": self.compared.len(),
             "unsent": self.unsent,
+            "answered": self.answered,
             "differed_once": self.once,
             "equal": self.count(None),
             "improved": self.count(Some(Class::Improved)),
             "unsupported": self.count(Some(Class::Unsupported)),
             "differs": self.count(Some(Class::Differs)),
             "verdicts": self.verdicts.compared,
+            "verdicts_missing": self.verdicts.missing,
             "rounds_left_out": self.verdicts.left_out,
             "differences": requests,
             "of_endpoints": self.others().map(of).collect::<Vec<_>>(),
@@ -184,4 +200,28 @@ fn shown(request: &Request, at: &str) -> String {
 fn printable(text: &str) -> String {
     let plain = |char: char| if char.is_control() { '\u{fffd}' } else { char };
     text.chars().map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::Verdicts;
+
+    #[test]
+    fn what_was_not_compared_is_not_well() {
+        let well = || Found { answered: 1, ..Found::default() };
+        assert!(well().is_well());
+        let verdicts = |missing, left_out| Verdicts { missing, left_out, ..Verdicts::default() };
+        for (found, told) in [
+            (Found::default(), "so that nothing was compared"),
+            (Found { unsent: 1, ..well() }, "1 not sent"),
+            (Found { verdicts: verdicts(2, 0), ..well() }, "2 that could not be had"),
+            (Found { verdicts: verdicts(0, 1), ..well() }, "not all rounds"),
+        ] {
+            assert!(!found.is_well(), "{told}");
+            let human = found.human();
+            assert!(human.contains(told) && !human.contains("all equal"), "{human}");
+            assert_eq!(found.json()["well"], false);
+        }
+    }
 }
