@@ -6,12 +6,19 @@ use crate::model::{Proxy, Set};
 use crate::report::{Kind, Ledger};
 use crate::toml;
 
-/// What a section compresses.
+/// What a section compresses. Each of the two is that of the endpoints' section, or else that of the clients'.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Compression {
+    /// `None`: it names no algorithm.
+    by: Option<Algorithms>,
+    types: Vec<String>,
+}
+
+/// Which algorithms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Algorithms {
     gzip: bool,
     others: bool,
-    types: Vec<String>,
 }
 
 /// What is told of lines that are carried over.
@@ -31,14 +38,15 @@ impl Compression {
     ///
     /// # Errors
     /// A line says what cannot be done.
-    fn read(proxy: &Proxy) -> Result<Option<Self>, String> {
+    fn read(proxy: &Proxy) -> Result<Self, String> {
         let mut all = Self::default();
         for Set { value, .. } in &proxy.compression {
             let words: Vec<&str> = value.iter().map(String::as_str).collect();
             match words[..] {
                 ["algo" | "algo-res", ref algorithms @ ..] if !algorithms.is_empty() => {
-                    all.gzip |= algorithms.contains(&"gzip");
-                    all.others |=
+                    let by = all.by.get_or_insert_default();
+                    by.gzip |= algorithms.contains(&"gzip");
+                    by.others |=
                         algorithms.iter().any(|it| ["deflate", "raw-deflate"].contains(it));
                 }
                 ["type" | "type-res", ref types @ ..] if !types.is_empty() => {
@@ -49,11 +57,21 @@ impl Compression {
                 [] => return Err("it says nothing".to_owned()),
             }
         }
-        if all.others && !all.gzip {
+        Ok(all)
+    }
+
+    /// What is done where a section leads to this one; `None`: nothing.
+    ///
+    /// # Errors
+    /// It cannot be done.
+    fn behind(self, front: &Self) -> Result<Option<Self>, String> {
+        let by = self.by.or(front.by).unwrap_or_default();
+        if by.others && !by.gzip {
             return Err("`gzip` is the one algorithm".to_owned());
         }
+        let types = if self.types.is_empty() { front.types.clone() } else { self.types };
         // `identity` alone, or types alone, compress nothing.
-        Ok(Some(all).filter(|all| all.gzip))
+        Ok(by.gzip.then_some(Self { by: Some(by), types }))
     }
 }
 
@@ -79,7 +97,7 @@ pub(super) fn read(work: Work<'_>, front: usize, ledger: &mut Ledger) -> Option<
         Ok(Some(compression)) => {
             for line in lines {
                 ledger.tell(line, Kind::Improved, DONE);
-                if compression.others {
+                if compression.by.is_some_and(|by| by.others) {
                     let note =
                         "gzip alone: who takes nothing but deflate gets what the endpoint sent";
                     ledger.tell(line, Kind::Improved, note);
@@ -104,17 +122,10 @@ fn agreed(own: &Proxy, backs: &[&Proxy]) -> Result<Option<Compression>, String> 
     let of_front = Compression::read(own)?;
     let mut all = Vec::new();
     for back in backs {
-        // Types of the endpoints' section outweigh.
-        all.push(match (Compression::read(back)?, &of_front) {
-            (Some(of_back), Some(front)) if of_back.types.is_empty() => {
-                Some(Compression { types: front.types.clone(), ..of_back })
-            }
-            (Some(of_back), _) => Some(of_back),
-            (None, front) => front.clone(),
-        });
+        all.push(Compression::read(back)?.behind(&of_front)?);
     }
     if all.is_empty() {
-        return Ok(of_front);
+        all.push(of_front.clone().behind(&of_front)?);
     }
     if all.iter().any(|one| *one != all[0]) {
         return Err("the sections that the listener leads to differ in it".to_owned());
