@@ -40,10 +40,10 @@ pub(super) struct Tracked {
     line: usize,
 }
 
-/// The longest time of a counter.
 /// What is told of tables whose clients come by IPv6.
 const HOUSEHOLDS: &str = "clients by IPv6 are counted by their /64, which one household has for itself, not by each of its addresses";
 
+/// The longest time of a counter.
 const DAY: u64 = 86_400_000;
 
 impl Table {
@@ -119,8 +119,7 @@ pub(super) fn read(
     let asking = Asking::new(&proxy.acls, Scene { http: true, tls, answers: false }, &known);
     let (mut tables, mut tracked) = (Vec::new(), Vec::new());
     for (rule, number, table) in counted(work, front) {
-        let mut unheard = Ledger::default();
-        let Ok(when) = asking.when(rule.when.as_ref(), rule.line, &mut unheard) else { continue };
+        let Some(when) = counts_when(rule, proxy, &asking) else { continue };
         match has_v6(work.proxy(front)) {
             true => ledger.tell(table.line, Kind::Improved, HOUSEHOLDS),
             false => ledger.same(table.line),
@@ -130,6 +129,19 @@ pub(super) fn read(
         tables.push(table);
     }
     (tables, tracked)
+}
+
+/// When a rule counts: where its condition holds, and none of an `allow` before it, which ends the list.
+/// `None`: that cannot be asked.
+fn counts_when(rule: &Rule, proxy: &Proxy, asking: &Asking<'_>) -> Option<When> {
+    let mut unheard = Ledger::default();
+    let mut of = |rule: &Rule| asking.when(rule.when.as_ref(), rule.line, &mut unheard).ok();
+    let mut parts = vec![of(rule)?];
+    let before = proxy.rules_of(Stage::Request).take_while(|other| other.line != rule.line);
+    for other in before.filter(|other| other.words.first().is_some_and(|word| word == "allow")) {
+        parts.push(of(other)?.negated());
+    }
+    Some(When::all(parts))
 }
 
 /// Whether rules of one of these sections count at the table of another.
