@@ -172,7 +172,7 @@ fn deny(rest: &[&str]) -> Result<Action, String> {
     Ok(action)
 }
 
-fn changeable(name: &str) -> Result<&str, String> {
+pub(super) fn changeable(name: &str) -> Result<&str, String> {
     if !is_field(name) {
         return Err(format!(
             "it changed `{name}`, which is no name of a header field; now nothing does; see where it was meant"
@@ -185,6 +185,10 @@ fn changeable(name: &str) -> Result<&str, String> {
     }
     Ok(name)
 }
+
+/// What is told of values that have a header field in them.
+const FIRST: &str = "of a field that comes more than once the first is put in, as a whole: HAProxy puts in the last, \
+                     and of values between commas the last";
 
 fn header(action: &str, name: &str, value: &str, which: &str) -> Result<Action, String> {
     let value = template(value, !which.is_empty()).map_err(|why| {
@@ -202,6 +206,9 @@ fn header(action: &str, name: &str, value: &str, which: &str) -> Result<Action, 
     if bare.is_some() {
         let note = "the colon behind the name is left out: HAProxy would have sent it as a part of the name";
         notes.push((Kind::Improved, note.to_owned()));
+    }
+    if value.contains("{header:") {
+        notes.push((Kind::Improved, FIRST.to_owned()));
     }
     let name = bare.unwrap_or(name);
     if name.eq_ignore_ascii_case("host") && which.is_empty() && action == "set-header" {
@@ -238,7 +245,10 @@ fn set_path(value: &str) -> Result<Action, String> {
             return Err(lost("only the first match can be replaced".to_owned()));
         }
         let case = if flags.contains('i') { "(?i)" } else { "" };
-        return rewritten(&format!("{case}{}", bare(&arguments[0])), &groups(&bare(&arguments[1])));
+        return rewritten(
+            &format!("{case}{}", bare(&arguments[0])),
+            &groups(&bare(&arguments[1]), 0),
+        );
     }
     Err(lost(format!("`{value}` is not understood")))
 }
@@ -255,11 +265,12 @@ fn replace_header(key: &str, (name, pattern, with): (&str, &str, &str)) -> Resul
         return Err(lost("what takes its place has variables"));
     }
     let name = changeable(name)?;
-    let pattern = expression(&format!("^.*?(?:{pattern}).*$")).map_err(|why| lost(&why))?;
+    let (pattern, with) = whole(pattern, &with.replace("%%", "%"));
+    let pattern = expression(&pattern).map_err(|why| lost(&why))?;
     let value = toml::inline(&[
         ("name".to_owned(), toml::text(name)),
         ("regex".to_owned(), toml::text(&pattern)),
-        ("with".to_owned(), toml::text(&groups(&with.replace("%%", "%")))),
+        ("with".to_owned(), toml::text(&with)),
     ]);
     Ok(Action::of(key, value))
 }
@@ -269,7 +280,17 @@ fn replace_path(pattern: &str, with: &str) -> Result<Action, String> {
     if with.contains('%') {
         return Err("it sent the request on with another path; now the path stays (variables); write a rule `rewrite_path`".to_owned());
     }
-    rewritten(&format!("^.*?(?:{pattern}).*$"), &groups(with))
+    let (pattern, with) = whole(pattern, with);
+    rewritten(&pattern, &with)
+}
+
+/// A pattern that matches the whole value, wherever `pattern` does; and what takes its place.
+fn whole(pattern: &str, with: &str) -> (String, String) {
+    // `\0` is what the pattern matches, which is a group then: that of the whole is the whole value.
+    match groups(with, 0) {
+        plain if !plain.contains("${0}") => (format!("^.*?(?:{pattern}).*$"), plain),
+        _ => (format!("^.*?({pattern}).*$"), groups(with, 1)),
+    }
 }
 
 fn rewritten(pattern: &str, with: &str) -> Result<Action, String> {
@@ -284,24 +305,41 @@ fn rewritten(pattern: &str, with: &str) -> Result<Action, String> {
     Ok(Action::of("rewrite_path", value).changing("path"))
 }
 
-/// `\1` as `${1}`.
-fn groups(with: &str) -> String {
+/// `\1` as `${1}`, or so much later a group; `\x41` as `A`.
+fn groups(with: &str, later: u32) -> String {
     let mut out = String::new();
-    let mut chars = with.chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => match chars.next() {
-                Some(digit) if digit.is_ascii_digit() => {
-                    out.push_str(&format!("${{{digit}}}"));
+    let mut rest = with;
+    while let Some(at) = rest.find(['\\', '$']) {
+        out.push_str(&rest[..at]);
+        let mut after = rest[at + 1..].chars();
+        match (&rest[at..=at], after.next()) {
+            ("$", _) => {
+                out.push_str("$$");
+                after = rest[at + 1..].chars();
+            }
+            (_, Some('x')) if code(after.as_str()).is_some() => {
+                let char = code(after.as_str()).unwrap_or_default();
+                out.push(char);
+                if char == '$' {
+                    out.push(char);
                 }
-                Some(other) => out.push(other),
-                None => out.push('\\'),
+                after = after.as_str()[2..].chars();
+            }
+            (_, Some(char)) => match char.to_digit(10) {
+                Some(digit) => out.push_str(&format!("${{{}}}", digit + later)),
+                None => out.push(char),
             },
-            '$' => out.push_str("$$"),
-            char => out.push(char),
+            (_, None) => out.push('\\'),
         }
+        rest = after.as_str();
     }
-    out
+    out + rest
+}
+
+/// The character of two hexadecimal digits.
+fn code(text: &str) -> Option<char> {
+    let digits = text.get(..2).filter(|digits| digits.bytes().all(|it| it.is_ascii_hexdigit()))?;
+    u8::from_str_radix(digits, 16).ok().filter(u8::is_ascii).map(char::from)
 }
 
 /// `location`, `prefix` or `scheme`, and options.
@@ -461,6 +499,18 @@ mod tests {
             (
                 r"replace-header X-A ^a(.)$ b\1",
                 "{ replace_header = { name = \"X-A\", regex = \"^.*?(?:^a(.)$).*$\", with = \"b${1}\" } }",
+            ),
+            (
+                r"replace-header X-A n(.)t <\0-\1\x41$>",
+                "{ replace_header = { name = \"X-A\", regex = \"^.*?(n(.)t).*$\", with = \"<${1}-${2}A$$>\" } }",
+            ),
+            (
+                r"replace-path /b /x\0",
+                "{ rewrite_path = { regex = \"^.*?(/b).*$\", with = \"/x${1}\" } }",
+            ),
+            (
+                r"set-path %[path,regsub(b,<\0>)]",
+                "{ rewrite_path = { regex = \"b\", with = \"<${0}>\" } }",
             ),
             ("return status 204", "{ answer = { status = 204 } }"),
             (

@@ -1,19 +1,18 @@
 //! `http-request` and its kin of a section and of those that it leads to, as the rules of a listener.
 
 use super::action::{self, Action};
+use super::changed::Changed;
 use super::criterion::{Asking, Scene};
 use super::edge::stock;
 use super::known::told_of_variable;
 use super::listener::{Block, Listener, Pools, Step};
 use super::pool::pair;
-use super::{Work, captured, template};
-use crate::model::acl::{Condition, Term, parenthesis};
-use crate::model::{Flag, Proxy, Rule, Stage, UserList};
+use super::{Work, captured, forwarded, template};
+use crate::model::acl::{Condition, Term};
+use crate::model::{Proxy, Rule, Stage, UserList};
 use crate::report::{Kind, Ledger};
 use crate::toml;
-use crate::values;
-use crate::when::{Key, Leaf, When};
-use std::collections::HashSet;
+use crate::when::When;
 
 /// The most that a condition may be made of.
 const SIZE_MAX: usize = 2_000;
@@ -32,7 +31,8 @@ pub(super) fn read(
     ledger: &mut Ledger,
 ) {
     let front = work.proxy(listener.front);
-    let mut list = List { work, blocks: Vec::new(), changed: HashSet::new(), allowed: Vec::new() };
+    let mut list =
+        List { work, blocks: Vec::new(), changed: Changed::default(), allowed: Vec::new() };
     list.monitor(front, ledger);
     for (line, when) in &listener.closes {
         list.push(Some(*line), vec![pair("close", "true")], when);
@@ -67,7 +67,7 @@ pub(super) fn read(
     }
     let of_answers = Asking::new(&front.acls, scene, asking.known).late();
     list.section(front, Stage::Response, (&of_answers, &When::Always), ledger);
-    let forwarded = forwarded(work, (&*listener, front), steps, &mut list, ledger);
+    let forwarded = forwarded::read(work, (&*listener, front), steps, &mut list, ledger);
     listener.http.extend(forwarded);
     listener.rules = list.blocks;
     if listener.pool.is_none() && listener.routes.is_empty() {
@@ -84,17 +84,17 @@ fn far(back: &Proxy, ledger: &mut Ledger) {
     }
 }
 
-struct List<'l> {
+pub(super) struct List<'l> {
     work: Work<'l>,
     blocks: Vec<Block>,
-    /// What rules so far change, which conditions behind them do not see here.
-    changed: HashSet<String>,
+    /// What rules so far change.
+    pub(super) changed: Changed,
     /// What `allow` let through.
     allowed: Vec<When>,
 }
 
 impl List<'_> {
-    fn push(&mut self, line: Option<usize>, action: Vec<(String, String)>, when: &When) {
+    pub(super) fn push(&mut self, line: Option<usize>, action: Vec<(String, String)>, when: &When) {
         let mut pairs = action;
         pairs.extend(when.pairs());
         self.blocks.push(Block { line, pairs });
@@ -154,7 +154,7 @@ impl List<'_> {
                 continue;
             }
             if let Some(sample) = asking.known.sets(rule) {
-                told_of_variable(rule.line, self.remembers_changed(sample).as_deref(), ledger);
+                told_of_variable(rule.line, self.changed.read_by(sample).as_deref(), ledger);
                 continue;
             }
             if rule.words.first().is_some_and(|word| word == "auth") {
@@ -205,7 +205,7 @@ impl List<'_> {
             self.allowed.push(when);
             return ledger.tell(rule.line, Kind::Same, "the rules behind it do not hold for these");
         }
-        if let Some(what) = self.sees_changed(&when) {
+        if let Some(what) = self.changed.seen_by(&when) {
             let note = format!(
                 "it asks for `{what}`, which a rule before it changes: here conditions see the request as \
                  it came; now the rule asks for what came; check that it means that"
@@ -235,7 +235,25 @@ impl List<'_> {
             let note = "it would send clients to where they came, in circles; now they are served";
             return ledger.tell(rule.line, Kind::Improved, note);
         }
+        let written = self.changed.written_by(&rule.words).filter(|_| !asking.scene.answers);
         self.changed.extend(action.changes);
+        if let Some(what) = written {
+            // Somewhere else to go is better than none: most such rules lead to HTTPS.
+            let stays = action.pairs.iter().any(|(name, _)| name == "redirect");
+            let now = if stays {
+                "what came is put in; check that it means that"
+            } else {
+                "the rule is left out; write one that says the same of what came"
+            };
+            let note = format!(
+                "it puts `{what}` in, which a rule before it changes: here values are of the request as it \
+                 came; now {now}"
+            );
+            ledger.tell(rule.line, Kind::Unsupported, note);
+            if !stays {
+                return;
+            }
+        }
         ledger.same(rule.line);
         if !action.pairs.is_empty() {
             self.push(Some(rule.line), action.pairs, &whole);
@@ -246,7 +264,7 @@ impl List<'_> {
     fn routed(&mut self, front: &Proxy, asking: &Asking<'_>, ledger: &mut Ledger) {
         for route in &front.routes {
             let Ok(when) = asking.when(route.when.as_ref(), route.line, ledger) else { continue };
-            if let Some(what) = self.sees_changed(&when) {
+            if let Some(what) = self.changed.seen_by(&when) {
                 let note = format!(
                     "it asks for `{what}`, which a rule changes: here routes see the request as it came; \
                      now the route asks for what came; check that it means that"
@@ -254,37 +272,6 @@ impl List<'_> {
                 ledger.tell(route.line, Kind::Unsupported, note);
             }
         }
-    }
-
-    /// What of a condition rules before it have changed.
-    fn sees_changed(&self, when: &When) -> Option<String> {
-        let mut found = None;
-        when.leaves(&mut |leaf: &Leaf| {
-            let what = match &leaf.key {
-                Key::Texts(name) if name.starts_with("host") => "host".to_owned(),
-                Key::Texts(name) if name.starts_with("path") => "path".to_owned(),
-                Key::Field("header", name, _) => name.to_ascii_lowercase(),
-                _ => return,
-            };
-            if self.changed.contains(&what) {
-                found.get_or_insert(what);
-            }
-        });
-        found
-    }
-
-    /// What of a sample rules before it have changed.
-    fn remembers_changed(&self, sample: &str) -> Option<String> {
-        let (fetch, argument) = parenthesis(sample);
-        let what = match fetch {
-            "base" | "path" | "pathq" | "url" | "url_path" | "capture.req.uri" => "path".to_owned(),
-            name if name.contains("hdr") => {
-                let field = argument.unwrap_or_default().split(',').next().unwrap_or_default();
-                field.trim().to_ascii_lowercase()
-            }
-            _ => return None,
-        };
-        self.changed.contains(&what).then_some(what)
     }
 
     /// `auth realm R unless { http_auth(LIST) }`
@@ -446,96 +433,6 @@ fn passwords(users: &UserList, realm: Option<&str>, ledger: &mut Ledger) -> Stri
     }
     toml::inline(&pairs)
 }
-
-/// `option forwardfor`, as rules.
-fn forwarded(
-    work: Work<'_>,
-    (listener, front): (&Listener, &Proxy),
-    steps: &[Step],
-    list: &mut List<'_>,
-    ledger: &mut Ledger,
-) -> Vec<(String, String)> {
-    if listener.pool.is_none() && listener.routes.is_empty() {
-        return Vec::new(); // Nobody is asked.
-    }
-    let of_rules =
-        list.changed.iter().any(|it| it.starts_with("x-forwarded-") || it == "forwarded");
-    let flags = told(work, (listener, front), steps);
-    for back in steps.iter().filter_map(|step| step.back) {
-        // Said twice, it is done once.
-        if let Some(flag) = work.proxy(back).option("forwardfor") {
-            ledger.tell(flag.line, Kind::Improved, REPLACED);
-        }
-    }
-    if flags.is_empty() {
-        if !of_rules {
-            ledger.note(format!(
-                "listener {}: `X-Forwarded-For` and its kin pass as clients send them \
-                 (`forwarded_for = \"off\"`), as HAProxy does without `option forwardfor`; leave the key \
-                 out, and endpoints are told what is seen here",
-                listener.name
-            ));
-        }
-        return vec![pair("forwarded_for", "\"off\"")];
-    }
-    for (_, flag) in &flags {
-        ledger.tell(flag.line, Kind::Improved, REPLACED);
-    }
-    let except = flags.iter().find_map(|(_, flag)| after(&flag.words, "except"));
-    let except = except.and_then(|text| values::network(&text));
-    // Not `forwarded_for = "set"`: that also tells of scheme, host and port, which a proxy in front may
-    // have told better.
-    tell(list, flags, except.as_deref());
-    vec![pair("forwarded_for", "\"off\"")]
-}
-
-/// The word behind another.
-fn after(words: &[String], name: &str) -> Option<String> {
-    words.iter().skip_while(|word| *word != name).nth(1).cloned()
-}
-
-/// Who is to be told of the client, by which `option forwardfor`.
-fn told<'w>(
-    work: Work<'w>,
-    (listener, front): (&Listener, &'w Proxy),
-    steps: &[Step],
-) -> Vec<(When, &'w Flag)> {
-    if let Some(flag) = front.option("forwardfor") {
-        return vec![(When::Always, flag)];
-    }
-    let mut flags = Vec::new();
-    for step in steps {
-        let Some(back) = step.back.filter(|back| *back != listener.front) else { continue };
-        if let (Some(flag), Some(when)) = (work.proxy(back).option("forwardfor"), &step.when) {
-            flags.push((when.clone(), flag));
-        }
-    }
-    flags
-}
-
-/// Rules that tell of the client: each field once, for all that are to be told it.
-fn tell(list: &mut List<'_>, flags: Vec<(When, &Flag)>, except: Option<&str>) {
-    let mut fields: Vec<(String, usize, Vec<When>)> = Vec::new();
-    for (when, flag) in flags {
-        let name = after(&flag.words, "header").filter(|name| template::is_field(name));
-        let name = name.unwrap_or_else(|| "X-Forwarded-For".to_owned());
-        match fields.iter_mut().find(|(known, ..)| *known == name) {
-            Some((.., whens)) => whens.push(when),
-            None => fields.push((name, flag.line, vec![when])),
-        }
-    }
-    for (name, line, whens) in fields {
-        let field = toml::inline(&[(name, "\"{client}\"".to_owned())]);
-        let others =
-            except.iter().map(|it| When::texts("source", vec![(*it).to_owned()]).negated());
-        let whole = When::all(std::iter::once(When::any(whens)).chain(others));
-        list.push(Some(line), vec![pair("set_header", field)], &whole);
-    }
-}
-
-/// What is said of `option forwardfor`.
-const REPLACED: &str = "what clients claim is replaced: HAProxy lets it stand beside what it saw, and \
-                        applications that read the first are deceived";
 
 /// What concerns requests, where none are seen.
 pub(super) fn without_requests(work: Work<'_>, front: usize, ledger: &mut Ledger) {

@@ -51,7 +51,7 @@ fn braces(text: &str) -> String {
 }
 
 /// Where the `]` of a sample is.
-fn closing(text: &str) -> Option<usize> {
+pub(super) fn closing(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, char) in text.char_indices() {
         match char {
