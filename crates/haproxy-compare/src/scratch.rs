@@ -222,8 +222,11 @@ mod tests {
 
     #[test]
     fn children_do_not_outlive_a_command_that_is_killed() {
+        // What it leaves behind goes with this.
+        let scratch = Scratch::new().unwrap();
         let mut killed = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", KILLED, "--ignored", "--nocapture"])
+            .env("TMPDIR", scratch.path(""))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -287,6 +287,25 @@ fn circles_end() {
     assert!(last.kind == Kind::Unsupported && last.notes[0].contains("64 KiB"), "{last:?}");
 }
 
+/// What thousands of sections inherit of thousands of lines is bounded, and told.
+#[test]
+fn defaults_without_end() {
+    let mut text = "defaults\n mode http\n".to_owned();
+    for number in 0..4_000 {
+        let _ = writeln!(text, " errorfile 503 /etc/haproxy/errors/{number}.http");
+    }
+    for number in 0..4_000 {
+        let _ = writeln!(text, "backend b{number}\n server s 10.0.0.1:80");
+    }
+    let begun = Instant::now();
+    let imported = imported(&text);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let told = |line: &str| imported.report.lines.iter().find(|it| it.text == line).unwrap();
+    let notes = &told("backend b3999").notes;
+    assert!(notes.iter().any(|note| note.contains("it is read without them")), "{notes:?}");
+    assert!(!told("backend b9").notes.iter().any(|note| note.contains("without them")));
+}
+
 /// A whole provider's edge in one file: sites with rules, pools with endpoints.
 fn large(lines: usize) -> String {
     let mut text = String::from(

@@ -4,19 +4,31 @@ use super::{Proxy, Role};
 use crate::report::{Kind, Ledger};
 use crate::sections::{Section, Sources};
 
+/// What all sections together may inherit, in lines of which each counts: thousands of them, in thousands of
+/// sections, are no file that anybody has.
+const INHERITED_MAX: usize = 1_000_000;
+
 /// The `defaults` read so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     all: Vec<Proxy>,
+    /// What has been inherited so far.
+    inherited: usize,
 }
 
 impl Known {
     pub(super) fn add(&mut self, proxy: Proxy) {
-        self.all.push(proxy);
+        // Nobody inherits lines, but what they say.
+        self.all.push(Proxy { lines: Vec::new(), ..proxy });
     }
 
     /// A section at its first line, with what it inherits.
-    pub(super) fn begin(&self, sources: &Sources, section: &Section, ledger: &mut Ledger) -> Proxy {
+    pub(super) fn begin(
+        &mut self,
+        sources: &Sources,
+        section: &Section,
+        ledger: &mut Ledger,
+    ) -> Proxy {
         let words = &sources.lines[section.head].words;
         let role = match section.kind.as_str() {
             "frontend" => Role::Front,
@@ -42,7 +54,13 @@ impl Known {
             None if role == Role::Defaults => None,
             None => self.all.last(),
         };
-        let mut proxy = base.cloned().unwrap_or_default();
+        self.inherited += base.map_or(0, weight);
+        let fits = self.inherited <= INHERITED_MAX;
+        if !fits && base.is_some() {
+            let note = "its defaults say too much for one more section to have it all: it is read without them";
+            ledger.tell(section.head, Kind::Unsupported, note);
+        }
+        let mut proxy = base.filter(|_| fits).cloned().unwrap_or_default();
         if role != Role::Back && role != Role::Both && role != Role::Defaults {
             // Endpoints and checks are no matter of a frontend.
             proxy.checks.clear();
@@ -75,4 +93,19 @@ impl Known {
         }
         proxy
     }
+}
+
+/// How many of its lines a section has that inherits them. The last ones of the others count alone.
+fn weight(proxy: &Proxy) -> usize {
+    let lists = [
+        proxy.checks.len(),
+        proxy.acls.len(),
+        proxy.rules.len(),
+        proxy.compression.len(),
+        proxy.captures.len(),
+        proxy.stats.len(),
+        proxy.pages.len(),
+        proxy.logs.len(),
+    ];
+    lists.iter().sum()
 }
