@@ -29,7 +29,7 @@ struct Live {
     ///
     /// Both get copies in which every address is one of loopback, endpoints that record what reaches
     /// them, and the same traffic, made from what the file asks. Nothing leaves this host, nothing on it
-    /// is changed, and what was started ends with the command.
+    /// is changed, nothing that the file names is run, and what was started ends with the command.
     #[arg(long, conflicts_with_all = ["output", "keepalived"])]
     check_live: bool,
     /// HAProxy, where it is not in PATH
@@ -53,8 +53,9 @@ pub fn after_help() -> String {
          improved     the report says of the line that it is better so, and why\n  \
          unsupported  the report says that the line is not carried over\n  \
          differs      neither: tell us\n\
-         and the exit codes are 0 for what is equal or improved, 1 for other differences, 2 where nothing was\n\
-         compared: HAProxy is not there, or refuses the file.\n\n{}",
+         and the exit codes are 0 for what is equal or improved, 1 for other differences and where something was\n\
+         not compared that was to be, 2 where nothing was: HAProxy is not there, or refuses the file. Scripts of\n\
+         Lua, engines and programs that the file names are not run, and told.\n\n{}",
         haproxy::AFTER_HELP,
         crate::report::NOT_COMPARED,
     )

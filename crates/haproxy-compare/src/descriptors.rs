@@ -35,7 +35,7 @@ fn raised(
     match hard {
         Some(hard) if hard < wanted => Err(format!(
             "{places} endpoints want {wanted} open files, and this process may have {hard}: let it have more, \
-             with `ulimit -Hn {wanted}` as root, or `systemd-run --pty -p LimitNOFILE={wanted}` in front of the \
+             with `ulimit -n {wanted}` as root, or `systemd-run --pty -p LimitNOFILE={wanted}` in front of the \
              command"
         )),
         _ => Ok(Some(wanted)),
@@ -56,7 +56,7 @@ mod tests {
         assert_eq!(
             told,
             "9 endpoints want 5000 open files, and this process may have 4096: let it have more, with \
-             `ulimit -Hn 5000` as root, or `systemd-run --pty -p LimitNOFILE=5000` in front of the command"
+             `ulimit -n 5000` as root, or `systemd-run --pty -p LimitNOFILE=5000` in front of the command"
         );
     }
 }

@@ -237,22 +237,8 @@ impl List<'_> {
         }
         let written = self.changed.written_by(&rule.words).filter(|_| !asking.scene.answers);
         self.changed.extend(action.changes);
-        if let Some(what) = written {
-            // Somewhere else to go is better than none: most such rules lead to HTTPS.
-            let stays = action.pairs.iter().any(|(name, _)| name == "redirect");
-            let now = if stays {
-                "what came is put in; check that it means that"
-            } else {
-                "the rule is left out; write one that says the same of what came"
-            };
-            let note = format!(
-                "it puts `{what}` in, which a rule before it changes: here values are of the request as it \
-                 came; now {now}"
-            );
-            ledger.tell(rule.line, Kind::Unsupported, note);
-            if !stays {
-                return;
-            }
+        if written.is_some_and(|what| !puts_in_changed(rule, &what, &action.pairs, ledger)) {
+            return;
         }
         ledger.same(rule.line);
         if !action.pairs.is_empty() {
@@ -361,6 +347,27 @@ impl List<'_> {
         let answer = [pair("status", status.to_string()), pair("message", toml::text(path))];
         Some((*line, toml::inline(&answer)))
     }
+}
+
+/// Tells of a rule that puts in what a rule before it changes; whether the rule stays.
+fn puts_in_changed(
+    rule: &Rule,
+    what: &str,
+    pairs: &[(String, String)],
+    ledger: &mut Ledger,
+) -> bool {
+    // Somewhere to go is better than nowhere: most such rules lead to HTTPS.
+    let stays = pairs.iter().any(|(name, _)| name == "redirect");
+    let now = match stays {
+        true => "what came is put in; check that it means that",
+        false => "the rule is left out; write one that says the same of what came",
+    };
+    let note = format!(
+        "it puts `{what}` in, which a rule before it changes: here values are of the request as it came; now \
+         {now}"
+    );
+    ledger.tell(rule.line, Kind::Unsupported, note);
+    stays
 }
 
 /// The status of an answer that a file has as a whole.
