@@ -553,3 +553,29 @@ impl Bed<'_> {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_haproxy_is_told_as_that() {
+        for (program, said) in [
+            ("/nowhere/haproxy", "HAProxy cannot be started"),
+            ("true", "it is not HAProxy, or does not run"),
+            ("false", "(exit status: 1); name another one with --haproxy"),
+        ] {
+            let Err(Failed::Other(why)) = version(Path::new(program)) else { panic!("{program}") };
+            assert!(why.contains(said), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_comes_with_what_the_copy_lacks() {
+        let notes = ["scripts are not run".to_owned()];
+        let refused = Failed::HaproxyRefuses("no such ACL".to_owned()).with(&notes);
+        let Failed::HaproxyRefuses(said) = refused else { panic!("{refused:?}") };
+        assert_eq!(said, "no such ACL\nof its copy of the file: scripts are not run");
+        assert!(matches!(Failed::Nothing.with(&notes), Failed::Nothing));
+    }
+}
