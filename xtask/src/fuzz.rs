@@ -211,11 +211,6 @@ fn read(target: &str, ran: &Ran, building: bool) -> Fuzzed {
 mod tests {
     use super::*;
 
-    fn ran(lines: &[&str], trouble: Option<&str>) -> Ran {
-        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Ran { lines, took: Duration::ZERO, trouble: trouble.map(ToOwned::to_owned) }
-    }
-
     #[test]
     fn figures_are_read() {
         let lines = [
@@ -223,22 +218,22 @@ mod tests {
             "#524288\tDONE   cov: 345 ft: 900 corp: 99/8Kb lim: 400 exec/s: 1000 rss: 50Mb",
             "stat::number_of_executed_units: 524288",
         ];
-        let fuzzed = read("a", &ran(&lines, None), false);
+        let fuzzed = read("a", &Ran::of(&lines, None), false);
         assert_eq!(fuzzed.to_string(), "a: 524288 executions, coverage 345, clean");
     }
 
     #[test]
     fn crashes_are_told() {
         let lines = ["artifact_prefix='x/'; Test unit written to fuzz/artifacts/a/crash-1"];
-        let fuzzed = read("a", &ran(&lines, Some("ended with exit status: 77")), false);
+        let fuzzed = read("a", &Ran::of(&lines, Some("ended with exit status: 77")), false);
         assert_eq!(
             fuzzed.trouble.as_deref(),
             Some("CRASHED: the input is fuzz/artifacts/a/crash-1")
         );
-        let fuzzed = read("a", &ran(&[], Some("ended with exit status: 101")), true);
+        let fuzzed = read("a", &Ran::of(&[], Some("ended with exit status: 101")), true);
         assert!(fuzzed.trouble.is_some_and(|trouble| trouble.starts_with("does not build")));
         assert_eq!(
-            read("a", &ran(&[], None), false).trouble.as_deref(),
+            read("a", &Ran::of(&[], None), false).trouble.as_deref(),
             Some("tried no input at all")
         );
     }

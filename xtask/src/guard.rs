@@ -111,24 +111,19 @@ pub fn cases(lines: &[String]) -> impl Iterator<Item = &String> {
 mod tests {
     use super::*;
 
-    fn ran(lines: &[&str], trouble: Option<&str>) -> Ran {
-        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
-        Ran { lines, took: Duration::ZERO, trouble: trouble.map(ToOwned::to_owned) }
-    }
-
     #[test]
     fn a_burden_must_fail_and_for_what_it_costs() {
         let head = "| case | instructions | written down | | verdict |";
         let over = "| http-small | 30690 | 26355 | 1.164 | **over 5 % more, or not the same** |";
         let fine = "| http-small | 26355 | 26355 | 1.000 | as written down |";
         let failed = Some("ended with exit status: 1");
-        assert_eq!(unnoticed(&ran(&[head, over], failed)), None);
+        assert_eq!(unnoticed(&Ran::of(&[head, over], failed)), None);
         assert!(
-            unnoticed(&ran(&[head, fine], None)).is_some_and(|why| why.contains("let through"))
+            unnoticed(&Ran::of(&[head, fine], None)).is_some_and(|why| why.contains("let through"))
         );
-        let why = unnoticed(&ran(&["bench: cannot run vgdb"], failed));
+        let why = unnoticed(&Ran::of(&["bench: cannot run vgdb"], failed));
         assert!(why.is_some_and(|why| why.starts_with("it was not counted")));
-        assert_eq!(cases(&ran(&[head, "|---|", over, fine], None).lines).count(), 2);
+        assert_eq!(cases(&Ran::of(&[head, "|---|", over, fine], None).lines).count(), 2);
     }
 
     #[test]

@@ -55,6 +55,15 @@ pub struct Ran {
     pub trouble: Option<String>,
 }
 
+#[cfg(test)]
+impl Ran {
+    /// One that is over, at once.
+    pub fn of(lines: &[&str], trouble: Option<&str>) -> Self {
+        let lines = lines.iter().map(|line| (*line).to_owned()).collect();
+        Self { lines, took: Duration::ZERO, trouble: trouble.map(ToOwned::to_owned) }
+    }
+}
+
 impl Ran {
     /// What the closing lines of Rust's test runner say; see [`count`].
     pub fn tally(&self) -> Tally {

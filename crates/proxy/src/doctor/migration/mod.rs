@@ -385,15 +385,15 @@ fn accounts(tree: &Tree) -> (Option<u32>, Option<(u32, Vec<String>)>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use eclusa_testkit::process::Scratch;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     /// A tree with these files; those that begin with `#!` may be run.
-    fn planted(files: &[(&str, &str)]) -> Scratch {
-        let scratch = Scratch::new("migration").unwrap();
+    pub(crate) fn planted(files: &[(&str, &str)]) -> Scratch {
+        let scratch = Scratch::new("doctor-migration").unwrap();
         for (path, text) in files {
             let path = scratch.path().join(path.trim_start_matches('/'));
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -2,25 +2,14 @@
 //! finds anything.
 
 use super::*;
+use crate::doctor::migration::tests::planted;
 use crate::doctor::migration::{self, Haproxy};
 use eclusa_testkit::process::Scratch;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 /// A file of a planted tree: its path and text. What begins with `#!` may be run.
 type Planted = (&'static str, &'static str);
-
-fn plant(files: &[Planted]) -> Scratch {
-    let scratch = Scratch::new("doctor-migration").unwrap();
-    for (path, text) in files {
-        let path = scratch.path().join(path.trim_start_matches('/'));
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    scratch
-}
 
 /// What the migration checks tell of a host with these files, and otherwise in order.
 fn findings(program: Program, scratch: &Scratch, change: impl FnOnce(&mut Facts)) -> Findings {
@@ -36,7 +25,7 @@ fn findings(program: Program, scratch: &Scratch, change: impl FnOnce(&mut Facts)
 
 /// The findings of a check that are no `ok`, on the masters' balancer.
 fn bad(files: &[Planted], check: &str) -> Vec<Finding> {
-    let found = findings(Program::Apiserver, &plant(files), |_| {});
+    let found = findings(Program::Apiserver, &planted(files), |_| {});
     let told = found.of(check).into_iter().filter(|it| it.severity != Severity::Ok).cloned();
     told.collect()
 }
@@ -93,7 +82,7 @@ const CLEAN: &[Planted] = &[
 #[test]
 fn nothing_is_found_in_a_clean_tree() {
     for program in [Program::Apiserver, Program::Edge] {
-        let found = findings(program, &plant(CLEAN), |_| {});
+        let found = findings(program, &planted(CLEAN), |_| {});
         assert_eq!(found.worst(), Severity::Ok, "{found:#?}");
         assert_eq!(found.skipped, [], "{found:#?}");
         for check in CHECKS.iter().filter(|check| check.group == Group::Migration) {
@@ -366,7 +355,7 @@ fn readers_are_found() {
     }
     let group = [("/etc/group", "haproxy:x:113:telegraf,zabbix\n")];
     one(&group, check, Severity::Warning, &["telegraf, zabbix", "[haproxy_socket] group"]);
-    let found = findings(Program::Apiserver, &plant(&[]), |facts| {
+    let found = findings(Program::Apiserver, &planted(&[]), |facts| {
         let running = facts.migration.as_mut().unwrap().running.as_mut().unwrap();
         running.connected = Ok(vec!["telegraf, pid 812".into()]);
     });
@@ -431,7 +420,7 @@ fn the_unit_and_its_processes_are_judged() {
         running.processes = vec![(holder, "docker-1.scope".into())];
     };
     // It runs and serves: the switch comes later.
-    let tree = plant(&[packaged]);
+    let tree = planted(&[packaged]);
     let found = findings(Program::Edge, &tree, running);
     has(found.only(check), Severity::Advice, &["it runs", "systemctl mask --now haproxy"]);
     // Stopped, not masked, and the service here runs.
@@ -448,7 +437,7 @@ fn the_unit_and_its_processes_are_judged() {
     let words = ["haproxy, pid 77 runs, although", "of docker-1.scope", "systemctl status 77"];
     has(found.only(check), Severity::Error, &words);
     // Until the next boot.
-    let tree = plant(&[packaged]);
+    let tree = planted(&[packaged]);
     fs::create_dir_all(tree.path().join("run/systemd/system")).unwrap();
     symlink("/dev/null", tree.path().join("run/systemd/system/haproxy.service")).unwrap();
     let found = findings(Program::Edge, &tree, |_| {});
@@ -457,7 +446,7 @@ fn the_unit_and_its_processes_are_judged() {
     let own = ("/etc/systemd/system/haproxy.service", "[Service]\n");
     let drop_in =
         ("/etc/systemd/system/haproxy.service.d/limit.conf", "[Service]\nLimitNOFILE=9\n");
-    let found = findings(Program::Edge, &plant(&[own, drop_in]), running);
+    let found = findings(Program::Edge, &planted(&[own, drop_in]), running);
     let told = found.of(check);
     assert_eq!(told.len(), 3, "{told:#?}");
     let words = |words: &str| told.iter().any(|it| format!("{it:?}").contains(words));
@@ -468,7 +457,7 @@ fn the_unit_and_its_processes_are_judged() {
 #[test]
 fn files_that_are_haproxys_are_told() {
     let check = "haproxy-files";
-    let tree = plant(&[
+    let tree = planted(&[
         ("/etc/passwd", "haproxy:x:107:113::/var/lib/haproxy:/x\n"),
         ("/etc/group", "haproxy:x:113:\n"),
     ]);
@@ -497,7 +486,7 @@ fn what_could_not_be_read_is_said_and_many_files_are_counted() {
     let many: Vec<(String, String)> = (0..40)
         .map(|n| (format!("/etc/cron.d/x{n}"), "@daily root systemctl reload haproxy\n".to_owned()))
         .collect();
-    let scratch = plant(&[]);
+    let scratch = planted(&[]);
     for (path, text) in &many {
         let path = scratch.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -518,7 +507,7 @@ fn what_could_not_be_read_is_said_and_many_files_are_counted() {
 #[test]
 fn no_secret_of_a_file_is_told() {
     let secret = "hunter2-qz";
-    let tree = plant(&[
+    let tree = planted(&[
         ("/etc/cron.d/x", "0 4 * * * root curl -u haproxy:hunter2-qz http://a/haproxy?stats;csv\n"),
         (
             "/etc/telegraf/telegraf.conf",
