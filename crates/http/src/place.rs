@@ -78,6 +78,19 @@ impl Sticky {
     }
 }
 
+/// Whether a cache that many share might keep the answer (RFC 9111, section 3), by its status (RFC 9110,
+/// section 15.1) and by what it says itself.
+pub(crate) fn may_be_kept(head: &Head, response: &Head) -> bool {
+    const STATUSES: [u16; 11] = [200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501];
+    const NOT: [&[u8]; 5] = [b"private", b"no-store", b"no-cache", b"max-age=0", b"s-maxage=0"];
+    let says =
+        |name: &'static [u8]| response.all(name).flat_map(|value| value.split(|it| *it == b','));
+    let forbids = |word: &[u8]| NOT.iter().any(|not| word.trim_ascii().eq_ignore_ascii_case(not));
+    matches!(head.method(), b"GET" | b"HEAD")
+        && STATUSES.contains(&response.status())
+        && !says(b"cache-control").chain(says(b"pragma")).any(forbids)
+}
+
 /// Which endpoint of `pool` the request wants.
 pub(crate) fn wish(site: &PoolSite, pool: &Pool, head: &Head) -> Wish {
     if site.http.hash.is_none() && site.sticky.is_none() {
@@ -93,7 +106,7 @@ mod tests {
     use super::*;
     use eclusa_config::plan::HashBy;
     use eclusa_policy::balance::hash_of;
-    use eclusa_wire::http1::{FIELDS_MAX, HEAD_MAX, Lenient, Limits, Parsed, Parser};
+    use eclusa_wire::http1::{Asked, FIELDS_MAX, HEAD_MAX, Lenient, Limits, Parsed, Parser};
 
     fn request(fields: &str) -> Head {
         let mut head = Head::new();
@@ -103,6 +116,33 @@ mod tests {
         let parsed = Parser::request(limits, Lenient::default()).parse(&mut head);
         assert!(matches!(parsed, Parsed::Complete(_)), "{parsed:?}");
         head
+    }
+
+    fn answer(text: &str) -> Head {
+        let mut head = Head::new();
+        *head.buffer() = format!("HTTP/1.1 {text}\r\n\r\n").into_bytes();
+        let limits = Limits::new(8 << 10, HEAD_MAX, FIELDS_MAX);
+        let parsed =
+            Parser::response(Asked::default(), limits, Lenient::default()).parse(&mut head);
+        assert!(matches!(parsed, Parsed::Complete(_)), "{parsed:?}");
+        head
+    }
+
+    #[test]
+    fn what_caches_may_not_keep_or_would_not_is_told_apart() {
+        let get = request("");
+        for kept in ["200 OK", "404 Not Found\r\nCache-Control: max-age=60, must-revalidate"] {
+            assert!(may_be_kept(&get, &answer(kept)), "{kept}");
+        }
+        for not in [
+            "201 Created",
+            "302 Found",
+            "200 OK\r\nCache-Control: max-age=60\r\nCache-Control: Private",
+            "200 OK\r\ncache-control: no-store, max-age=9",
+            "200 OK\r\nPragma: no-cache",
+        ] {
+            assert!(!may_be_kept(&get, &answer(not)), "{not}");
+        }
     }
 
     fn value(set: &str) -> &str {

@@ -8,6 +8,7 @@ use crate::forward::{Answered, Upload, Upstream};
 use crate::h1::{Fault, Packer, Pump, Side, Way, write_all};
 use crate::h2;
 use crate::patience::{Mark, Taken, while_moving};
+use crate::place::may_be_kept;
 use crate::refusal;
 use crate::rest::TOOK_NOTHING;
 use crate::shared::Conduct;
@@ -144,7 +145,11 @@ impl Run<'_> {
             sticky.and_then(|it| it.to_set(head, address, self.session.tls.get().is_some()));
         if let Some(cookie) = cookie {
             // A cookie that cannot be a field's value is left out; names were checked.
-            let _ = response.add(b"Set-Cookie", cookie.as_bytes());
+            if response.add(b"Set-Cookie", cookie.as_bytes()).is_ok() && may_be_kept(head, response)
+            {
+                // A cache that gave it to all would send all of them to one endpoint.
+                let _ = response.add(b"Cache-Control", b"private");
+            }
         }
     }
 

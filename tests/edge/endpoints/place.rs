@@ -81,9 +81,11 @@ fn a_sticky_cookie_brings_clients_back_as_long_as_their_endpoint_lives() {
         let first = get(&bed, "/", "");
         let cookie = cookie_of(&first).expect("a cookie for who has none");
         assert!(!cookie.contains("10.") && cookie.len() < 40, "nothing is told: {cookie}");
+        assert_eq!(first.field("cache-control"), Some("private"), "no cache gives it to others");
         let back = get(&bed, "/", &format!("Cookie: a=b; {cookie}\r\n"));
         assert_eq!(endpoint_of(&back), endpoint_of(&first));
         assert_eq!(cookie_of(&back), None, "it has it already");
+        assert_eq!(back.field("cache-control"), None);
         known.insert(endpoint_of(&first), cookie);
     }
     assert_eq!(known.len(), 3, "{known:?}");

@@ -316,8 +316,9 @@ fn sticky(pool: &mut Pool, back: &Proxy, kept: &[&Endpoint], ledger: &mut Ledger
                 endpoint; clients are placed anew once, and where two hosts share an address both \
                 want the same `sticky_key`";
     ledger.tell(*line, Kind::Improved, note);
-    if has("nocache") {
-        let note = "`nocache`: no `Cache-Control: private` is added where the cookie is given";
+    if !has("nocache") {
+        let note = "answers that give the cookie are `Cache-Control: private`, as with `nocache`: else a \
+                    cache could give one client's cookie to all";
         ledger.tell(*line, Kind::Improved, note);
     }
     pool.http.push(pair("sticky", toml::text(name)));

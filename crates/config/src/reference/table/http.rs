@@ -427,7 +427,8 @@ pub static STICKY: Key = Key {
     kind: Kind::Token,
     default: Default::Words("none"),
     help: "Name of a cookie that is given to clients and brings them back to their endpoint as long as \
-           that is up.",
+           that is up. An answer that gives it, and that a cache of many might keep, becomes `Cache-Control: \
+           private`.",
 };
 
 /// The key of sticky cookies.
