@@ -173,7 +173,7 @@ fn random() -> Vec<Run> {
             ("eclusa-edge", path, seed)
         })
         .collect();
-    all(&files, size(150, 60))
+    all(&files, size(200, 60))
 }
 
 #[test]

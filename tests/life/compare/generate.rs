@@ -247,7 +247,8 @@ impl Writing {
         }
         let sticks = http && self.chance(15);
         if sticks {
-            self.line("cookie SRV insert indirect");
+            // As all real files have it.
+            self.line("cookie SRV insert indirect nocache");
         }
         let mut options = String::new();
         if checked {

@@ -6,12 +6,13 @@ use super::Work;
 use super::action::changeable;
 use super::listener::{Listener, Step};
 use super::pool::pair;
-use super::rules::List;
+use super::rules::{List, SIZE_MAX};
 use crate::model::{Flag, Proxy};
 use crate::report::{Kind, Ledger};
 use crate::toml;
 use crate::values;
 use crate::when::{Key, Leaf, When};
+use std::collections::HashSet;
 
 /// What one section says.
 #[derive(Clone, Debug)]
@@ -30,6 +31,17 @@ struct Telling {
     if_none: bool,
     except: Vec<String>,
     lines: Vec<usize>,
+}
+
+/// Those that a telling is for.
+#[derive(Debug)]
+struct Group {
+    telling: Telling,
+    /// When they are led there.
+    whens: Vec<When>,
+    size: usize,
+    /// There are more of them than a rule can name.
+    is_cut: bool,
 }
 
 /// What is said of lines that are carried over.
@@ -108,49 +120,71 @@ pub(super) fn read(
         (one, first) => one == first,
     };
     let same = all.iter().all(|(telling, _)| alike(telling));
-    let mut groups: Vec<(Telling, Vec<Option<When>>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (telling, when) in all {
         let Some(telling) = telling else { continue };
-        let when = if same { Some(When::Always) } else { when };
-        match groups.iter_mut().find(|(known, _)| known.is_like(&telling)) {
-            Some((known, whens)) => {
-                known.lines.extend(telling.lines);
-                whens.push(when);
-            }
-            None => groups.push((telling, vec![when])),
+        let at = groups.iter().position(|group| group.telling.is_like(&telling));
+        let at = at.unwrap_or_else(|| {
+            let telling = Telling { lines: Vec::new(), ..telling.clone() };
+            groups.push(Group { telling, whens: Vec::new(), size: 0, is_cut: false });
+            groups.len() - 1
+        });
+        let group = &mut groups[at];
+        group.telling.lines.extend(telling.lines);
+        if same {
+            group.whens = vec![When::Always];
+        } else {
+            group.lead(when);
         }
     }
     // Not `forwarded_for = "set"`: that also tells of scheme, host and port, which a proxy in front may
     // have told better.
-    for (telling, whens) in groups {
-        tell(&telling, whens, list, ledger);
+    for group in groups {
+        tell(group, list, ledger);
     }
     off
 }
 
+impl Group {
+    /// And when these are led there; `None`: too many routes stand before theirs.
+    fn lead(&mut self, when: Option<&When>) {
+        let size = when.map_or(0, When::size);
+        match when {
+            Some(when) if self.size + size <= SIZE_MAX => {
+                self.size += size;
+                self.whens.push(when.clone());
+            }
+            _ => self.is_cut = true,
+        }
+    }
+}
+
 /// What is done for each section that clients are led to, and when they are.
-fn tellings(
+fn tellings<'s>(
     work: Work<'_>,
     (listener, front): (&Listener, &Proxy),
-    steps: &[Step],
-) -> Vec<(Option<Telling>, Option<When>)> {
+    steps: &'s [Step],
+) -> Vec<(Option<Telling>, Option<&'s When>)> {
     let of_front = Said::of(front);
     let backs = steps.iter().filter_map(|step| Some((step, step.back?)));
     let mut all: Vec<_> = backs
         .map(|(step, back)| {
             let of_back = Said::of(work.proxy(back)).filter(|_| back != listener.front);
-            (Telling::of(of_front.as_ref(), of_back.as_ref()), step.when.clone())
+            (Telling::of(of_front.as_ref(), of_back.as_ref()), step.when.as_ref())
         })
         .collect();
     if all.is_empty() {
-        all.push((Telling::of(of_front.as_ref(), None), Some(When::Always)));
+        all.push((Telling::of(of_front.as_ref(), None), Some(&When::Always)));
     }
     all
 }
 
 /// The rule of one telling.
-fn tell(telling: &Telling, whens: Vec<Option<When>>, list: &mut List<'_>, ledger: &mut Ledger) {
-    let Telling { name, if_none, except, lines } = telling;
+fn tell(group: Group, list: &mut List<'_>, ledger: &mut Ledger) {
+    let Group { telling, whens, is_cut, .. } = group;
+    let Telling { name, if_none, except, mut lines } = telling;
+    let mut seen = HashSet::new();
+    lines.retain(|line| seen.insert(*line));
     let lost = |why: &str, ledger: &mut Ledger| {
         let note = format!(
             "it told endpoints in `{name}` who the client is; now what clients claim there passes: {why}; write \
@@ -158,24 +192,22 @@ fn tell(telling: &Telling, whens: Vec<Option<When>>, list: &mut List<'_>, ledger
         );
         lines.iter().for_each(|line| ledger.tell(*line, Kind::Unsupported, note.as_str()));
     };
-    if let Err(why) = changeable(name) {
+    if let Err(why) = changeable(&name) {
         return lost(&why, ledger);
     }
-    let count = whens.len();
-    let whens: Vec<When> = whens.into_iter().flatten().collect();
-    if whens.len() < count {
+    if is_cut {
         let why = "too many routes stand before one that it is said of, and not of all, for a rule to name them";
         lost(why, ledger);
     }
     if whens.is_empty() {
         return;
     }
-    if *if_none && list.changed.any(|it| name.eq_ignore_ascii_case(it)) {
+    if if_none && list.changed.any(|it| name.eq_ignore_ascii_case(it)) {
         let why = "`if-none` means what a rule before it has left there, and here conditions see what came";
         return lost(why, ledger);
     }
     let mut parts = vec![When::any(whens)];
-    for text in except {
+    for text in &except {
         match values::network(text) {
             Some(network) => parts.push(When::texts("source", vec![network]).negated()),
             None => {
@@ -187,11 +219,11 @@ fn tell(telling: &Telling, whens: Vec<Option<When>>, list: &mut List<'_>, ledger
             }
         }
     }
-    if *if_none {
+    if if_none {
         let key = Key::Field("header", name.clone(), "present");
         parts.push(When::Is(Leaf { key, values: Vec::new() }).negated());
     }
-    for line in lines {
+    for line in &lines {
         match if_none {
             true => ledger.tell(*line, Kind::Same, IF_NONE),
             false => ledger.tell(*line, Kind::Improved, REPLACED),

@@ -54,8 +54,8 @@ impl<'k> Counted<'k> {
 pub(super) struct Known<'k> {
     /// Its own name.
     front: &'k str,
-    /// Pools by their sections' names.
-    pools: HashMap<&'k str, Counted<'k>>,
+    /// Where sections and their pools are found.
+    all: Option<(Work<'k>, Pools<'k>)>,
     variables: HashMap<String, Variable>,
     tables: Vec<Table>,
     tracked: Vec<Tracked>,
@@ -65,10 +65,7 @@ impl<'k> Known<'k> {
     /// For the section at `front`.
     pub(super) fn of(work: Work<'k>, front: usize, pools: &Pools<'k>, ledger: &mut Ledger) -> Self {
         let proxy = work.proxy(front);
-        let mut known = Self { front: &proxy.name, ..Self::default() };
-        for (name, back) in &work.config.backs {
-            known.pools.insert(name, Counted::of(work.proxy(*back), pools.usable(*back)));
-        }
+        let mut known = Self { front: &proxy.name, all: Some((work, *pools)), ..Self::default() };
         if proxy.is_http() {
             known.variables = variables(work, front);
             (known.tables, known.tracked) = counting::read(work, front, ledger);
@@ -78,8 +75,7 @@ impl<'k> Known<'k> {
 
     /// Without what rules of requests have found out, for what is asked before them.
     pub(super) fn before_rules(&self) -> Self {
-        let (pools, tables) = (self.pools.clone(), self.tables.clone());
-        Self { front: self.front, pools, tables, ..Self::default() }
+        Self { front: self.front, all: self.all, tables: self.tables.clone(), ..Self::default() }
     }
 
     /// The tables that rules count at.
@@ -150,14 +146,21 @@ impl<'k> Known<'k> {
         (criterion.fetch == "nbsrv").then(|| self.endpoints(criterion))
     }
 
+    /// Whose endpoints the section of this name has; `None`: there is none.
+    fn counted_of(&self, name: &str) -> Option<Counted<'k>> {
+        let (work, pools) = self.all?;
+        let back = *work.config.backs.get(name)?;
+        Some(Counted::of(work.proxy(back), pools.usable(back)))
+    }
+
     fn endpoints(&self, criterion: &Criterion) -> Result<When, String> {
         let name =
             if criterion.argument.is_empty() { self.front } else { criterion.argument.as_str() };
-        let found = self.pools.get(name).ok_or_else(|| format!("there is no section `{name}`"))?;
+        let found = self.counted_of(name).ok_or_else(|| format!("there is no section `{name}`"))?;
         let ranges = numbers::ranges(criterion)?;
         let (pool, backups) = match found {
             Counted::Nobody => (None, false),
-            Counted::Pool(pool, backups) => (Some(*pool), *backups),
+            Counted::Pool(pool, backups) => (Some(pool), backups),
             Counted::Lost => {
                 return Err(format!("not all endpoints of `{name}` could be carried over"));
             }

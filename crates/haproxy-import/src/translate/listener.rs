@@ -47,6 +47,7 @@ pub(super) struct Block {
 }
 
 /// The pools by their sections.
+#[derive(Clone, Copy)]
 pub(super) struct Pools<'p> {
     pub(super) pools: &'p [Option<Pool>],
 }

@@ -15,7 +15,7 @@ use crate::toml;
 use crate::when::When;
 
 /// The most that a condition may be made of.
-const SIZE_MAX: usize = 2_000;
+pub(super) const SIZE_MAX: usize = 2_000;
 
 /// What HAProxy answers at `monitor-uri`.
 const READY: &str = "<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n";
