@@ -86,7 +86,8 @@ pub(crate) fn may_be_kept(head: &Head, response: &Head) -> bool {
     let says =
         |name: &'static [u8]| response.all(name).flat_map(|value| value.split(|it| *it == b','));
     let forbids = |word: &[u8]| NOT.iter().any(|not| word.trim_ascii().eq_ignore_ascii_case(not));
-    matches!(head.method(), b"GET" | b"HEAD")
+    // Some keep answers to OPTIONS as well (of browsers that ask before they ask), whatever RFC 9110 says.
+    matches!(head.method(), b"GET" | b"HEAD" | b"OPTIONS")
         && STATUSES.contains(&response.status())
         && !says(b"cache-control").chain(says(b"pragma")).any(forbids)
 }
