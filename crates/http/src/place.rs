@@ -110,8 +110,12 @@ mod tests {
     use eclusa_wire::http1::{Asked, FIELDS_MAX, HEAD_MAX, Lenient, Limits, Parsed, Parser};
 
     fn request(fields: &str) -> Head {
+        asked("GET", fields)
+    }
+
+    fn asked(method: &str, fields: &str) -> Head {
         let mut head = Head::new();
-        let text = format!("GET /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let text = format!("{method} /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
         *head.buffer() = text.into_bytes();
         let limits = Limits::new(8 << 10, HEAD_MAX, FIELDS_MAX);
         let parsed = Parser::request(limits, Lenient::default()).parse(&mut head);
@@ -144,6 +148,8 @@ mod tests {
         ] {
             assert!(!may_be_kept(&get, &answer(not)), "{not}");
         }
+        assert!(may_be_kept(&asked("OPTIONS", ""), &answer("204 No Content")));
+        assert!(!may_be_kept(&asked("POST", "Content-Length: 0\r\n"), &answer("200 OK")));
     }
 
     fn value(set: &str) -> &str {
