@@ -176,7 +176,7 @@ impl Document {
     #[must_use]
     pub fn parse(source: Arc<Source>) -> (Self, Diagnostics) {
         let (parsed, errors) = DeTable::parse_recoverable(source.text());
-        let root = table(parsed.get_ref(), Span::default());
+        let root = table(parsed.into_inner(), Span::default());
         let mut diagnostics = Diagnostics::new(source.clone());
         let mut doubtful_from = None;
         let mut twice: Option<Span> = None;
@@ -236,31 +236,31 @@ impl Document {
     }
 }
 
-/// The nesting is bounded by the parser (80 levels).
-fn table(parsed: &DeTable<'_>, span: Span) -> Table {
+/// The nesting is bounded by the parser (80 levels). What was parsed is given back on the way.
+fn table(parsed: DeTable<'_>, span: Span) -> Table {
     let mut entries: Vec<_> = parsed
-        .iter()
+        .into_iter()
         .map(|(key, item)| {
-            let name = key.get_ref().clone().into_owned();
-            (Key { name, span: key.span().into() }, value(item))
+            let span = key.span().into();
+            (Key { name: key.into_inner().into_owned(), span }, value(item))
         })
         .collect();
     entries.sort_by_key(|(key, _)| key.span);
     Table { span, entries }
 }
 
-pub(crate) fn value(parsed: &Spanned<DeValue<'_>>) -> Value {
+pub(crate) fn value(parsed: Spanned<DeValue<'_>>) -> Value {
     let span = Span::from(parsed.span());
-    let data = match parsed.get_ref() {
-        DeValue::String(text) => Data::String(text.clone().into_owned()),
+    let data = match parsed.into_inner() {
+        DeValue::String(text) => Data::String(text.into_owned()),
         DeValue::Integer(number) => {
             Data::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok())
         }
         // What no `f64` holds is out of every range.
         DeValue::Float(number) => Data::Float(number.as_str().parse().unwrap_or(f64::NAN)),
-        DeValue::Boolean(flag) => Data::Boolean(*flag),
+        DeValue::Boolean(flag) => Data::Boolean(flag),
         DeValue::Datetime(_) => Data::Datetime,
-        DeValue::Array(items) => Data::Array(items.iter().map(value).collect()),
+        DeValue::Array(items) => Data::Array(items.into_iter().map(value).collect()),
         DeValue::Table(inner) => Data::Table(table(inner, span)),
     };
     Value { span, data }

@@ -12,8 +12,9 @@ use crate::reference::{self, Default, Key, Kind, Section};
 use crate::values::{self, Mistake};
 use crate::{Mode, Opener};
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -34,6 +35,8 @@ pub(crate) struct Report {
     broken: HashSet<usize>,
     /// From here on nothing is certain.
     doubtful_from: Option<usize>,
+    /// Defaults that were asked for, each parsed once: most keys of most tables are left to them.
+    defaults: RefCell<HashMap<&'static str, Option<Rc<Value>>>>,
 }
 
 impl Report {
@@ -56,7 +59,14 @@ impl Report {
             lists: RefCell::default(),
             broken,
             doubtful_from: document.doubtful_from,
+            defaults: RefCell::default(),
         }
+    }
+
+    /// A default of the reference, as if it were written.
+    fn default(&self, text: &'static str) -> Option<Rc<Value>> {
+        let mut defaults = self.defaults.borrow_mut();
+        defaults.entry(text).or_insert_with(|| parsed(text).map(Rc::new)).clone()
     }
 
     pub(crate) fn push(&self, diagnostic: Diagnostic) {
@@ -242,7 +252,7 @@ impl<'a> Reader<'a> {
             }
             None => {}
         }
-        let default = parsed(key.default.value(self.report.program)?)?;
+        let default = self.report.default(key.default.value(self.report.program)?)?;
         Some(Got { value: take(&default, self.span)?, span: self.span, written: false })
     }
 
@@ -505,7 +515,7 @@ fn empty_remedy(key: &Key, kind: &Kind) -> String {
 
 fn parsed(default: &str) -> Option<Value> {
     let parsed = DeValue::parse(default).ok()?;
-    Some(crate::document::value(&parsed))
+    Some(crate::document::value(parsed))
 }
 
 fn other(program: Program) -> Program {

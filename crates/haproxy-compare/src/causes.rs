@@ -200,7 +200,7 @@ impl<'c> Causes<'c> {
         let class = if kind == Kind::Improved { Class::Improved } else { Class::Unsupported };
         let file = self.report.files.get(told.file).map_or("haproxy.cfg", String::as_str);
         let line = Some(format!("{file}:{}: {}", told.number, told.text));
-        Some(Difference { class, raw: raw.clone(), why: note.clone(), line })
+        Some(Difference { class, raw: raw.clone(), why: note.to_string(), line })
     }
 }
 

@@ -83,11 +83,14 @@ pub fn import(program: Program, files: &[File], options: &Options, host: &dyn Ho
         Program::Edge => translate::edge(work, &mut ledger),
     };
     let names = files.iter().map(|file| file.name.clone()).collect();
-    let report = ledger.report(program.name(), names, &sources.lines);
+    let report = ledger.report(program.name(), names, sources.lines);
     let toml = head(&report) + &toml;
+    let ports = config.ports();
+    // The check of a large file takes as much memory again.
+    drop(config);
     let checked = eclusa_config::parse(program, "the import", &toml, Mode::Offline);
     let mistakes = checked.err().map(|mistakes| mistakes.to_string());
-    Imported { toml, report, mistakes, ports: config.ports() }
+    Imported { toml, report, mistakes, ports }
 }
 
 /// What the configuration begins with. It says what is not in it: the report may be far when it is read.

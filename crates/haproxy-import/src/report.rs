@@ -4,7 +4,11 @@
 mod show;
 
 use crate::sections::Line;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// What is said of a line; most is the same for all lines of its kind.
+pub type Note = Cow<'static, str>;
 
 /// What becomes of a line. The later ones outweigh the earlier where parts of a line differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,9 +54,9 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug, Default)]
 struct Entry {
     kind: Option<Kind>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     /// Where nothing else is found out.
-    otherwise: Option<(Kind, String)>,
+    otherwise: Option<(Kind, Note)>,
 }
 
 /// What is said of a line that nobody used although it was understood.
@@ -78,7 +82,7 @@ impl Ledger {
     }
 
     /// Something that its reader should know.
-    pub(crate) fn tell(&mut self, line: usize, kind: Kind, note: impl Into<String>) {
+    pub(crate) fn tell(&mut self, line: usize, kind: Kind, note: impl Into<Note>) {
         let note = note.into();
         let entry = self.raise(line, kind);
         if !note.is_empty() && !entry.notes.contains(&note) {
@@ -92,7 +96,7 @@ impl Ledger {
     }
 
     /// What is to be said if nobody judges it.
-    pub(crate) fn otherwise(&mut self, line: usize, kind: Kind, note: impl Into<String>) {
+    pub(crate) fn otherwise(&mut self, line: usize, kind: Kind, note: impl Into<Note>) {
         self.entry(line).otherwise = Some((kind, note.into()));
     }
 
@@ -110,11 +114,11 @@ impl Ledger {
     }
 
     /// The report on these lines.
-    pub(crate) fn report(self, program: &str, files: Vec<String>, lines: &[Line]) -> Report {
-        let unknown = || (Kind::Unsupported, "the importer does not know this line".to_owned());
+    pub(crate) fn report(self, program: &str, files: Vec<String>, lines: Vec<Line>) -> Report {
+        let unknown = || (Kind::Unsupported, Note::from("the importer does not know this line"));
         let mut entries = self.entries;
         entries.resize(lines.len(), Entry::default());
-        let told = lines.iter().zip(entries).map(|(line, entry)| {
+        let told = lines.into_iter().zip(entries).map(|(line, entry)| {
             let (kind, notes) = match entry.kind {
                 Some(kind) => (kind, entry.notes),
                 None => {
@@ -122,7 +126,7 @@ impl Ledger {
                     (kind, Some(note).filter(|note| !note.is_empty()).into_iter().collect())
                 }
             };
-            Told { file: line.file, number: line.number, text: line.text.clone(), kind, notes }
+            Told { file: line.file, number: line.number, text: line.text, kind, notes }
         });
         Report { program: program.to_owned(), files, lines: told.collect(), notes: self.notes }
     }
@@ -140,7 +144,7 @@ pub struct Told {
     /// What became of it.
     pub kind: Kind,
     /// What, why, and what to do.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// What became of all lines that say something.

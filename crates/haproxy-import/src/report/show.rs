@@ -1,7 +1,8 @@
 //! The three forms of a report: for people, for programs, and beside the source.
 
-use super::{Kind, Report};
+use super::{Kind, Report, Told};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Columns that the words of kinds take.
@@ -12,13 +13,14 @@ impl Report {
     #[must_use]
     pub fn human(&self) -> String {
         let mut text = String::new();
-        let places: Vec<_> = self
-            .lines
-            .iter()
-            .map(|line| format!("{}:{}", self.name(line.file), line.number))
-            .collect();
-        let width = places.iter().map(String::len).max().unwrap_or(0);
-        for (line, place) in self.lines.iter().zip(&places) {
+        let mut place = String::new();
+        let mut width = 0;
+        for line in &self.lines {
+            self.put_place(line, &mut place);
+            width = width.max(place.len());
+        }
+        for line in &self.lines {
+            self.put_place(line, &mut place);
             let word = line.kind.word();
             let _ = writeln!(text, "{place:width$}  {word:KIND$} {}", printable(&line.text));
             for note in &line.notes {
@@ -98,6 +100,11 @@ impl Report {
         shown
     }
 
+    fn put_place(&self, line: &Told, place: &mut String) {
+        place.clear();
+        let _ = write!(place, "{}:{}", self.name(line.file), line.number);
+    }
+
     fn name(&self, file: usize) -> &str {
         self.files.get(file).map_or("", String::as_str)
     }
@@ -122,12 +129,14 @@ impl Report {
 }
 
 /// Nothing that a terminal would obey.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|char| match char {
-            '\t' => ' ',
-            char if char.is_control() => '\u{fffd}',
-            char => char,
-        })
-        .collect()
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(char::is_control) {
+        return text.into();
+    }
+    let shown = text.chars().map(|char| match char {
+        '\t' => ' ',
+        char if char.is_control() => '\u{fffd}',
+        char => char,
+    });
+    shown.collect()
 }

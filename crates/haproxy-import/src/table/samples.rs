@@ -1,6 +1,7 @@
 //! Conditions and rules, a sample of each, and what the importer makes of it: the page
 //! `docs/coming-from-haproxy.md` is printed from that, and so it cannot say anything else than what is done.
 
+use crate::report::Note;
 use crate::{Elsewhere, File, Kind, Options, import};
 use eclusa_config::plan::Program;
 
@@ -226,7 +227,7 @@ pub struct Sample {
     /// What it is.
     pub kind: Kind,
     /// What is told of it.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// What is written for it.
     pub writes: Vec<String>,
 }

@@ -11,6 +11,7 @@ use super::{Work, general, log, write};
 use crate::model::{CheckKind, Config, Stage};
 use crate::report::{Kind, Ledger};
 use crate::toml::{self, Page};
+use std::borrow::Cow;
 
 /// Writes it.
 pub(crate) fn edge(work: Work<'_>, ledger: &mut Ledger) -> String {
@@ -175,7 +176,8 @@ fn pool_of(
     names: &mut Names,
     ledger: &mut Ledger,
 ) -> Pool {
-    let mut back = config.proxies[index].clone();
+    // To copy a section, with all it inherits, is for the few that need it.
+    let mut back = Cow::Borrowed(&config.proxies[index]);
     if back.endpoints.is_empty()
         && let Some(set) = back.words.get("dispatch")
         && let Some(Ok(place)) = set.value.first().map(|text| crate::values::place(text))
@@ -184,7 +186,8 @@ fn pool_of(
         let line = set.line;
         let name = "dispatch".to_owned();
         let settings = crate::model::endpoint::Settings::new();
-        back.endpoints.push(crate::model::endpoint::Endpoint { name, place, settings, line });
+        let dispatch = crate::model::endpoint::Endpoint { name, place, settings, line };
+        back.to_mut().endpoints.push(dispatch);
     }
     let name = names.take(&back.name);
     if name != back.name {

@@ -190,7 +190,7 @@ fn tell(group: Group, list: &mut List<'_>, ledger: &mut Ledger) {
             "it told endpoints in `{name}` who the client is; now what clients claim there passes: {why}; write \
              a rule `set_header`"
         );
-        lines.iter().for_each(|line| ledger.tell(*line, Kind::Unsupported, note.as_str()));
+        lines.iter().for_each(|line| ledger.tell(*line, Kind::Unsupported, note.clone()));
     };
     if let Err(why) = changeable(&name) {
         return lost(&why, ledger);
@@ -215,7 +215,7 @@ fn tell(group: Group, list: &mut List<'_>, ledger: &mut Ledger) {
                     "`except {text}` is no network that can be asked; now it is told of clients from there, too; \
                      write its addresses"
                 );
-                lines.iter().for_each(|line| ledger.tell(*line, Kind::Unsupported, note.as_str()));
+                lines.iter().for_each(|line| ledger.tell(*line, Kind::Unsupported, note.clone()));
             }
         }
     }
