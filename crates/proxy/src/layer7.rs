@@ -19,7 +19,7 @@ pub use splice::Splice;
 use crate::engine::{Guards, Worker};
 use crate::found::{self, Kind};
 use crate::listener::{Address, Listener};
-use crate::observe::Record;
+use crate::observe::{Opening, Record};
 use crate::pool::{Call, Dialled, Patience, Wanted, dial};
 use crate::registry::{Entry, Order, SettingUp, Tick};
 use crate::session::{end_of, finish, proxy_header};
@@ -242,7 +242,7 @@ pub struct Arrival {
 pub struct Connection {
     worker: Rc<Worker>,
     address: Arc<Address>,
-    record: Box<Record>,
+    opening: Box<Opening>,
     entry: Entry,
     queued: QueueTime,
     _guards: Guards,
@@ -318,7 +318,7 @@ pub enum Told {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("record", &self.record).finish_non_exhaustive()
+        f.debug_struct("Connection").field("opening", &self.opening).finish_non_exhaustive()
     }
 }
 
@@ -326,30 +326,30 @@ impl Connection {
     pub(crate) fn new(
         worker: Rc<Worker>,
         address: Arc<Address>,
-        record: Box<Record>,
+        opening: Box<Opening>,
         entry: Entry,
         guards: Guards,
     ) -> Self {
         let queued = QueueTime::default();
-        Self { worker, address, record, entry, queued, _guards: guards }
+        Self { worker, address, opening, entry, queued, _guards: guards }
     }
 
     /// The client, as the PROXY header names it where one came.
     #[must_use]
     pub fn client(&self) -> SocketAddr {
-        self.record.client
+        self.opening.client
     }
 
     /// Who really connected, where a PROXY header named another.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.record.peer
+        self.opening.peer.as_deref().copied()
     }
 
     /// The address that the client connected to, as the PROXY header names it where one came.
     #[must_use]
     pub fn local(&self) -> SocketAddr {
-        self.record.local
+        self.opening.local
     }
 
     /// The address of the listener.
@@ -361,31 +361,31 @@ impl Connection {
     /// The listener's name.
     #[must_use]
     pub fn listener(&self) -> &Arc<str> {
-        &self.record.listener
+        &self.opening.listener
     }
 
     /// The server name of the ClientHello, in lower case.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
-        self.record.server_name.as_deref()
+        self.opening.server_name.as_deref()
     }
 
     /// The connection's id, as the log has it.
     #[must_use]
     pub fn id(&self) -> String {
-        self.record.id.to_string()
+        self.opening.id.to_string()
     }
 
     /// The id of its exchange of this number, from 1.
     #[must_use]
     pub fn exchange_id(&self, number: u64) -> ExchangeId {
-        ExchangeId { session: self.record.id, number }
+        ExchangeId { session: self.opening.id, number }
     }
 
     /// When it was accepted.
     #[must_use]
     pub fn accepted(&self) -> Instant {
-        self.record.accepted
+        self.opening.accepted
     }
 
     /// The number of the worker that carries it.
@@ -513,7 +513,7 @@ impl Connection {
     /// The PROXY header that endpoints of `pool` get first; empty where they get none.
     #[must_use]
     pub fn proxy_header(&self, pool: &Pool) -> Vec<u8> {
-        pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how))
+        pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.opening, how))
     }
 
     /// What moves large bodies between sockets.
@@ -581,20 +581,21 @@ impl Connection {
 
     /// The connection is over. Its record is written unless its exchanges have told all.
     pub fn finish(mut self, end: End, bytes: (u64, u64), told: bool) {
-        (self.record.bytes_up, self.record.bytes_down) = bytes;
-        self.record.queue = self.queued.spent();
-        finish(&self.worker, self.record, end, !told);
+        self.opening.queue = self.queued.spent();
+        let mut record = Record::ended(self.opening);
+        (record.bytes_up, record.bytes_down) = bytes;
+        finish(&self.worker, record, end, !told);
     }
 
     /// Tells of itself, for whoever lists sessions.
     fn say(&self) {
-        let Record { id, client, peer, accepted, .. } = *self.record;
-        let (listener, peer) = (self.record.listener.clone(), peer.unwrap_or(client));
+        let Opening { id, client, accepted, .. } = *self.opening;
+        let (listener, peer) = (self.opening.listener.clone(), self.peer().unwrap_or(client));
         let watch = Rc::clone(self.entry.watch());
         self.worker.registry().say(SettingUp { id, listener, peer, accepted, watch });
     }
 
     fn source(&self) -> IpAddr {
-        self.record.client.ip()
+        self.opening.client.ip()
     }
 }

@@ -3,7 +3,7 @@
 //! A session that relays costs no timer: traffic writes the current tick into its [`Watch`], and
 //! the wheel comes by every few seconds, wakes those that need a look, and leaves the others alone.
 
-use crate::observe::{Record, SessionId};
+use crate::observe::{Opening, SessionId};
 use eclusa_policy::time::Time;
 use eclusa_policy::verdict::{Key, Reason};
 use slab::Slab;
@@ -66,7 +66,7 @@ pub(crate) struct Watch {
     /// Bytes delivered to the endpoint and to the client.
     bytes: Cell<(u64, u64)>,
     /// What the log will tell of it, while it relays: for the operator who asks.
-    record: RefCell<Option<Box<Record>>>,
+    opening: RefCell<Option<Box<Opening>>>,
     /// It is over.
     gone: Cell<bool>,
     /// It was told to end with the service.
@@ -106,7 +106,7 @@ impl Watch {
             patience: Cell::new(None),
             endpoint: Cell::new(None),
             bytes: Cell::new((0, 0)),
-            record: RefCell::new(None),
+            opening: RefCell::new(None),
             gone: Cell::new(false),
             stopped: Cell::new(false),
             order: Cell::new(Order::None),
@@ -153,16 +153,16 @@ impl Watch {
     /// Asks a session that is being set up to say so, unless it has been told something else; says
     /// whether it will be asked.
     fn ask(&self) -> bool {
-        let asked = self.record.borrow().is_none() && self.order.get() == Order::None;
+        let asked = self.opening.borrow().is_none() && self.order.get() == Order::None;
         if asked {
             self.give(Order::Say);
         }
         asked
     }
 
-    /// The record, which the session leaves here while it relays.
-    pub(crate) fn record(&self) -> &RefCell<Option<Box<Record>>> {
-        &self.record
+    /// What the session leaves here while it relays.
+    pub(crate) fn opening(&self) -> &RefCell<Option<Box<Opening>>> {
+        &self.opening
     }
 
     /// For how long no byte has moved, either way.

@@ -7,7 +7,7 @@ use crate::crew::{self, Crew};
 use crate::engine::{Accepted, Worker};
 use crate::layer7::{Arrival, Connection, Service};
 use crate::listener::Listener;
-use crate::observe::{End, Hello, Record, Step, Who};
+use crate::observe::{End, Hello, Opening, Record, Step, Who};
 use crate::pool::{
     Call, DialFailure, Dialled, FailureKind, Lease, Patience, Pool, QueueTime, dial,
 };
@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 thread_local! {
-    static CARRYING: Crew<Scene> = const { RefCell::new(Vec::new()) };
+    static CARRYING: Crew<Box<Scene>> = const { RefCell::new(Vec::new()) };
     static SERVING: Crew<Box<New>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn start(worker: &Rc<Worker>, accepted: Accepted) {
             let new = Box::new(New { worker, accepted, service });
             crew::spawn(&SERVING, |new| Turns(new.network(), Opened::New(Some(new))), new);
         }
-        None => crew::spawn(&CARRYING, Carry::begin, Scene { worker, accepted }),
+        None => crew::spawn(&CARRYING, Carry::begin, Box::new(Scene { worker, accepted })),
     }
 }
 
@@ -104,13 +104,13 @@ fn open(new: New) -> Option<Serving> {
         session.refuse(client, end);
         return None;
     }
-    session.record.preamble = at.elapsed();
+    session.opening.preamble = at.elapsed();
     session.ask_for_named(&client);
-    let connection = Connection::new(Rc::clone(&worker), address, session.record, entry, guards);
+    let connection = Connection::new(Rc::clone(&worker), address, session.opening, entry, guards);
     Some(service.serve(Arrival { client, first: Vec::new(), connection }))
 }
 
-/// A connection that is to be set up.
+/// A connection that is to be set up. Boxed on its way to its task: that keeps the place for one.
 struct Scene {
     worker: Rc<Worker>,
     accepted: Accepted,
@@ -128,7 +128,7 @@ async fn set_up(Scene { worker, accepted }: Scene) -> Option<Carried> {
     };
     let (entry, listener) = (worker.registry().enter(), address.listener());
     let mut session = Session::begin(&worker, &listener, &client, peer, at);
-    let id = session.record.id;
+    let id = session.opening.id;
     let say = || {
         let (listener, watch) = (listener.plan().name.clone(), Rc::clone(entry.watch()));
         worker.registry().say(SettingUp { id, listener, peer, accepted: at, watch });
@@ -139,9 +139,9 @@ async fn set_up(Scene { worker, accepted }: Scene) -> Option<Carried> {
             return Some(Carried { worker, relay, guards });
         }
         Ok(Ok(SetUp::Opened(service, first))) => {
-            let record = session.record;
-            let network = record.client.ip().into();
-            let connection = Connection::new(worker.clone(), address, record, entry, guards);
+            let opening = session.opening;
+            let network = opening.client.ip().into();
+            let connection = Connection::new(worker.clone(), address, opening, entry, guards);
             worker.spawn(Turns(network, service.serve(Arrival { client, first, connection })));
         }
         Ok(Err(end)) => session.refuse(client, end),
@@ -176,8 +176,7 @@ async fn until_stopped<T>(
 }
 
 /// Counts the end, and writes the finish record if it is `wanted`.
-pub(crate) fn finish(worker: &Worker, mut record: Box<Record>, end: End, wanted: bool) {
-    record.total = record.accepted.elapsed();
+pub(crate) fn finish(worker: &Worker, mut record: Record, end: End, wanted: bool) {
     worker.metrics().ended(worker.index(), &record, &end);
     if wanted && worker.logger().wants_sessions() {
         record.end = Some(end);
@@ -189,7 +188,7 @@ pub(crate) fn finish(worker: &Worker, mut record: Box<Record>, end: End, wanted:
 struct Session<'a> {
     worker: &'a Worker,
     listener: &'a Listener,
-    record: Box<Record>,
+    opening: Box<Opening>,
     /// The step that it has reached.
     step: Step,
     /// The client has said exactly one ClientHello, without early data.
@@ -226,7 +225,7 @@ impl<'a> Session<'a> {
         if local.ip().is_unspecified() {
             local = local_address(client.as_fd()).unwrap_or(local);
         }
-        let record = Record {
+        let opening = Opening {
             id: worker.next_id(),
             listener: listener.plan().name.clone(),
             cells: listener.cells(),
@@ -244,18 +243,12 @@ impl<'a> Session<'a> {
             preamble: Duration::ZERO,
             queue: Duration::ZERO,
             dial: Duration::ZERO,
-            first_byte: None,
-            total: Duration::ZERO,
-            bytes_up: 0,
-            bytes_down: 0,
-            tcp: Default::default(),
-            end: None,
         };
-        record.cells.accepted(worker.index());
+        opening.cells.accepted(worker.index());
         Self {
             worker,
             listener,
-            record: Box::new(record),
+            opening: Box::new(opening),
             step: Step::Preamble,
             replayable: false,
             queued: QueueTime::default(),
@@ -270,7 +263,7 @@ impl<'a> Session<'a> {
     async fn set_up(&mut self, client: &mut TcpStream) -> Result<SetUp, End> {
         let first_flight = self.preamble(client).await?;
         if let Some(service) = self.listener.service()
-            && !service.passes(self.record.server_name.as_deref())
+            && !service.passes(self.opening.server_name.as_deref())
         {
             self.ask_for_named(client);
             return Ok(SetUp::Opened(service.clone(), first_flight));
@@ -295,26 +288,26 @@ impl<'a> Session<'a> {
     /// client is checked against the access list as soon as its address is known.
     async fn preamble(&mut self, client: &mut TcpStream) -> Result<Vec<u8>, End> {
         let plan = self.listener.plan();
-        let began = self.record.accepted;
-        let peer = self.record.client;
+        let began = self.opening.accepted;
+        let peer = self.opening.client;
         let mut preamble =
             Preamble::new(client, self.worker.buffers(), began.into(), plan.preamble_timeout);
         if self.listener.expects_proxy_header(peer.ip())
             && let Some(named) = preamble.proxy_header().await?
         {
-            self.record.peer = Some(peer);
-            self.record.client = named.source;
-            self.record.local = named.destination;
+            self.opening.peer = Some(Box::new(peer));
+            self.opening.client = named.source;
+            self.opening.local = named.destination;
         }
         self.access()?;
         if plan.peek == Peek::Tls {
             let greeting = preamble.client_hello().await?;
-            self.record.hello = greeting.hello;
-            self.record.server_name = greeting.server_name;
-            self.record.alpn = greeting.alpn;
+            self.opening.hello = greeting.hello;
+            self.opening.server_name = greeting.server_name;
+            self.opening.alpn = greeting.alpn;
             self.replayable = greeting.replayable;
         }
-        self.record.preamble = began.elapsed();
+        self.opening.preamble = began.elapsed();
         Ok(preamble.into_first_flight())
     }
 
@@ -322,15 +315,15 @@ impl<'a> Session<'a> {
     /// ours in its place (`canary`).
     fn ask_for_named(&mut self, client: &TcpStream) {
         // A PROXY header has named it.
-        if self.record.peer.is_none()
-            && let Ok(named) = named_address(client.as_fd(), self.record.local)
+        if self.opening.peer.is_none()
+            && let Ok(named) = named_address(client.as_fd(), self.opening.local)
         {
-            self.record.local = named;
+            self.opening.local = named;
         }
     }
 
     fn access(&self) -> Result<(), End> {
-        match self.listener.plan().access.decide(self.record.client.ip()) {
+        match self.listener.plan().access.decide(self.opening.client.ip()) {
             Decision::Allowed(_) => Ok(()),
             Decision::Denied(by) => {
                 let reason = match by {
@@ -344,10 +337,10 @@ impl<'a> Session<'a> {
 
     fn route(&mut self) -> Result<Arc<Pool>, End> {
         let facts = Facts {
-            source: self.record.client.ip(),
+            source: self.opening.client.ip(),
             // The port that was connected to, whatever a PROXY header says of the outer world.
             destination: self.listener.address(),
-            server_name: self.record.server_name.as_deref(),
+            server_name: self.opening.server_name.as_deref(),
             client_certificate: None,
             request: None,
             world: self.listener,
@@ -361,7 +354,7 @@ impl<'a> Session<'a> {
             };
             return Err(End::abort(Who::Proxy, Step::Route, reason));
         };
-        self.record.pool = Some(pool.clone());
+        self.opening.pool = Some(pool.clone());
         Ok(pool)
     }
 
@@ -373,23 +366,23 @@ impl<'a> Session<'a> {
     ) -> Result<Dialled, End> {
         self.step = Step::Dial;
         // Now: the preamble has just ended.
-        let began = self.record.accepted + self.record.preamble;
-        let may_half_close = client_spoke && self.record.hello != Hello::Complete;
+        let began = self.opening.accepted + self.opening.preamble;
+        let may_half_close = client_spoke && self.opening.hello != Hello::Complete;
         let call = Call {
-            source: self.record.client.ip(),
+            source: self.opening.client.ip(),
             key: None,
             excluded: Vec::new(),
             first: None,
             patience: Some(Patience { client: Some(client), may_half_close, time: &self.queued }),
         };
         let dialled = dial(self.worker, pool, call).await;
-        self.record.dial = began.elapsed().saturating_sub(self.queued.spent());
+        self.opening.dial = began.elapsed().saturating_sub(self.queued.spent());
         let (tries, endpoint) = match &dialled {
             Ok(dialled) => (dialled.tries, Some(dialled.lease.endpoint().clone())),
             Err(failure) => (failure.tries, failure.endpoint.clone()),
         };
-        self.record.tries = tries;
-        self.record.endpoint = endpoint;
+        self.opening.tries = tries;
+        self.opening.endpoint = endpoint;
         dialled.map_err(|failure| end_of(&failure, pool))
     }
 
@@ -398,7 +391,7 @@ impl<'a> Session<'a> {
         pool.plan().replay.is_some()
             && self.replayable
             && first_flight.len() <= replay::LONGEST
-            && self.record.tries < pool.plan().dial.tries
+            && self.opening.tries < pool.plan().dial.tries
     }
 
     /// Waits for the endpoint's first byte, and lets another one try if none comes.
@@ -411,24 +404,24 @@ impl<'a> Session<'a> {
     ) -> Result<Established, End> {
         let Established { endpoint, lease, unsent, .. } = established;
         let header =
-            || pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.record, how));
+            || pool.plan().send_proxy.map_or_else(Vec::new, |how| proxy_header(&self.opening, how));
         let flight = Flight {
             worker: self.worker,
             pool,
             client,
-            source: self.record.client.ip(),
+            source: self.opening.client.ip(),
             hello,
             header: &header,
-            tries_left: pool.plan().dial.tries - self.record.tries,
+            tries_left: pool.plan().dial.tries - self.opening.tries,
             // A whole ClientHello: its FIN is no half-close.
             patience: Patience { client: Some(client), may_half_close: false, time: &self.queued },
         };
         let runner = Runner { stream: endpoint, lease, unsent, sent_at: Instant::now().into() };
         let won = first_byte(&flight, runner).await?;
         let Runner { stream, lease, unsent, .. } = won.runner;
-        self.record.tries += won.tries;
-        self.record.replayed = won.replayed;
-        self.record.endpoint = Some(lease.endpoint().clone());
+        self.opening.tries += won.tries;
+        self.opening.replayed = won.replayed;
+        self.opening.endpoint = Some(lease.endpoint().clone());
         let sent = hello.len().saturating_sub(unsent.len()) as u64;
         Ok(Established { endpoint: stream, lease, unsent, sent })
     }
@@ -439,7 +432,7 @@ impl<'a> Session<'a> {
         let from_client = first_flight.len();
         let mut unsent = first_flight;
         if let Some(send_proxy) = pool.plan().send_proxy {
-            unsent.splice(0..0, proxy_header(&self.record, send_proxy));
+            unsent.splice(0..0, proxy_header(&self.opening, send_proxy));
         }
         if !unsent.is_empty()
             && let Ok(written) = endpoint.try_write(&unsent)
@@ -451,39 +444,39 @@ impl<'a> Session<'a> {
     }
 
     fn into_relay(mut self, client: TcpStream, established: Established, entry: Entry) -> Relay {
-        self.record.queue = self.queued.spent();
+        self.opening.queue = self.queued.spent();
         let Established { endpoint, lease, unsent, sent } = established;
         let (limits, buffers) = (self.listener.limits(), self.worker.buffers().clone());
-        entry.watch().record().replace(Some(self.record));
+        entry.watch().opening().replace(Some(self.opening));
         Relay::new(client, endpoint, (unsent, sent), limits, buffers, (entry, lease))
     }
 
     /// Ends a session that never relayed. A client that no endpoint can serve gets a reset, so
     /// that it tries elsewhere at once; the others a plain close.
     fn refuse(mut self, client: TcpStream, end: End) {
-        self.record.queue = self.queued.spent();
+        self.opening.queue = self.queued.spent();
         if matches!(end.step, Step::Queue | Step::Dial) || end.who == Who::Operator {
             reset_on_close(client.as_fd());
         }
         drop(client);
-        finish(self.worker, self.record, end, true);
+        finish(self.worker, Record::ended(self.opening), end, true);
     }
 }
 
 /// The PROXY header that tells the endpoint who the client is.
-pub(crate) fn proxy_header(record: &Record, send_proxy: SendProxy) -> Vec<u8> {
+pub(crate) fn proxy_header(opening: &Opening, send_proxy: SendProxy) -> Vec<u8> {
     let mut header = Vec::with_capacity(128);
     if send_proxy.version == 1 {
-        proxy_protocol::encode_v1(&mut header, record.client, record.local);
+        proxy_protocol::encode_v1(&mut header, opening.client, opening.local);
         return header;
     }
     let tlvs = send_proxy.tlvs;
-    let id = record.id.to_string();
+    let id = opening.id.to_string();
     let fields = proxy_protocol::V2 {
-        source: record.client,
-        destination: record.local,
-        alpn: record.alpn.as_deref().filter(|_| tlvs.alpn),
-        authority: record.server_name.as_deref().filter(|_| tlvs.authority),
+        source: opening.client,
+        destination: opening.local,
+        alpn: opening.alpn.as_deref().filter(|_| tlvs.alpn),
+        authority: opening.server_name.as_deref().filter(|_| tlvs.authority),
         unique_id: Some(id.as_bytes()).filter(|_| tlvs.unique_id),
         crc32c: tlvs.crc32c,
         align: tlvs.align,

@@ -2,7 +2,7 @@
 //! are asked for themselves: nothing is kept of them for the case that somebody wants to know.
 
 use crate::admin::{Moment, Session, SessionFilter, Sort};
-use crate::observe::{Record, SessionId};
+use crate::observe::{Opening, SessionId};
 use crate::registry::{Registry, SettingUp, Tick, Watch};
 use crate::signal::{SessionQuery, SessionsFound};
 use std::cmp::Reverse;
@@ -43,11 +43,11 @@ pub(super) fn find(
         }
     }
     for watch in registry.all() {
-        let record = watch.record().borrow();
-        let Some(record) = record.as_deref().filter(|record| matches(&ask.filter, record)) else {
+        let opening = watch.opening().borrow();
+        let Some(opening) = opening.as_deref().filter(|it| matches(&ask.filter, it)) else {
             continue;
         };
-        found.take(ask, record.id, &watch, || told(record, &watch, registry.now(), worker));
+        found.take(ask, opening.id, &watch, || told(opening, &watch, registry.now(), worker));
     }
     sort(&mut found.sessions, ask.sort);
     found.sessions.truncate(ask.limit);
@@ -90,12 +90,12 @@ pub(crate) fn sort(sessions: &mut [Session], by: Sort) {
     }
 }
 
-fn matches(filter: &SessionFilter, record: &Record) -> bool {
-    let pool = record.pool.as_ref().map(|pool| pool.name());
-    let endpoint = record.endpoint.as_ref().map(|endpoint| endpoint.name());
+fn matches(filter: &SessionFilter, opening: &Opening) -> bool {
+    let pool = opening.pool.as_ref().map(|pool| pool.name());
+    let endpoint = opening.endpoint.as_ref().map(|endpoint| endpoint.name());
     filter.pool.as_deref().is_none_or(|wanted| pool == Some(wanted))
         && filter.endpoint.as_deref().is_none_or(|wanted| endpoint.as_deref() == Some(wanted))
-        && filter.client.is_none_or(|wanted| wanted.contains(record.client.ip()))
+        && filter.client.is_none_or(|wanted| wanted.contains(opening.client.ip()))
 }
 
 fn told_of_one_set_up(one: &SettingUp, worker: usize) -> Session {
@@ -118,18 +118,18 @@ fn told_of_one_set_up(one: &SettingUp, worker: usize) -> Session {
     }
 }
 
-fn told(record: &Record, watch: &Watch, now: Tick, worker: usize) -> Session {
-    let age = record.accepted.elapsed();
+fn told(opening: &Opening, watch: &Watch, now: Tick, worker: usize) -> Session {
+    let age = opening.accepted.elapsed();
     let (bytes_up, bytes_down) = watch.bytes();
     Session {
-        id: record.id.to_string(),
-        listener: record.listener.to_string(),
+        id: opening.id.to_string(),
+        listener: opening.listener.to_string(),
         worker,
-        client: record.client,
-        pool: record.pool.as_ref().map(|pool| pool.name().to_owned()),
-        endpoint: record.endpoint.as_ref().map(|endpoint| endpoint.name().to_string()),
-        address: record.endpoint.as_ref().map(|endpoint| endpoint.address()),
-        server_name: record.server_name.as_deref().map(str::to_owned),
+        client: opening.client,
+        pool: opening.pool.as_ref().map(|pool| pool.name().to_owned()),
+        endpoint: opening.endpoint.as_ref().map(|endpoint| endpoint.name().to_string()),
+        address: opening.endpoint.as_ref().map(|endpoint| endpoint.address()),
+        server_name: opening.server_name.as_deref().map(str::to_owned),
         step: "data".to_owned(),
         began: Moment::now().before(age),
         age_seconds: age.as_secs(),

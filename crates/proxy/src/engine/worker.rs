@@ -228,7 +228,7 @@ async fn last_words(worker: &Rc<Worker>, incarnation: Incarnation) {
 /// Ends the sessions that are left one after the other, the oldest first: those that came last are
 /// the ones most likely to end by themselves. What is still being set up has until the deadline.
 async fn spread(worker: Rc<Worker>, deadline: Instant) {
-    let accepted = |session: &Rc<Watch>| session.record().borrow().as_ref().map(|it| it.accepted);
+    let accepted = |session: &Rc<Watch>| session.opening().borrow().as_ref().map(|it| it.accepted);
     let all = worker.registry.all().into_iter();
     let mut left: Vec<_> = all.filter_map(|session| Some((accepted(&session)?, session))).collect();
     left.sort_by_key(|(accepted, _)| *accepted);

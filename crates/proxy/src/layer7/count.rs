@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 impl Connection {
     /// Counts an exchange that is over.
     pub(super) fn count(&self, exchange: &Exchange) {
-        self.record.cells.exchanged(self.worker(), exchange);
+        self.opening.cells.exchanged(self.worker(), exchange);
         if let Some(pool) = &exchange.pool {
             pool.cells().exchanged(self.worker(), exchange);
         }
@@ -19,37 +19,37 @@ impl Connection {
 
     /// Counts a handshake with the client.
     pub fn shaken(&self, outcome: Handshake) {
-        self.record.cells.count_http(self.worker(), |http| http.shaken(outcome));
+        self.opening.cells.count_http(self.worker(), |http| http.shaken(outcome));
     }
 
     /// Counts a name and a password.
     pub fn login(&self, outcome: Login) {
-        self.record.cells.count_http(self.worker(), |http| http.login(outcome));
+        self.opening.cells.count_http(self.worker(), |http| http.login(outcome));
     }
 
     /// Counts what is over a limit of its client network, and whether it is refused for it.
     pub fn limited(&self, what: Limited, refused: bool) {
-        self.record.cells.count_http(self.worker(), |http| http.limited(what, refused));
+        self.opening.cells.count_http(self.worker(), |http| http.limited(what, refused));
     }
 
     /// Counts an answer that is to be compressed.
     pub fn compressed(&self, outcome: Compressed) {
-        self.record.cells.count_http(self.worker(), |http| http.compressed(outcome));
+        self.opening.cells.count_http(self.worker(), |http| http.compressed(outcome));
     }
 
     /// Counts itself as cut for a flood.
     pub fn flooded(&self, flood: Flood) {
-        self.record.cells.count_http(self.worker(), |http| http.flooded(flood));
+        self.opening.cells.count_http(self.worker(), |http| http.flooded(flood));
     }
 
     /// Counts a client network that was forgotten too early.
     pub fn forgot(&self) {
-        self.record.cells.count_http(self.worker(), |http| http.forgot());
+        self.opening.cells.count_http(self.worker(), |http| http.forgot());
     }
 
     /// The codec has refused a request: counts and keeps it.
     pub fn refused_request(&self, refusal: Refusal<'_>) {
-        self.record.cells.count_http(self.worker(), |http| http.refused(refusal.reason));
+        self.opening.cells.count_http(self.worker(), |http| http.refused(refusal.reason));
         self.worker.refusals().keep(refusal, self.origin(None));
     }
 
@@ -61,7 +61,7 @@ impl Connection {
 
     fn origin(&self, endpoint: Option<(&Pool, &Endpoint)>) -> Origin {
         let endpoint = endpoint.map(|(pool, endpoint)| (pool.name().into(), endpoint.address()));
-        Origin { listener: self.record.listener.clone(), client: self.record.client, endpoint }
+        Origin { listener: self.opening.listener.clone(), client: self.opening.client, endpoint }
     }
 
     /// Tells metrics how many idle connections to endpoints this worker keeps.

@@ -16,7 +16,7 @@ pub use end::{End, Step, Who};
 pub use exchange::{Exchange, ExchangeId, ExchangeTimes};
 pub(crate) use log::{Live, Logger, Writer, write_accept_date};
 pub(crate) use recent::{FOLLOWERS as MAX_FOLLOWERS, Follower, Happened, Recent};
-pub(crate) use record::{Hello, Record, SessionId, TcpSide};
+pub(crate) use record::{Hello, Opening, Record, SessionId, TcpSide};
 pub(crate) use refusals::{Kept, Origin, Refusals};
 pub use refusals::{Part, Refusal};
 pub(crate) use severity::Severity;

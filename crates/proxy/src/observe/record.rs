@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,9 +54,9 @@ impl Hello {
     }
 }
 
-/// Everything that the log tells of one session.
+/// What is known of a session before it ends: how it was set up. A session at rest carries this about.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct Opening {
     pub(crate) id: SessionId,
     pub(crate) listener: Arc<str>,
     /// Where sessions of the listener are counted.
@@ -63,7 +64,7 @@ pub(crate) struct Record {
     /// The client, as the PROXY header names it where one came.
     pub(crate) client: SocketAddr,
     /// Who really connected, where a PROXY header named another.
-    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) peer: Option<Box<SocketAddr>>,
     pub(crate) local: SocketAddr,
     pub(crate) hello: Hello,
     pub(crate) server_name: Option<Box<str>>,
@@ -79,6 +80,15 @@ pub(crate) struct Record {
     pub(crate) queue: Duration,
     /// Dialling, without the time in the queue.
     pub(crate) dial: Duration,
+}
+
+// What a session at rest costs is a promise (SPECIFICATION.md).
+const _: () = assert!(size_of::<Opening>() <= 256);
+
+/// Everything that the log tells of one session that has ended.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) opening: Box<Opening>,
     /// From accept until the endpoint's first byte.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) total: Duration,
@@ -156,7 +166,28 @@ impl From<&TcpInfo> for TcpSide {
     }
 }
 
+impl Deref for Record {
+    type Target = Opening;
+
+    fn deref(&self) -> &Opening {
+        &self.opening
+    }
+}
+
 impl Record {
+    /// A session that ends now. Who ends it adds what is not known of all.
+    pub(crate) fn ended(opening: Box<Opening>) -> Self {
+        Self {
+            first_byte: None,
+            total: opening.accepted.elapsed(),
+            bytes_up: 0,
+            bytes_down: 0,
+            tcp: Default::default(),
+            end: None,
+            opening,
+        }
+    }
+
     /// The record as JSON, for the log writer's thread.
     pub(super) fn to_json(&self) -> impl Serialize + '_ {
         let end = self.end.as_ref();
@@ -165,7 +196,7 @@ impl Record {
             id: self.id.to_string(),
             listener: &self.listener,
             client: self.client,
-            peer: self.peer,
+            peer: self.peer.as_deref().copied(),
             local: self.local,
             hello: self.hello.name(),
             sni: self.server_name.as_deref(),

@@ -61,8 +61,8 @@ impl Future for Carry {
 }
 
 impl Carry {
-    pub(super) fn begin(scene: Scene) -> Self {
-        Self::SettingUp(stage::run(&STAGES, || Stage::build(super::set_up), scene))
+    pub(super) fn begin(scene: Box<Scene>) -> Self {
+        Self::SettingUp(stage::run(&STAGES, || Stage::build(super::set_up), *scene))
     }
 
     fn leave_relay(&mut self, finished: Finished) {
@@ -70,7 +70,8 @@ impl Carry {
         else {
             return;
         };
-        let mut record = relay.watch().record().take();
+        let opening = relay.watch().opening().take();
+        let mut record = opening.map(Record::ended);
         if let Some(record) = &mut record {
             record.first_byte = relay.first_byte().map(|at| at - record.accepted);
             if worker.wants_tcp_info() {
@@ -91,7 +92,7 @@ impl Carry {
 }
 
 /// A session that was relayed has ended.
-fn relayed(worker: &Worker, record: Option<Box<Record>>, bytes: (u64, u64), end: End) {
+fn relayed(worker: &Worker, record: Option<Record>, bytes: (u64, u64), end: End) {
     let Some(mut record) = record else { return };
     (record.bytes_up, record.bytes_down) = bytes;
     if end.who == Who::Endpoint {

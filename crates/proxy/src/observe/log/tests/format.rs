@@ -40,20 +40,23 @@ fn a_session_as_haproxy_writes_it() {
     let LocalTime { day, hour, minute, second, millisecond, .. } = accepted;
     let date = format!("[{day:02}/Feb/2026:{hour:02}:{minute:02}:{second:02}.{millisecond:03}]");
     let head = format!("<134>{} edge1 eclusa-edge[14387]: ", shown(at()));
-    let retried = Record { tries: 3, client: "[2001:db8::7]:9".parse().unwrap(), ..*record() };
+    let client = "[2001:db8::7]:9".parse().unwrap();
+    let retried = Box::new(Opening { tries: 3, client, ..*opening() });
+    let retried = Record { opening: retried, ..record() };
     let refused = End::abort(Ended::Endpoint, Step::Dial, "refused");
-    let refused = Record { end: Some(refused), bytes_down: 0, tries: 2, ..*record() };
+    let opened = Box::new(Opening { tries: 2, ..*opening() });
+    let refused = Record { opening: opened, end: Some(refused), bytes_down: 0, ..record() };
     for (record, expected) in [
         (
             record(),
             format!("192.0.2.7:33313 {date} https web/ingress1 0/2/5007 212 -- 1/1/0/0/0 0/0"),
         ),
         (
-            Box::new(retried),
+            retried,
             format!("2001:db8::7:9 {date} https web/ingress1 0/2/5007 212 -- 1/1/0/0/+2 0/0"),
         ),
         (
-            Box::new(refused),
+            refused,
             format!("192.0.2.7:33313 {date} https web/ingress1 0/-1/5007 0 SC 1/1/0/0/+1 0/0"),
         ),
         (
@@ -130,7 +133,7 @@ fn gravity_follows_what_happened() {
     assert_eq!(of(event("ready")), Severity::Notice);
     assert_eq!(Severity::of_session(&record()), Severity::Info);
     let short = End::shortage(Step::Dial, "no port is left");
-    let short = Record { end: Some(short), ..*record() };
+    let short = Record { end: Some(short), ..record() };
     assert_eq!(Severity::of_session(&short), Severity::Warning);
 }
 
@@ -173,12 +176,12 @@ proptest! {
         } else {
             End::abort(Ended::Client, Step::Data, reason.clone())
         };
-        let record = Record {
+        let opening = Opening {
             server_name: name.clone().map(Into::into),
             alpn: alpn.map(Into::into),
-            end: Some(end),
-            ..*record()
+            ..*opening()
         };
+        let record = Record { opening: Box::new(opening), end: Some(end), ..record() };
         let event = Event::new("resolve", &*reason).about("host", &*reason).about("n", 1);
         let lines = [Line::Session(&record), Line::Event(&event)];
         let formats = [

@@ -8,7 +8,7 @@ mod syslog;
 
 use super::*;
 use crate::observe::metrics::{ListenerCells, Metrics};
-use crate::observe::{End, Hello, SessionId, Step, Who as Ended};
+use crate::observe::{End, Hello, Opening, SessionId, Step, Who as Ended};
 use crate::pool::Pool;
 use eclusa_config::plan::{
     EventFormat, Facility, LogOutput, LogTarget, Program, SessionFormat, Syslog,
@@ -53,10 +53,10 @@ pub(super) fn pool() -> Arc<Pool> {
     Arc::new(Pool::new(loaded.unwrap().plan.pools[0].clone(), &metrics))
 }
 
-/// A session that went well.
-pub(super) fn record() -> Box<Record> {
+/// How a session was set up that went well.
+pub(super) fn opening() -> Box<Opening> {
     let pool = pool();
-    Box::new(Record {
+    Box::new(Opening {
         id: SessionId { run: 7, number: 42 },
         listener: "https".into(),
         cells: Arc::new(ListenerCells::new(1)),
@@ -74,19 +74,25 @@ pub(super) fn record() -> Box<Record> {
         preamble: Duration::from_millis(1),
         queue: Duration::ZERO,
         dial: Duration::from_millis(2),
-        first_byte: None,
-        total: Duration::from_millis(5007),
-        bytes_up: 99,
-        bytes_down: 212,
-        tcp: Default::default(),
-        end: Some(End::clean(Ended::Client)),
     })
 }
 
+/// And how it ended.
+pub(super) fn record() -> Record {
+    Record {
+        total: Duration::from_millis(5007),
+        bytes_up: 99,
+        bytes_down: 212,
+        end: Some(End::clean(Ended::Client)),
+        ..Record::ended(opening())
+    }
+}
+
 /// One that did not get to an endpoint.
-pub(super) fn denied() -> Box<Record> {
+pub(super) fn denied() -> Record {
     let end = End::abort(Ended::Proxy, Step::Access, "denied: 192.0.2.0/24");
-    Box::new(Record { pool: None, endpoint: None, tries: 0, end: Some(end), ..*record() })
+    let opening = Box::new(Opening { pool: None, endpoint: None, tries: 0, ..*opening() });
+    Record { opening, end: Some(end), ..record() }
 }
 
 /// Numbered lines, told apart by `n`.
