@@ -244,7 +244,11 @@ impl Run<'_> {
             Poll::Ready(())
         })
         .await;
-        others_first().await;
+        // Streams are written by the task of their connection, which comes behind all that are ready: here
+        // it would come between the head and the body.
+        if client.socket().is_some() {
+            others_first().await;
+        }
         while_moving(self.alarm, |context| {
             let mut mark = Mark { moved: 0, patience };
             if let Upload::Running(up) = upload {
