@@ -161,19 +161,28 @@ impl Run<'_> {
         uploaded: bool,
         packer: Option<Box<Packer>>,
     ) -> io::Result<(Pump, bool)> {
-        let (down, keeps) = match self.client {
-            Stream::Http2(_) => (self.begin_frames(response, upstream.index, packer)?, false),
-            _ => self.begin_bytes((head, response), upstream.index, uploaded, packer),
-        };
-        let is_framed = matches!(upstream.stream, Stream::Http2(_));
-        Ok((if is_framed { down.framed(self.http.limits) } else { down }, keeps))
+        Ok(match self.client {
+            Stream::Http2(_) => (self.begin_frames(response, upstream, packer)?, false),
+            _ => self.begin_bytes((head, response), upstream, uploaded, packer),
+        })
+    }
+
+    /// For the body of a response that comes from there.
+    fn pump_of(&self, response: &Head, upstream: &Upstream, way: Way, first: Vec<u8>) -> Pump {
+        let (body, limits) = (response.body(), self.http.limits);
+        if matches!(upstream.stream, Stream::Http2(_)) {
+            return Pump::framed(body, way, first, limits, None);
+        }
+        let pool = self.site.pools.get(upstream.index);
+        let lenient = pool.map(|pool| pool.lenient).unwrap_or_default();
+        Pump::new(body, way, first, (limits, lenient), None)
     }
 
     /// The same on a connection of HTTP/1.
     fn begin_bytes(
         &self,
         (head, response): (&Head, &Head),
-        index: usize,
+        upstream: &Upstream,
         uploaded: bool,
         packer: Option<Box<Packer>>,
     ) -> (Pump, bool) {
@@ -196,8 +205,7 @@ impl Run<'_> {
         let mut first = spare::buffer();
         let framing = Framing { body, persist, upgrade: None, te_trailers: false };
         write_response(response, &framing, &mut first);
-        let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
-        let down = Pump::new(response.body(), way, first, (self.http.limits, lenient), None);
+        let down = self.pump_of(response, upstream, way, first);
         let down = match packer {
             None => down.spliced(|| self.session.connection.splice()),
             packer => down.packed(packer),
@@ -209,7 +217,7 @@ impl Run<'_> {
     fn begin_frames(
         &mut self,
         response: &Head,
-        index: usize,
+        upstream: &Upstream,
         packer: Option<Box<Packer>>,
     ) -> io::Result<Pump> {
         let body = response.body();
@@ -220,9 +228,7 @@ impl Run<'_> {
         };
         let ends = matches!(body, Body::None | Body::Length(0));
         stream.send_head(h2::of_response(response, told), ends)?;
-        let lenient = self.site.pools.get(index).map(|pool| pool.lenient).unwrap_or_default();
-        let limits = (self.http.limits, lenient);
-        Ok(Pump::new(body, Way::Frames, spare::buffer(), limits, None).packed(packer))
+        Ok(self.pump_of(response, upstream, Way::Frames, spare::buffer()).packed(packer))
     }
 
     /// Moves the response down; what is left of the request goes up meanwhile.
@@ -244,7 +250,11 @@ impl Run<'_> {
             Poll::Ready(())
         })
         .await;
-        others_first().await;
+        // Streams are written by the task of their connection, which comes behind all that are ready: here
+        // it would come between the head and the body.
+        if client.socket().is_some() {
+            others_first().await;
+        }
         while_moving(self.alarm, |context| {
             let mut mark = Mark { moved: 0, patience };
             if let Upload::Running(up) = upload {

@@ -15,4 +15,5 @@ mod reloads;
 mod run;
 mod script;
 mod sockets;
+mod together;
 mod upstream;

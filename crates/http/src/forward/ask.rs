@@ -102,10 +102,9 @@ impl Forward<'_, '_> {
     fn upload(&self, head: &Head, way: Way, first: Vec<u8>) -> Pump {
         let http = self.run.http;
         let most = http.plan.body_max.map(|most| most.0);
-        let pump = Pump::new(head.body(), way, first, (http.limits, http.lenient), most);
         match self.run.client {
-            Stream::Http2(_) => pump.framed(http.limits),
-            _ => pump,
+            Stream::Http2(_) => Pump::framed(head.body(), way, first, http.limits, most),
+            _ => Pump::new(head.body(), way, first, (http.limits, http.lenient), most),
         }
     }
 

@@ -188,6 +188,11 @@ impl<'r, 'a> Forward<'r, 'a> {
         }
     }
 
+    /// Whether the pool's endpoints speak HTTP/2.
+    fn is_multiplexed(&self) -> bool {
+        self.run.site.pools.get(self.index).is_some_and(|pool| pool.http.http2.is_some())
+    }
+
     /// Whether a request may be sent to two endpoints at once: it asks for nothing to be done (RFC 9110,
     /// section 9.2.1), and all of it is there.
     fn is_safe(&self, head: &Head) -> bool {
@@ -204,7 +209,10 @@ impl<'r, 'a> Forward<'r, 'a> {
         kept: Option<Duration>,
         lease: Option<Lease>,
     ) -> Result<Answered, Tried> {
-        others_first().await;
+        // Between streams nothing is written here: the tasks of their connections do, behind all that are ready.
+        if self.run.client.socket().is_some() || !self.is_multiplexed() {
+            others_first().await;
+        }
         // For a client that has gone meanwhile nobody is asked.
         if self.run.client.is_gone() {
             return Err(ask::left().into());

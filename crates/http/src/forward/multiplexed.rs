@@ -17,18 +17,38 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 impl Forward<'_, '_> {
-    /// As [`Self::connect`]; `kept`: whether a connection that stands will do.
+    /// A stream on a connection that stands, where one may be used (`kept`) and has room; else the lease.
+    pub(super) fn standing(
+        &self,
+        (pool_site, plan): (&PoolSite, Multiplex),
+        head: &Head,
+        kept: bool,
+        mut lease: Option<Lease>,
+    ) -> Result<Connected, Option<Lease>> {
+        let Some(leased) = lease.take_if(|it| kept && !it.endpoint().is_drilled()) else {
+            return Err(lease);
+        };
+        let key = key(pool_site, &leased, self.name_for(pool_site, head));
+        match Links::of(self.connection()).standing(&key, plan) {
+            Some(stream) => {
+                Ok(self.connected(pool_site, (Stream::Http2(stream), leased), key, 1, true))
+            }
+            None => Err(Some(leased)),
+        }
+    }
+
+    /// As [`Self::connect`], where there is a `lease` if any endpoint can be used; `kept`: whether a connection
+    /// that stands will do.
     pub(super) async fn connect_http2(
         &self,
         (pool_site, plan): (&PoolSite, Multiplex),
         head: &Head,
         kept: bool,
-        (lease, excluded): (Option<Lease>, Vec<SocketAddr>),
+        (mut lease, excluded): (Option<Lease>, Vec<SocketAddr>),
         note: &impl Fn(&Arc<Endpoint>),
     ) -> Result<Connected, Unconnected> {
         let (connection, name) = (self.connection(), self.name_for(pool_site, head));
         let links = Links::of(connection);
-        let mut lease = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
         let mut opening = Opening::another();
         if let Some(leased) = lease.take_if(|it| kept && !it.endpoint().is_drilled()) {
             note(leased.endpoint());

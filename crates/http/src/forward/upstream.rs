@@ -99,9 +99,19 @@ impl Forward<'_, '_> {
             });
         };
         if let Some(plan) = pool_site.http.http2 {
-            let way = (lease, excluded);
-            let connecting = self.connect_http2((pool_site, plan), head, kept.is_some(), way, note);
-            return Box::pin(connecting).await;
+            let leased = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
+            let kept = kept.is_some();
+            // Boxed, as most find a connection that stands, and need not carry this around.
+            return match self.standing((pool_site, plan), head, kept, leased) {
+                Ok(connected) => {
+                    note(connected.upstream.lease.endpoint());
+                    Ok(connected)
+                }
+                Err(lease) => {
+                    let way = (lease, excluded);
+                    Box::pin(self.connect_http2((pool_site, plan), head, kept, way, note)).await
+                }
+            };
         }
         let name = self.name_for(pool_site, head);
         let is_of_client = self.pool.plan().send_proxy.is_some();

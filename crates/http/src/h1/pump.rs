@@ -29,7 +29,7 @@ enum Source {
     Chunked(Box<(Chunked, Trailers)>),
     UntilClose,
     /// A stream of HTTP/2, until it says that it ends; trailers may follow, bounded so.
-    Frames(Box<Limits>),
+    Frames(Limits),
     Ended,
 }
 
@@ -87,6 +87,25 @@ impl Pump {
             }
             Body::UntilClose => Source::UntilClose,
         };
+        Self::of(source, way, first, most)
+    }
+
+    /// The same where the body comes in frames of HTTP/2: a length that its head tells is looked after by h2.
+    pub(crate) fn framed(
+        body: Body,
+        way: Way,
+        first: Vec<u8>,
+        limits: Limits,
+        most: Option<u64>,
+    ) -> Self {
+        let source = match body {
+            Body::None | Body::Length(0) => Source::Ended,
+            Body::Length(_) | Body::Chunked | Body::UntilClose => Source::Frames(limits),
+        };
+        Self::of(source, way, first, most)
+    }
+
+    fn of(source: Source, way: Way, first: Vec<u8>, most: Option<u64>) -> Self {
         Self {
             source,
             way,
@@ -103,14 +122,6 @@ impl Pump {
             is_last: false,
             packer: None,
         }
-    }
-
-    /// The body comes in frames of HTTP/2, and a length that its head tells is looked after by h2.
-    pub(crate) fn framed(mut self, limits: Limits) -> Self {
-        if !matches!(self.source, Source::Ended) {
-            self.source = Source::Frames(Box::new(limits));
-        }
-        self
     }
 
     /// It goes compressed, in chunks or frames, whatever length it has.
@@ -328,7 +339,7 @@ impl Pump {
             if read == 0 {
                 return match &self.source {
                     Source::Frames(limits) => {
-                        let limits = **limits;
+                        let limits = *limits;
                         self.poll_trailers(context, from, &limits)
                     }
                     _ => Poll::Ready(self.end()),

@@ -5,7 +5,7 @@
 use crate::exchange::{Done, Run, Then};
 use crate::h2::{fields, grpc};
 use crate::stream::Stream;
-use eclusa_proxy::layer7::{End, Step, Who, now};
+use eclusa_proxy::layer7::{End, Step, Who};
 use eclusa_wire::http1::Head;
 use eclusa_wire::http2::grpc::{timeout, write_timeout};
 use std::future::{Future, poll_fn};
@@ -39,7 +39,8 @@ pub(super) fn read(head: &Head, began: Instant) -> Result<Option<Instant>, Malfo
 pub(crate) fn tell_left(head: &mut Head, deadline: Option<Instant>) {
     let Some(deadline) = deadline else { return };
     let Some(asked) = head.first(NAME).and_then(timeout) else { return };
-    let left = deadline.saturating_duration_since(now()).min(asked);
+    // By the clock: since the call came there may have been no other turn.
+    let left = deadline.saturating_duration_since(Instant::now()).min(asked);
     // There was one: another fits as well.
     let _ = head.set(NAME, write_timeout(left).as_bytes());
 }

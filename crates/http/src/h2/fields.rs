@@ -1,6 +1,7 @@
 //! Heads and trailers as h2 has them, and as the exchange has them. What differs between the versions is
 //! settled here: pseudo-header fields, crumbs of cookies, extended CONNECT.
 
+use super::names::name;
 use super::stream::Upgrade;
 use super::websocket;
 use bytes::Bytes;
@@ -204,25 +205,18 @@ pub(super) fn response(status: u16, fields: HeaderMap) -> Response<()> {
     response
 }
 
-/// The fields that go to the next hop. Values are places in one copy of the head.
+/// The fields that go to the next hop. Their values are places in one copy of all.
 fn of_head(head: &Head) -> HeaderMap {
-    let whole = head.bytes();
-    let begin = whole.as_ptr() as usize;
-    let mut shared = None;
-    let mut fields = HeaderMap::with_capacity(head.forwarded().count() + 1);
-    for (name, value) in head.forwarded() {
-        let start = (value.as_ptr() as usize).wrapping_sub(begin);
-        let bytes = match start.checked_add(value.len()) {
-            Some(end) if end <= whole.len() => {
-                shared.get_or_insert_with(|| Bytes::copy_from_slice(whole)).slice(start..end)
-            }
-            // An edit.
-            _ => Bytes::copy_from_slice(value),
-        };
+    let lengths = head.forwarded().map(|(_, value)| value.len());
+    let (count, length) = lengths.fold((0, 0), |(count, sum), length| (count + 1, sum + length));
+    let mut all = Vec::with_capacity(length);
+    head.forwarded().for_each(|(_, value)| all.extend_from_slice(value));
+    let mut all = Bytes::from(all);
+    let mut fields = HeaderMap::with_capacity(count + 1);
+    for (written, value) in head.forwarded() {
+        let value = HeaderValue::from_maybe_shared(all.split_to(value.len()));
         // What HTTP/2 has no form for (a control character that `allow` lets through) is left out.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(bytes))
-        {
+        if let (Some(name), Ok(value)) = (name(written), value) {
             // There are fewer than the map can have: heads are bounded.
             let _ = fields.try_append(name, value);
         }
@@ -250,10 +244,8 @@ pub(super) fn to_trailers(fields: Option<&HeaderMap>, limits: &Limits) -> Result
 /// The same the other way.
 pub(super) fn of_trailers(trailers: &Trailers) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    for (name, value) in trailers.fields() {
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-        {
+    for (written, value) in trailers.fields() {
+        if let (Some(name), Ok(value)) = (name(written), HeaderValue::from_bytes(value)) {
             let _ = fields.try_append(name, value);
         }
     }

@@ -8,6 +8,7 @@
 //! | `lanes` | what the streams of one connection share |
 //! | `stream` | one stream: heads, data, trailers, with back-pressure |
 //! | `fields` | heads as h2 has them, and as the exchange has them |
+//! | `names` | names of fields, made once |
 //! | `serve` | a client's connection |
 //! | `exchange` | one exchange on it |
 //! | `upstream` | connections to endpoints |
@@ -26,6 +27,7 @@ mod grpc;
 mod guard;
 mod heartbeat;
 mod lanes;
+mod names;
 mod serve;
 mod stream;
 mod upstream;

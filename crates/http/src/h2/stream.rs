@@ -21,7 +21,9 @@ use std::task::{Context, Poll, ready};
 /// So much goes into h2 at once: a frame.
 const PIECE: usize = 16 << 10;
 
-/// So much is read for one that has not taken any yet, and for one that could take none.
+/// So much is read for one that has not taken any yet, and for one that could take none. So much of a request's
+/// body also goes into h2 with its head, whatever the windows allow: h2 tells of no room before it has sent
+/// the head, and a small message would need a second turn and a second write.
 const LEAST: usize = 4 << 10;
 const TASTE: usize = 256;
 
@@ -40,6 +42,8 @@ pub(crate) struct Http2 {
     read: u64,
     /// The peer has taken data.
     flows: bool,
+    /// The request goes to an endpoint with a body, of which h2 has nothing.
+    is_begun: bool,
     /// Of a connection to an endpoint: this stream is one of those that are under way.
     _taken: Option<Taken>,
 }
@@ -89,6 +93,7 @@ impl Http2 {
             piece: Bytes::new(),
             read: 0,
             flows: false,
+            is_begun: false,
             _taken: None,
         }
     }
@@ -105,6 +110,7 @@ impl Http2 {
             piece: Bytes::new(),
             read: 0,
             flows: false,
+            is_begun: false,
             _taken: Some(taken),
         }
     }
@@ -154,6 +160,7 @@ impl Http2 {
             Box::new(Upgrade { protocol: protocol.to_vec(), key })
         });
         send.state = if ends { State::Over } else { State::Body(body) };
+        self.is_begun = !ends;
         self.answer = Some(answer);
         Ok(())
     }
@@ -328,7 +335,7 @@ impl Http2 {
         Poll::Ready(Ok(fields::to_trailers(trailers.as_ref(), limits)))
     }
 
-    /// Gives what the peer's windows allow of `bytes` to h2.
+    /// Gives what the peer's windows allow of `bytes` to h2; the first of a request's body in any case.
     pub(crate) fn poll_write(
         &mut self,
         context: &mut Context<'_>,
@@ -339,18 +346,15 @@ impl Http2 {
         send.pass_on()?;
         ready!(self.lane.poll_room(context));
         let State::Body(body) = &mut send.state else { return Poll::Ready(Err(over())) };
-        let wanted = bytes.len().min(PIECE);
-        body.reserve_capacity(wanted);
-        let mut room = body.capacity();
-        while room == 0 {
-            room = match ready!(body.poll_capacity(context)) {
-                None => return Poll::Ready(Err(gone())),
-                Some(room) => room.map_err(broken)?,
-            };
-        }
-        let taken = bytes.get(..wanted.min(room)).unwrap_or(bytes);
+        let room = if std::mem::take(&mut self.is_begun) {
+            LEAST
+        } else {
+            let room = ready!(poll_capacity(context, body, bytes.len().min(PIECE)))?;
+            self.flows = true;
+            room.min(PIECE)
+        };
+        let taken = bytes.get(..room).unwrap_or(bytes);
         send.held = Bytes::copy_from_slice(taken);
-        self.flows = true;
         self.lane.queue(taken.len());
         Poll::Ready(Ok(taken.len()))
     }
@@ -360,7 +364,7 @@ impl Http2 {
     pub(crate) fn takes(&self) -> usize {
         match self.flows {
             true => PIECE,
-            false if self.is_shut() => TASTE,
+            false if !self.is_begun && self.is_shut() => TASTE,
             false => LEAST,
         }
     }
@@ -390,6 +394,23 @@ impl Sending {
         let State::Body(body) = &mut self.state else { return Err(over()) };
         body.send_data(std::mem::take(&mut self.held), false).map_err(broken)
     }
+}
+
+/// How much of `wanted` the peer's windows allow; ready when that is something.
+fn poll_capacity(
+    context: &mut Context<'_>,
+    body: &mut SendStream<Bytes>,
+    wanted: usize,
+) -> Poll<io::Result<usize>> {
+    body.reserve_capacity(wanted);
+    let mut room = body.capacity();
+    while room == 0 {
+        room = match ready!(body.poll_capacity(context)) {
+            None => return Poll::Ready(Err(gone())),
+            Some(room) => room.map_err(broken)?,
+        };
+    }
+    Poll::Ready(Ok(room))
 }
 
 /// h2's error as one of a connection.

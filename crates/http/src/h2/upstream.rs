@@ -54,7 +54,8 @@ struct Endpoint {
 /// One connection.
 #[derive(Debug)]
 struct Link {
-    ask: SendRequest<Bytes>,
+    /// Whether it takes requests is asked with each of them: of this one, as a copy costs locks.
+    ask: RefCell<SendRequest<Bytes>>,
     lanes: Rc<Lanes>,
 }
 
@@ -106,15 +107,15 @@ impl Link {
     fn is_open(&self) -> bool {
         let mut nobody = Context::from_waker(Waker::noop());
         !self.lanes.is_doubted()
-            && !matches!(self.ask.clone().poll_ready(&mut nobody), Poll::Ready(Err(_)))
+            && !matches!(self.ask.borrow_mut().poll_ready(&mut nobody), Poll::Ready(Err(_)))
     }
 
     fn has_room(&self, plan: Multiplex) -> bool {
-        self.lanes.len() < plan.streams.min(self.ask.current_max_send_streams())
+        self.lanes.len() < plan.streams.min(self.ask.borrow().current_max_send_streams())
     }
 
     fn stream(&self) -> Box<Http2> {
-        Box::new(Http2::to_endpoint(self.lanes.take(), self.ask.clone()))
+        Box::new(Http2::to_endpoint(self.lanes.take(), self.ask.borrow().clone()))
     }
 }
 
@@ -122,6 +123,14 @@ impl Links {
     /// Those of the worker that carries this connection of a client.
     pub(crate) fn of(connection: &OfClient) -> Rc<Self> {
         Rc::clone(&connection.shared::<Shared>().links)
+    }
+
+    /// A stream on a connection that stands and has room: what [`Self::find`] would find.
+    pub(crate) fn standing(&self, key: &Key, plan: Multiplex) -> Option<Box<Http2>> {
+        let endpoint = self.get(key)?;
+        let links = endpoint.links.borrow();
+        let link = links.iter().find(|link| link.is_open() && link.has_room(plan))?;
+        Some(link.stream())
     }
 
     /// Where a request with this key goes. `waits`: it may wait for another's connection.
@@ -177,7 +186,10 @@ impl Links {
         let shaken = builder.handshake(line.share()).await;
         let (ask, mut h2) = shaken.map_err(super::stream::broken)?;
         let endpoint = self.begin(&key);
-        let link = Rc::new(Link { ask, lanes: Rc::new(Lanes::telling(&endpoint.room)) });
+        let link = Rc::new(Link {
+            ask: RefCell::new(ask),
+            lanes: Rc::new(Lanes::telling(&endpoint.room)),
+        });
         let first = link.stream();
         // Clients may name so many hosts that the descriptors would run out: one that is too many serves
         // its first request, and goes.
