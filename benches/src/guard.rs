@@ -34,7 +34,7 @@ const REST: Duration = Duration::from_secs(2);
 const RHYTHM: f64 = 0.1;
 
 /// What is guarded: streams of bulk are not, as how they are cut depends on who runs when.
-const GUARDED: [Guarded; 10] = [
+const GUARDED: [Guarded; 11] = [
     Guarded::of("tcp-ping-pong", 400),
     Guarded::of("tcp-connect-close", 200),
     Guarded::of("http-small", 300),
@@ -44,6 +44,7 @@ const GUARDED: [Guarded; 10] = [
     Guarded::of("https-small", 300),
     Guarded::of("https-handshake", 40),
     Guarded::of("h2c", 200),
+    Guarded::of("http-websocket", 400),
     Guarded::of("grpc-unary", 200),
 ];
 

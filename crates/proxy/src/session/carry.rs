@@ -61,6 +61,7 @@ impl Future for Carry {
 }
 
 impl Carry {
+    #[allow(clippy::boxed_local, reason = "so it comes from the task's place for it")]
     pub(super) fn begin(scene: Box<Scene>) -> Self {
         Self::SettingUp(stage::run(&STAGES, || Stage::build(super::set_up), *scene))
     }
