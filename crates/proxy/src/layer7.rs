@@ -571,14 +571,6 @@ impl Connection {
         self.worker.logger().wants_sessions()
     }
 
-    /// Counts an exchange that is over, and writes its record.
-    pub fn exchanged(&self, exchange: &Exchange) {
-        self.count(exchange);
-        if self.wants_records() {
-            self.worker.logger().exchange(exchange);
-        }
-    }
-
     /// The connection is over. Its record is written unless its exchanges have told all.
     pub fn finish(mut self, end: End, bytes: (u64, u64), told: bool) {
         self.opening.queue = self.queued.spent();

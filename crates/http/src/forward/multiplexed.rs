@@ -17,8 +17,31 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
 impl Forward<'_, '_> {
+    /// As [`Self::connect`]; `kept`: whether a connection that stands will do.
+    pub(super) async fn connect_http2(
+        &self,
+        (pool_site, plan): (&PoolSite, Multiplex),
+        head: &Head,
+        kept: bool,
+        (lease, excluded): (Option<Lease>, Vec<SocketAddr>),
+        note: &impl Fn(&Arc<Endpoint>),
+    ) -> Result<Connected, Unconnected> {
+        let lease = lease.or_else(|| self.connection().lease(self.pool, &excluded, self.wish));
+        match self.standing((pool_site, plan), head, kept, lease) {
+            Ok(connected) => {
+                note(connected.upstream.lease.endpoint());
+                Ok(connected)
+            }
+            // Boxed, as most find a connection that stands, and need not carry this around.
+            Err(lease) => {
+                let way = (lease, excluded);
+                Box::pin(self.wait_or_open((pool_site, plan), head, kept, way, note)).await
+            }
+        }
+    }
+
     /// A stream on a connection that stands, where one may be used (`kept`) and has room; else the lease.
-    pub(super) fn standing(
+    fn standing(
         &self,
         (pool_site, plan): (&PoolSite, Multiplex),
         head: &Head,
@@ -37,9 +60,8 @@ impl Forward<'_, '_> {
         }
     }
 
-    /// As [`Self::connect`], where there is a `lease` if any endpoint can be used; `kept`: whether a connection
-    /// that stands will do.
-    pub(super) async fn connect_http2(
+    /// As [`Self::connect_http2`], where no connection that stands has room at once.
+    async fn wait_or_open(
         &self,
         (pool_site, plan): (&PoolSite, Multiplex),
         head: &Head,

@@ -99,19 +99,8 @@ impl Forward<'_, '_> {
             });
         };
         if let Some(plan) = pool_site.http.http2 {
-            let leased = lease.or_else(|| connection.lease(self.pool, &excluded, self.wish));
-            let kept = kept.is_some();
-            // Boxed, as most find a connection that stands, and need not carry this around.
-            return match self.standing((pool_site, plan), head, kept, leased) {
-                Ok(connected) => {
-                    note(connected.upstream.lease.endpoint());
-                    Ok(connected)
-                }
-                Err(lease) => {
-                    let way = (lease, excluded);
-                    Box::pin(self.connect_http2((pool_site, plan), head, kept, way, note)).await
-                }
-            };
+            let way = (lease, excluded);
+            return self.connect_http2((pool_site, plan), head, kept.is_some(), way, note).await;
         }
         let name = self.name_for(pool_site, head);
         let is_of_client = self.pool.plan().send_proxy.is_some();

@@ -9,11 +9,14 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 impl Connection {
-    /// Counts an exchange that is over.
-    pub(super) fn count(&self, exchange: &Exchange) {
+    /// Counts an exchange that is over, and writes its record.
+    pub fn exchanged(&self, exchange: &Exchange) {
         self.opening.cells.exchanged(self.worker(), exchange);
         if let Some(pool) = &exchange.pool {
             pool.cells().exchanged(self.worker(), exchange);
+        }
+        if self.wants_records() {
+            self.worker.logger().exchange(exchange);
         }
     }
 
