@@ -18,7 +18,7 @@ const BUILD: Duration = Duration::from_secs(3600);
 const LOADS: Duration = Duration::from_secs(600);
 
 /// What the programs do while they are watched.
-const WATCHED: [&str; 12] = [
+const WATCHED: [&str; 15] = [
     "http-small/64",
     "http-fields/64",
     "http-64k/64",
@@ -28,9 +28,12 @@ const WATCHED: [&str; 12] = [
     "https-handshake/32",
     "h2-tls/8",
     "h2c/8",
+    "grpc-unary/8",
+    "http-websocket/100",
     "tcp-ping-pong",
     "tcp-connect-close",
     "tcp-bulk-down",
+    "tcp-passthrough/32",
 ];
 
 /// `cargo xtask tuned`.
