@@ -334,25 +334,20 @@ fn large(lines: usize) -> String {
     text
 }
 
-/// 100,000 lines within two seconds: the fastest of three, for what others do on this machine meanwhile is
-/// none of the importer's.
+/// 100,000 lines within two seconds.
 #[test]
 fn a_hundred_thousand_lines() {
     let wanted = size(100_000, 3_000);
     let text = large(wanted);
-    let mut all = Vec::new();
-    for _ in 0..size(3, 1) {
-        let begun = Instant::now();
-        let imported = imported(&text);
-        let human = imported.report.human();
-        all.push(begun.elapsed());
-        let lines = imported.report.lines.len();
-        assert!(lines >= wanted * 95 / 100, "{lines}");
-        assert!(imported.report.is_complete(), "{}", &human[human.len() - 2_000..]);
-        assert_eq!(imported.mistakes, None);
-    }
-    println!("{wanted} lines: {all:?}");
-    // In a short run every one may be disturbed.
+    let begun = Instant::now();
+    let imported = imported(&text);
+    let human = imported.report.human();
+    let took = begun.elapsed();
+    println!("{} lines: {took:?}", imported.report.lines.len());
+    assert!(imported.report.lines.len() >= wanted * 95 / 100, "{}", imported.report.lines.len());
+    assert!(imported.report.is_complete(), "{}", &human[human.len() - 2_000..]);
+    assert_eq!(imported.mistakes, None);
+    // What others do on this machine is no matter of a short run.
     let bound = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 2 });
-    assert!(all.iter().min() < Some(&bound), "{all:?}");
+    assert!(took < bound, "{took:?}");
 }

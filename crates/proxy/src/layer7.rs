@@ -574,7 +574,7 @@ impl Connection {
     /// The connection is over. Its record is written unless its exchanges have told all.
     pub fn finish(mut self, end: End, bytes: (u64, u64), told: bool) {
         self.opening.queue = self.queued.spent();
-        let mut record = Record::ended(self.opening);
+        let mut record = Record::of(self.opening);
         (record.bytes_up, record.bytes_down) = bytes;
         finish(&self.worker, record, end, !told);
     }

@@ -177,6 +177,7 @@ async fn until_stopped<T>(
 
 /// Counts the end, and writes the finish record if it is `wanted`.
 pub(crate) fn finish(worker: &Worker, mut record: Record, end: End, wanted: bool) {
+    record.total = record.accepted.elapsed();
     worker.metrics().ended(worker.index(), &record, &end);
     if wanted && worker.logger().wants_sessions() {
         record.end = Some(end);
@@ -459,7 +460,7 @@ impl<'a> Session<'a> {
             reset_on_close(client.as_fd());
         }
         drop(client);
-        finish(self.worker, Record::ended(self.opening), end, true);
+        finish(self.worker, Record::of(self.opening), end, true);
     }
 }
 

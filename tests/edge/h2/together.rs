@@ -1,29 +1,16 @@
 //! A small message goes to an endpoint in one write with its head, and waits where the endpoint has no room.
 
+use super::upstream::{ENDPOINT, MORE};
 use crate::bed::{Bed, PLAIN};
 use e2e::plain::try_connect;
 use e2e::product::PATIENCE;
 use eclusa_testkit::http2::hpack::{Field, block};
 use eclusa_testkit::http2::{Client, Frame, PREFACE, Seen, flag, kind, setting};
 use eclusa_testkit::netns::skipped;
-use eclusa_testkit::process::binary;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-const MORE: &str = r#"
-[pool.two]
-endpoints = ["10.0.1.107:80"]
-probe = { kind = "none" }
-http = { version = "2" }
-[[listener.plain.route]]
-path_prefix = "/two"
-pool = "two"
-"#;
-
 const MESSAGE: &[u8] = b"a small message";
-
-/// So often a message is sent that may go with its head.
-const TRIES: usize = 20;
 
 /// The edge's connection, at an endpoint that does everything by hand.
 struct Edge {
@@ -88,10 +75,6 @@ fn ask(client: &mut Client, stream: u32) {
     client.say(&[head.bytes(), message.bytes()].concat());
 }
 
-fn is_message(frame: &Frame) -> bool {
-    (frame.kind, frame.flags) == (kind::DATA, flag::END_STREAM)
-}
-
 fn is_answered(client: &mut Client, stream: u32) -> bool {
     let answered = |seen: &Seen| seen.streams.get(&stream).is_some_and(|it| it.head().is_some());
     client.hear_until(PATIENCE, answered)
@@ -103,37 +86,25 @@ fn a_small_message_goes_with_its_head_and_waits_without_a_window() {
         return;
     }
     let bed = Bed::without_nginx(MORE);
-    let listener = bed.worker().enter(|| TcpListener::bind("10.0.1.107:80")).unwrap();
+    let listener = bed.worker().enter(|| TcpListener::bind(ENDPOINT)).unwrap();
     let stream = try_connect(&bed.client, PLAIN, PATIENCE).unwrap();
     let mut client = Client::plain(stream).unwrap();
     client.greet(&[]);
     ask(&mut client, 1);
     let mut edge = Edge::accept(&listener);
     edge.say(&Frame::settings(&[]));
-    let (mut asked, mut stream) = (1, 0);
-    // A worker that the machine holds up between the two lets others have their turn: one of some goes so.
-    let is_together = (0..TRIES).any(|_| {
-        let reads = edge.until(is_message);
-        let is_head = |frame: &&Frame| frame.kind == kind::HEADERS;
-        stream = reads.iter().flatten().find(is_head).unwrap().stream;
-        let last = reads.last().unwrap();
-        assert_eq!(last.iter().find(|frame| is_message(frame)).unwrap().payload, MESSAGE);
-        edge.answer(stream);
-        assert!(is_answered(&mut client, asked));
-        asked += 2;
-        let is_together = last.iter().any(|frame| is_head(&frame));
-        if !is_together {
-            ask(&mut client, asked);
-        }
-        is_together
-    });
-    // A turn of one that is not optimized is long by itself: in every one others come in between.
-    let is_slow = binary("eclusa-edge").unwrap().parent().is_some_and(|it| it.ends_with("debug"));
-    assert!(is_together || is_slow, "always in several writes");
+    let is_message = |frame: &Frame| (frame.kind, frame.flags) == (kind::DATA, flag::END_STREAM);
+    let reads = edge.until(is_message);
+    let last = reads.last().unwrap();
+    let head = last.iter().find(|frame| frame.kind == kind::HEADERS);
+    let stream = head.unwrap_or_else(|| panic!("in several writes: {reads:?}")).stream;
+    assert_eq!(last.iter().find(|frame| is_message(frame)).unwrap().payload, MESSAGE);
+    edge.answer(stream);
+    assert!(is_answered(&mut client, 1));
 
     edge.say(&Frame::settings(&[(setting::INITIAL_WINDOW_SIZE, 0)]));
     edge.round_trip();
-    ask(&mut client, asked);
+    ask(&mut client, 3);
     let mut reads = edge.until(|frame| frame.kind == kind::HEADERS);
     let stream = stream + 2;
     reads.extend(edge.round_trip());
@@ -143,5 +114,5 @@ fn a_small_message_goes_with_its_head_and_waits_without_a_window() {
     let reads = edge.until(is_message);
     assert_eq!(reads.last().unwrap().last().unwrap().payload, MESSAGE);
     edge.answer(stream);
-    assert!(is_answered(&mut client, asked));
+    assert!(is_answered(&mut client, 3));
 }

@@ -13,7 +13,8 @@ use hyper::body::Bytes;
 use serde_json::Value;
 use std::sync::atomic::Ordering;
 
-const MORE: &str = r#"
+/// What `/two` asks for goes to an endpoint that speaks HTTP/2.
+pub(super) const MORE: &str = r#"
 [pool.two]
 endpoints = ["10.0.1.107:80"]
 probe = { kind = "none" }
@@ -26,7 +27,7 @@ path = ["/refused", "/hang"]
 pool = "two"
 "#;
 
-const ENDPOINT: &str = "10.0.1.107:80";
+pub(super) const ENDPOINT: &str = "10.0.1.107:80";
 
 #[test]
 fn requests_of_all_clients_share_few_connections() {

@@ -234,11 +234,17 @@ impl Pump {
                 self.settle();
             }
             // A byte of a body may come in a chunk of its own.
-            if is_long() {
+            if is_long() && !self.goes_along() {
                 break;
             }
         }
         Poll::Ready(Ok(Gone::On))
+    }
+
+    /// Whether this turn goes on however long it was: what begins a stream of HTTP/2 goes out in one write with
+    /// its head, which somebody else sends when this turn ends, and the end of a body with the last of it.
+    fn goes_along(&self) -> bool {
+        self.way == Way::Frames && (self.sent == 0 || matches!(self.source, Source::Ended))
     }
 
     /// All is written, and the other side is told so.

@@ -125,25 +125,18 @@ impl Links {
         Rc::clone(&connection.shared::<Shared>().links)
     }
 
-    /// A stream on a connection that stands and has room: what [`Self::find`] would find.
+    /// A stream on a connection that stands and has room.
     pub(crate) fn standing(&self, key: &Key, plan: Multiplex) -> Option<Box<Http2>> {
-        let endpoint = self.get(key)?;
-        let links = endpoint.links.borrow();
-        let link = links.iter().find(|link| link.is_open() && link.has_room(plan))?;
-        Some(link.stream())
+        self.stream_to(&*self.get(key)?, plan)
     }
 
     /// Where a request with this key goes. `waits`: it may wait for another's connection.
     pub(crate) fn find(self: &Rc<Self>, key: &Key, plan: Multiplex, waits: bool) -> Found {
         let endpoint = self.get(key).unwrap_or_else(|| self.begin(key));
-        let mut links = endpoint.links.borrow_mut();
-        let before = links.len();
-        links.retain(|link| link.is_open());
-        self.count.set(self.count.get().saturating_sub(before - links.len()));
-        if let Some(link) = links.iter().find(|link| link.has_room(plan)) {
-            return Found::Stream(link.stream());
+        if let Some(stream) = self.stream_to(&endpoint, plan) {
+            return Found::Stream(stream);
         }
-        if links.len() >= plan.connections {
+        if endpoint.links.borrow().len() >= plan.connections {
             return Found::Full(Waiting(Rc::clone(&endpoint.room)));
         }
         match endpoint.opens.replace(true) {
@@ -151,6 +144,20 @@ impl Links {
             true => Found::Open(Opening(None)),
             false => Found::Open(Opening(Some((Rc::clone(self), key.clone())))),
         }
+    }
+
+    /// A stream on one of the endpoint's connections; those that are no good any more go first.
+    fn stream_to(&self, endpoint: &Endpoint, plan: Multiplex) -> Option<Box<Http2>> {
+        self.keep(endpoint, |link| link.is_open());
+        let links = endpoint.links.borrow();
+        links.iter().find(|link| link.has_room(plan)).map(|link| link.stream())
+    }
+
+    fn keep(&self, endpoint: &Endpoint, is_kept: impl FnMut(&Rc<Link>) -> bool) {
+        let mut links = endpoint.links.borrow_mut();
+        let before = links.len();
+        links.retain(is_kept);
+        self.count.set(self.count.get().saturating_sub(before - links.len()));
     }
 
     fn get(&self, key: &Key) -> Option<Rc<Endpoint>> {
@@ -214,11 +221,7 @@ impl Links {
     /// Forgets a connection, and the endpoint with the last one.
     fn forget(&self, key: &Key, link: &Weak<Link>) {
         let Some(endpoint) = self.get(key) else { return };
-        let mut links = endpoint.links.borrow_mut();
-        let before = links.len();
-        links.retain(|known| !std::ptr::eq(Rc::as_ptr(known), link.as_ptr()));
-        self.count.set(self.count.get().saturating_sub(before - links.len()));
-        drop(links);
+        self.keep(&endpoint, |known| !std::ptr::eq(Rc::as_ptr(known), link.as_ptr()));
         endpoint.room.notify_waiters();
         self.tidy(key);
     }

@@ -175,11 +175,11 @@ impl Deref for Record {
 }
 
 impl Record {
-    /// A session that ends now. Who ends it adds what is not known of all.
-    pub(crate) fn ended(opening: Box<Opening>) -> Self {
+    /// Of a session that ends. Whoever ends it adds what is known of it, and the time when it is over.
+    pub(crate) fn of(opening: Box<Opening>) -> Self {
         Self {
             first_byte: None,
-            total: opening.accepted.elapsed(),
+            total: Duration::ZERO,
             bytes_up: 0,
             bytes_down: 0,
             tcp: Default::default(),

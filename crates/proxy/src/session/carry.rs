@@ -72,7 +72,7 @@ impl Carry {
             return;
         };
         let opening = relay.watch().opening().take();
-        let mut record = opening.map(Record::ended);
+        let mut record = opening.map(Record::of);
         if let Some(record) = &mut record {
             record.first_byte = relay.first_byte().map(|at| at - record.accepted);
             if worker.wants_tcp_info() {

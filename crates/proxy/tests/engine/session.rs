@@ -4,7 +4,7 @@ use crate::common::{self, Balancer, digest, pattern};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn bytes_pass_both_ways_and_half_close_is_kept() {
@@ -69,6 +69,27 @@ fn an_answer_followed_by_a_reset_is_delivered_before_the_reset() {
         assert_eq!(got.len(), 100, "round {round}: {end:?}");
         assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset, "round {round}");
     }
+}
+
+#[test]
+fn the_time_of_a_session_has_what_its_end_took() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let balancer = Balancer::start(&[listener.local_addr().unwrap()], |_| {});
+    let client = balancer.connect();
+    let began = Instant::now();
+    let (mut endpoint, _) = listener.accept().unwrap();
+    // More than the client's kernel takes, which acknowledges the rest when the client reads: never. It is
+    // waited for a second.
+    endpoint.write_all(&pattern(200 << 10)).unwrap();
+    common::let_pass(Duration::from_millis(300));
+    let before = began.elapsed();
+    common::reset(endpoint);
+    balancer.wait_for_sessions(0);
+    let records = balancer.stop();
+    let record = records.iter().find(|it| it["event"] == "session").unwrap();
+    let total = Duration::from_secs_f64(record["ms"]["total"].as_f64().unwrap() / 1_000.0);
+    assert!(total >= before + Duration::from_millis(800), "{total:?} of {before:?}: {record}");
+    drop(client);
 }
 
 #[test]

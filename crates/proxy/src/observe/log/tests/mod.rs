@@ -84,7 +84,7 @@ pub(super) fn record() -> Record {
         bytes_up: 99,
         bytes_down: 212,
         end: Some(End::clean(Ended::Client)),
-        ..Record::ended(opening())
+        ..Record::of(opening())
     }
 }
 
